@@ -1,0 +1,1 @@
+"""Recipes: how each question is asked, shipped as `landscape_cli.experiments`."""

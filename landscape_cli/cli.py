@@ -1,0 +1,207 @@
+"""The `landscape` command: verbs, flags and exit codes.
+
+Nothing here imports Hydra or JAX before a verb needs it, so `--help` answers at once.
+Exit codes: 0 done, 1 a bug of ours, 2 the user's input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+from landscape_cli import listing
+from landscape_cli.errors import UserError, nearest
+from landscape_cli.flags import Parser, hydra_flags, run_parser
+
+OVERVIEW = """\
+Strings, level sets and geodesics on the loss surfaces of neural networks.
+
+  landscape run <experiment> [key=value ...]     one run; -m for a multirun over a,b,c
+  landscape sweep <experiment> [key=a,b,c ...]   the same as run -m
+  landscape list [models|datasets|...]           what there is to choose from
+  landscape show <run folder>                    settings, headline numbers, references
+  landscape plot <run folder>                    redraw the figures from the saved files
+  landscape doctor                               devices, versions, data, cache
+
+Start with: landscape run geodesic
+Completion: eval "$(landscape -sc install=bash)"
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: the process's) and return the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in argv
+    try:
+        return dispatch([word for word in argv if word != "--debug"])
+    except UserError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"landscape: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as error:
+        kept = f"; what was finished is kept in {error}" if str(error) else ""
+        print(f"landscape: interrupted{kept}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `landscape list | head`: nobody reads on, which is no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def dispatch(argv: list[str]) -> int:
+    """Hand the words after the verb to the verb."""
+    if argv[:1] in (["-sc"], ["--shell-completion"]):
+        return complete(argv)
+    parser = Parser(prog="landscape", description=OVERVIEW, usage=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"landscape {listing.version()}")
+    parser.add_argument("--debug", action="store_true", help="show a traceback for every error")
+    parser.add_argument("verb", nargs="?", help=argparse.SUPPRESS)
+    parser.add_argument("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    chosen = parser.parse_args(argv)
+    if chosen.verb is None:
+        parser.print_help()
+        return 0
+    if chosen.verb not in VERBS:
+        hint = nearest(chosen.verb, VERBS)
+        raise UserError(f"{chosen.verb}: no such verb; choose from {', '.join(VERBS)}{hint}")
+    VERBS[chosen.verb](chosen.words)
+    return 0
+
+
+def run(words: list[str], multirun: bool = False) -> None:
+    """Compose the configuration with Hydra and run the experiment."""
+    parser = run_parser("sweep" if multirun else "run")
+    chosen = parser.parse_intermixed_args(words)
+    folders = listing.conf_folders(chosen.config_dir)
+    if chosen.help and chosen.experiment is None:
+        parser.print_help()
+        print("\nexperiments:\n" + "\n".join(listing.lines("experiment", folders)))
+        return
+    check_experiment(chosen.experiment, folders)
+    name = chosen.experiment
+    flags = hydra_flags(chosen, multirun or chosen.multirun)
+    check_globs(chosen.overrides, folders)
+    compose_and_run([*flags, f"experiment={name}", f"hydra.job.name={name}", *chosen.overrides])
+
+
+def check_experiment(name: str | None, folders: list[Path]) -> None:
+    """Refuse a missing or unknown experiment before Hydra is even imported."""
+    known = list(listing.options("experiment", folders))
+    if name is None:
+        raise UserError(f"which experiment? choose from {', '.join(known)}")
+    if name not in known:
+        hint = nearest(name, known)
+        raise UserError(f"{name}: no such experiment; choose from {', '.join(known)}{hint}")
+
+
+def check_globs(overrides: list[str], folders: list[Path]) -> None:
+    """Refuse `model=glob(x*)` that matches nothing: Hydra would call no job at all a success."""
+    for word in overrides:
+        group, _, value = word.partition("=")
+        if value.startswith("glob("):
+            from hydra.core.override_parser.overrides_parser import OverridesParser
+
+            names = list(listing.options(group, folders))
+            glob = OverridesParser.create().parse_override(word).value()
+            if not glob.filter(names):  # type: ignore[union-attr]
+                raise UserError(f"{word}: matches nothing; choose from {', '.join(names)}")
+
+
+def compose_and_run(words: list[str]) -> None:
+    """Let Hydra parse `words` and call the runner, with its complaints turned into ours."""
+    sys.argv = ["landscape", *words]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting
+    import hydra
+
+    from landscape_cli import hydra_errors, runner
+
+    conf = str(listing.conf_folder())
+    application = hydra.main(version_base="1.3", config_path=conf, config_name="config")
+    try:
+        application(runner.run)()
+    except runner.Refused as error:
+        raise UserError(str(error)) from error.__cause__
+    except Exception as error:
+        message = hydra_errors.one_line(error)
+        if message is None:
+            raise
+        raise UserError(message) from error
+
+
+def complete(argv: list[str]) -> int:
+    """Shell completion: verbs, experiments and folders here, the rest by Hydra."""
+    flags = argv[1:]
+    if flags[:1] == ["query=bash"]:
+        verb, *words = os.environ.get("COMP_LINE", "").split(" ")[1:] or [""]
+        if not words or verb not in ("run", "sweep"):
+            choices = {"list": listing.KINDS} if words else {verb: VERBS}
+            print(" ".join(choices.get(verb, ())))  # nothing: the shell completes file names
+            return 0
+        chosen = run_parser(verb).parse_intermixed_args([word for word in words[:-1] if word])
+        if chosen.experiment is None:
+            print(" ".join(listing.options("experiment", listing.conf_folders(chosen.config_dir))))
+            return 0
+        if words[-1].startswith("-"):
+            print("--multirun --cfg --package --resolve --info --config-dir --help --debug")
+            return 0
+        # Hydra knows no verbs and would read `run` as an override.
+        typed = [f"experiment={chosen.experiment}", *chosen.overrides, words[-1]]
+        os.environ["COMP_LINE"] = " ".join(["landscape", *typed])
+        flags += ["--config-dir", chosen.config_dir] if chosen.config_dir else []
+    compose_and_run(["--shell-completion", *flags])
+    return 0
+
+
+def sweep(words: list[str]) -> None:
+    """`run -m`."""
+    run(words, multirun=True)
+
+
+def show_list(words: list[str]) -> None:
+    """Print what there is to choose from."""
+    parser = Parser(prog="landscape list", description="What there is to choose from.")
+    parser.add_argument("what", nargs="*", help=", ".join(listing.KINDS))
+    parser.add_argument("--config-dir", metavar="DIR", help="a folder with your own YAML files")
+    chosen = parser.parse_intermixed_args(words)
+    listing.print_options(chosen.what, listing.conf_folders(chosen.config_dir))
+
+
+def show(words: list[str]) -> None:
+    """Print a run's settings, headline numbers and references."""
+    parser = Parser(prog="landscape show", description="What a run was and what it found.")
+    parser.add_argument("folder", type=Path)
+    from landscape_cli import rundir
+
+    print(rundir.show(parser.parse_args(words).folder))
+
+
+def plot(words: list[str]) -> None:
+    """Draw a run's figures again from its saved files."""
+    parser = Parser(prog="landscape plot", description="Redraw a run's figures.")
+    parser.add_argument("folder", type=Path)
+    from landscape_cli import rundir
+
+    for path in rundir.redraw(parser.parse_args(words).folder):
+        print(f"figure: {path}")
+
+
+def doctor(words: list[str]) -> None:
+    """Print devices, versions, data found and cache."""
+    Parser(prog="landscape doctor", description="What this machine offers.").parse_args(words)
+    from landscape_cli.doctor import report
+
+    print("\n".join(report()))
+
+
+VERBS = {
+    "run": run,
+    "sweep": sweep,
+    "list": show_list,
+    "show": show,
+    "plot": plot,
+    "doctor": doctor,
+}

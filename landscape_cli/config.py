@@ -1,0 +1,157 @@
+"""From YAML to checked Python: run-wide `Settings`, and `build` for the parts.
+
+`build` is deliberately narrower than Hydra's `instantiate`: a `_target_` may only name a class of
+the right kind, in this package or in one the user declared in `plugins`, and every value is
+checked against the class's own fields before the class is called.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import math
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from landscape_cli.errors import UserError
+from landscape_cli.schema import fill, typed, unknown
+
+KINDS = {  # configuration group -> the classes a part of that kind descends from
+    "model": ("flax.linen.Module", "landscape_cli.models.base.ClosedForm"),
+    "data": ("landscape_cli.contracts.Data",),
+    "functional": ("landscape_cli.functional.Functional",),
+    "trainer": ("landscape_cli.contracts.Trainer",),
+    "method": ("landscape_cli.contracts.PathMethod",),
+    "experiment": ("landscape_cli.contracts.Experiment",),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The run-wide keys of conf/config.yaml."""
+
+    seed: int  # at least 0
+    pairs: int  # at least 1
+    levels: tuple[float, ...]  # positive, strictly decreasing
+    precision: str  # float64 or float32
+    figures: tuple[str, ...]  # file formats
+    plugins: tuple[str, ...]  # packages that _target_ may name
+
+    def __post_init__(self) -> None:
+        require(self.seed >= 0, "seed", self.seed, "must be at least 0")
+        require(self.pairs >= 1, "pairs", self.pairs, "must be at least 1")
+        check_levels(self.levels)
+        allowed = ("float64", "float32")
+        require(
+            self.precision in allowed, "precision", self.precision, "choose float64 or float32"
+        )
+        for name in self.figures:
+            require(name in ("png", "svg", "pdf"), "figures", name, "choose from png, svg, pdf")
+
+
+def require(condition: bool, key: str, value: object, rule: str) -> None:
+    """Refuse `value` of the setting `key` unless `condition`."""
+    if not condition:
+        raise UserError(f"{key}={typed(value)}: {rule}")
+
+
+def check_levels(levels: tuple[float, ...]) -> None:
+    """Levels are crossed on the way down, so they are positive and strictly decreasing."""
+    require(len(levels) > 0, "levels", levels, "give at least one level")
+    good = all(math.isfinite(level) and level > 0 for level in levels)
+    require(good, "levels", levels, "every level must be a positive, finite number")
+    falling = all(high > low for high, low in pairwise(levels))
+    require(falling, "levels", levels, "levels must be strictly decreasing")
+
+
+def settings(cfg: DictConfig) -> Settings:
+    """Check the run-wide keys and that nothing unknown stands beside them."""
+    names = [field.name for field in dataclasses.fields(Settings)]
+    known = {*names, *KINDS, "budget"}
+    for key in cfg:
+        if key not in known:
+            raise UserError(unknown(str(key), "setting", known))
+    budget = plain(cfg.get("budget", {}))
+    for key, value in budget.items():
+        good = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+        require(good, f"budget.{key}", value, "must be a positive number")
+    return fill(Settings, {name: plain(cfg[name]) for name in names if name in cfg}, "")
+
+
+def plain(node: Any) -> Any:
+    """Lists and dictionaries with every interpolation resolved."""
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
+def open_plugins(names: Iterable[str], folders: Iterable[Path]) -> None:
+    """Make the user's own packages importable; they come last, so they shadow nothing."""
+    names = list(names)
+    for folder in folders if names else ():
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))
+    for name in names:
+        load_module(name, f"plugins=[{name}]")
+
+
+def build(node: Any, kind: str, key: str | None = None, plugins: Iterable[str] = ()) -> Any:
+    """Make the part that a configuration node describes.
+
+    Args:
+        node: a mapping with `_target_` and the part's settings.
+        kind: a key of `KINDS`.
+        key: the node's name for messages; by default `kind`.
+        plugins: packages besides `landscape_cli` that `_target_` may name.
+
+    Raises:
+        UserError: the target is not allowed, or a setting is unknown, missing or wrong.
+    """
+    key = key or kind
+    values = plain(node)
+    if not isinstance(values, Mapping) or not isinstance(values.get("_target_"), str):
+        raise UserError(f"{key}: has no _target_; choose an option with {key}=<name>")
+    values = dict(values)
+    target = values.pop("_target_")
+    return fill(find_class(target, kind, key, plugins), values, key)
+
+
+def find_class(target: str, kind: str, key: str, plugins: Iterable[str]) -> type:
+    """The class `target` names, refused before any import unless its package is allowed."""
+    where = f"{key}._target_={target}"
+    allowed = ["landscape_cli", *plugins]
+    if target.split(".")[0] not in allowed or "." not in target:
+        raise UserError(
+            f"{where}: refused; only classes of {', '.join(allowed)} may be named "
+            "(declare your own package with plugins=[name])"
+        )
+    module_name, _, class_name = target.rpartition(".")
+    found = getattr(load_module(module_name, where), class_name, None)
+    bases = tuple(load_base(base) for base in KINDS[kind])
+    if not (inspect.isclass(found) and issubclass(found, bases)) or inspect.isabstract(found):
+        kinds = " or ".join(base.rpartition(".")[2] for base in KINDS[kind])
+        raise UserError(f"{where}: refused; a {kind} must be a subclass of {kinds}")
+    return found
+
+
+def load_base(path: str) -> type:
+    """One of the base classes named in `KINDS`."""
+    module_name, _, class_name = path.rpartition(".")
+    return getattr(importlib.import_module(module_name), class_name)
+
+
+def load_module(name: str, where: str) -> ModuleType:
+    """Import a module the user named; whatever it raises becomes one line."""
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        ours = name.split(".")[0] == "landscape_cli"
+        if ours and not isinstance(error, ModuleNotFoundError):
+            raise  # our bug: show it
+        raise UserError(f"{where}: cannot import {name}: {error}") from error

@@ -1,0 +1,219 @@
+"""The contracts every part of an experiment fulfils: one abstract class per kind.
+
+A part is a frozen dataclass whose fields are its settings, with one verb. `config.build`
+accepts a class for a configuration group only if it is a subclass of the contract of that
+group (`KINDS`), so a YAML file can name nothing else.
+
+    Data.load ─▶ Dataset ─┐
+    Functional ───────────┼─▶ Model.surface ─▶ Surface ─▶ Trainer.descend ─▶ Trajectories
+    Model ────────────────┘                        └───▶ PathMethod.connect ─▶ Found …
+    Experiment.run(setup) ─▶ Record … ─▶ files and figures
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import jax
+    import xarray
+    from matplotlib.figure import Figure
+
+    from landscape_cli.core.string import Found
+    from landscape_cli.core.surface import Surface
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs, targets and weights of one split.
+
+    Attributes:
+        inputs: (example, ...) float array; images are (example, height, width, channel).
+        targets: (example, output) floats for regression, (example,) integers for classes.
+        weights: (example,) non-negative, summing to one; a quadrature's weights or 1/n.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What `Data.load` returns: two splits and the kind of task.
+
+    Attributes:
+        name: the data set's name, for messages and figure labels.
+        train: the training split.
+        test: the test split.
+        classes: number of classes, or None for regression.
+    """
+
+    name: str
+    train: Examples
+    test: Examples
+    classes: int | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Width a network's last layer must have."""
+        return self.classes or int(self.train.targets.shape[-1])
+
+
+class Data(ABC):
+    """A source of examples. Settings are fields; reading files happens in `load` only."""
+
+    reference: ClassVar[str] = ""  # BibTeX of the source
+
+    @abstractmethod
+    def load(self, key: jax.Array) -> Dataset:
+        """Read or make the examples; `key` drives random draws and subsets."""
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """What training left behind: the first crossing of every level by every network.
+
+    Attributes:
+        thetas: (network, level, param); NaN where a level was not reached.
+        energies: (network, level) level functional at the crossing; NaN where not reached.
+        steps: (network, level) optimizer steps at the crossing; -1 where not reached.
+        lowest: (network,) lowest level functional seen.
+        curve_steps: (record,) steps at which the curve was recorded.
+        curve: (network, record) level functional along training.
+        diverged: (network,) a NaN or infinity stopped this network.
+    """
+
+    thetas: np.ndarray
+    energies: np.ndarray
+    steps: np.ndarray
+    lowest: np.ndarray
+    curve_steps: np.ndarray
+    curve: np.ndarray
+    diverged: np.ndarray
+    gradient_evaluations: int = 0
+
+    @property
+    def reached(self) -> np.ndarray:
+        """(network, level) whether the level was crossed."""
+        return self.steps >= 0
+
+
+class Trainer(ABC):
+    """How end points are found: descend from `thetas` through all `levels`."""
+
+    reference: ClassVar[str] = ""
+
+    @abstractmethod
+    def descend(
+        self,
+        surface: Surface,
+        thetas: np.ndarray,
+        levels: Sequence[float],
+        key: jax.Array,
+        progress: Progress,
+    ) -> Trajectories:
+        """Train all networks (network, param) until the lowest level or the budget."""
+
+
+class PathMethod(ABC):
+    """How two points of a level set are joined; all strings of a run at once."""
+
+    reference: ClassVar[str] = ""
+
+    @abstractmethod
+    def connect(
+        self,
+        surface: Surface,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        levels: np.ndarray,
+        key: jax.Array,
+        progress: Progress,
+    ) -> Iterator[tuple[int, Found]]:
+        """Join `starts[i]` to `ends[i]` inside {F <= levels[i]}; yield (i, found) as each ends.
+
+        Args:
+            surface: the surface F.
+            starts: (string, param) end points with F <= level.
+            ends: (string, param) end points with F <= level.
+            levels: (string,) the level of each string.
+            key: source of every random draw.
+            progress: told what is going on.
+        """
+
+
+class Progress:
+    """Where long work says what it does; this one says nothing."""
+
+    def phase(self, name: str, total: int = 0, unit: str = "") -> None:
+        """Begin a phase of `total` units (0: unknown)."""
+
+    def update(self, done: int, note: str = "") -> None:
+        """Say that `done` units of the phase are finished."""
+
+    def message(self, text: str) -> None:
+        """One line for the reader and the log."""
+
+
+class Record(ABC):
+    """A result on its way to a file: labelled host arrays, headline numbers, figures.
+
+    A record is saved to `data/<name>.nc` whenever a recipe yields it; yielding a fuller record
+    of the same name replaces the file atomically. Figures are drawn from `data` alone, so that
+    `landscape plot` can redraw them from the file.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, data: xarray.Dataset) -> None:
+        self.data = data
+
+    @abstractmethod
+    def summary(self) -> dict[str, Any]:
+        """Flat headline numbers for `summary.json`."""
+
+    def figures(self) -> dict[str, Figure]:
+        """Figures by file stem; drawn from `self.data` alone."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a recipe is handed: the parts of a run, already built and checked."""
+
+    model: Any
+    data: Data
+    functional: Any
+    trainer: Trainer
+    method: PathMethod
+    levels: tuple[float, ...]
+    pairs: int
+    seed: int
+    budget: dict[str, Any] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
+    stopped: Callable[[], bool] = lambda: False
+
+    def key(self, *names: str | int) -> jax.Array:
+        """A random key for `names`, the same in every run with this seed."""
+        from landscape_cli.core.random import named_key
+
+        return named_key(self.seed, *names)
+
+
+class Experiment(ABC):
+    """A recipe: how one question is asked, read top to bottom."""
+
+    reference: ClassVar[str] = ""
+
+    @abstractmethod
+    def run(self, setup: Setup) -> Iterator[Record]:
+        """Do the work; yield records, fuller ones replacing earlier ones of the same name."""

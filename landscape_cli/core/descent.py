@@ -1,0 +1,146 @@
+"""Descend many points below their own targets at once: beads do not see their neighbours.
+
+The points of all strings, of all pairs and levels, form one pool. A point that is below its
+target freezes; when few are left the pool is compacted to the next smaller size of the ladder,
+so that a straggler never costs more than itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array
+
+from landscape_cli.core.surface import Surface, pad, rung
+
+
+@dataclass(frozen=True)
+class Descended:
+    """Where the points of a pool ended.
+
+    Attributes:
+        thetas: (point, param) final positions.
+        energies: (point,) level functional there.
+        gradients: (point,) gradient evaluations spent on each.
+    """
+
+    thetas: np.ndarray
+    energies: np.ndarray
+    gradients: np.ndarray
+
+
+def _update(optimizer: Any, theta: Array, state: Any, gradient: Array) -> tuple[Array, Any]:
+    updates, state = optimizer.update(gradient, state, theta)
+    return optax.apply_updates(theta, updates), state
+
+
+def _select(keep: Array, new: Any, old: Any) -> Any:
+    """Lane by lane: the new leaf where `keep`, else the old one."""
+    choose = lambda n, o: jnp.where(keep.reshape(keep.shape + (1,) * (n.ndim - 1)), n, o)
+    return jax.tree.map(choose, new, old)
+
+
+@partial(jax.jit, static_argnames=("optimizer", "energy", "loss", "steps"))
+def _advance(optimizer, energy, loss, data, loss_data, thetas, states, targets, steps):
+    """`steps` optimizer steps of every lane that is still above its target."""
+
+    def lane(theta):
+        value, gradient = jax.value_and_grad(loss)(theta, loss_data)
+        # The level functional costs an evaluation of its own only where it is not the loss.
+        return (value if loss is energy else energy(theta, data)), gradient
+
+    def step(_, carry):
+        thetas, states = carry
+        energies, gradients = jax.vmap(lane)(thetas)
+        new = jax.vmap(partial(_update, optimizer))(thetas, states, gradients)
+        return _select(energies > targets, new, (thetas, states))
+
+    return jax.lax.fori_loop(0, steps, step, (thetas, states))
+
+
+@partial(jax.jit, static_argnames=("optimizer",))
+def _one_update(optimizer, thetas, states, gradients, active):
+    new = jax.vmap(partial(_update, optimizer))(thetas, states, gradients)
+    return _select(active, new, (thetas, states))
+
+
+@partial(jax.jit, static_argnames=("optimizer",))
+def initial_states(optimizer: Any, thetas: Array) -> Any:
+    """One optimizer state per lane."""
+    return jax.vmap(optimizer.init)(thetas)
+
+
+def _host_steps(surface, optimizer, thetas, states, targets, steps):
+    """The same as `_advance` for surfaces that are computed point by point."""
+    for _ in range(steps):
+        energies, gradients = surface.losses_and_gradients(thetas)
+        if surface.slope is not surface.energy:
+            energies = jnp.asarray(surface.energies(np.asarray(thetas)))
+        active = energies > targets
+        if not bool(active.any()):
+            break
+        thetas, states = _one_update(optimizer, thetas, states, gradients, active)
+    return thetas, states
+
+
+def descend(
+    surface: Surface,
+    optimizer: Any,
+    thetas: np.ndarray,
+    targets: np.ndarray,
+    steps: int,
+    check: int = 25,
+) -> Descended:
+    """Run `optimizer` on every point until it is at or below its target, or out of steps.
+
+    Args:
+        surface: the surface; gradients are those of `surface.slope`.
+        optimizer: an Optax transformation, hashable (a NamedTuple of functions is).
+        thetas: (point, param) starts.
+        targets: (point,) energies to reach.
+        steps: most steps for a point.
+        check: steps between two compactions of the pool.
+
+    Returns:
+        Positions, energies and costs; compare energies with targets to see who arrived.
+    """
+    thetas = np.array(thetas, surface.dtype)
+    energies = surface.energies(thetas)
+    spent = np.zeros(len(thetas), int)
+    left = np.flatnonzero(~(energies <= targets) & np.isfinite(energies))
+    states = None
+    for _ in range(0, steps, check):
+        if len(left) == 0:
+            break
+        size = len(left) if surface.strategy == "loop" else rung(len(left))
+        lanes = jnp.asarray(pad(thetas[left], size))
+        goals = jnp.asarray(pad(np.asarray(targets, surface.dtype)[left], size))
+        states = _repack(states, size) if states else initial_states(optimizer, lanes)
+        lanes, states = _run(surface, optimizer, lanes, states, goals, check)
+        thetas[left] = np.asarray(lanes)[: len(left)]
+        energies[left] = surface.energies(thetas[left])
+        spent[left] += check
+        going = (energies[left] > targets[left]) & np.isfinite(energies[left])
+        states = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(left)][going], states)
+        left = left[going]
+    return Descended(thetas, energies, spent)
+
+
+def _repack(states: Any, size: int) -> Any:
+    return jax.tree.map(lambda leaf: jnp.asarray(pad(leaf, size)), states)
+
+
+def _run(surface, optimizer, lanes, states, goals, check):
+    if surface.strategy == "loop":
+        return _host_steps(surface, optimizer, lanes, states, goals, check)
+    surface.count.gradients += len(lanes) * check
+    return _advance(
+        optimizer, surface.energy, surface.slope, surface.data, surface.slope_data,
+        lanes, states, goals, check,
+    )  # fmt: skip

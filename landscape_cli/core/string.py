@@ -1,0 +1,128 @@
+"""Strings: a path held as beads joined by straight segments; host geometry, NumPy only.
+
+A string is a (bead, param) array, end points included. Also `Found`, the judged result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+
+def segment_lengths(beads: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """(..., bead-1) lengths; `mask` (param,) restricts the metric, e.g. to weights only."""
+    steps = np.diff(beads, axis=-2)
+    return np.linalg.norm(steps if mask is None else steps[..., mask], axis=-1)
+
+
+def length(beads: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """Arclength of the polyline."""
+    return segment_lengths(beads, mask).sum(-1)
+
+
+def chord_length(beads: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """Distance between the end points."""
+    ends = beads[..., [0, -1], :]
+    return segment_lengths(ends, mask)[..., 0]
+
+
+def normalized_length(beads: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """Arclength over the chord, at least 1 up to rounding."""
+    return length(beads, mask) / chord_length(beads, mask)
+
+
+def arclength(beads: np.ndarray) -> np.ndarray:
+    """(bead,) position of each bead in [0, 1] by arclength; the index where length is zero."""
+    steps = segment_lengths(beads)
+    total = steps.sum()
+    if not total > 0:
+        return np.linspace(0.0, 1.0, len(beads))
+    return np.concatenate([[0.0], np.cumsum(steps) / total])
+
+
+def at(beads: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """(t, param) points of the string at arclength positions `t` in [0, 1]."""
+    s = arclength(beads)
+    left = np.clip(np.searchsorted(s, t, side="right") - 1, 0, len(beads) - 2)
+    width = s[left + 1] - s[left]
+    weight = np.where(width > 0, (t - s[left]) / np.where(width > 0, width, 1.0), 0.0)
+    points = beads[left] + weight[:, None] * (beads[left + 1] - beads[left])
+    points[t == 0.0], points[t == 1.0] = beads[0], beads[-1]  # ends never move by one bit
+    return points
+
+
+def reparametrized(beads: np.ndarray, segments: int) -> np.ndarray:
+    """The string through `segments` equal arcs."""
+    return at(beads, np.linspace(0.0, 1.0, segments + 1))
+
+
+def inside(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """(..., t, param) points at fractions `t` between `start` and `end`, (..., param) each."""
+    start, end = np.asarray(start)[..., None, :], np.asarray(end)[..., None, :]
+    return start + np.asarray(t)[:, None] * (end - start)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One string with its verdict.
+
+    Attributes:
+        state: "straight" (the chord stays inside), "taut", "loose" (feasible, not proven
+            shortest), "not connected" (within the budget: no proof of disconnection) or
+            "diverged" (a NaN or infinity on the way).
+        beads: (bead, param), ends included; also of a failure: where it got.
+        level: λ.
+        peak: highest energy of the dense check.
+        worst_segment: index of the segment of the peak; -1 where connected.
+        kkt_residual: part of the string's pull that no constraint carries; NaN if unknown.
+        length_change: relative change of length from half the beads; NaN if unknown.
+        sampled_length: normalized length before shortening.
+        gradient_evaluations: gradients spent on this string.
+        energy_evaluations: energies spent on this string.
+        seconds: share of the wall time.
+    """
+
+    state: str
+    beads: np.ndarray
+    level: float
+    peak: float = np.nan
+    worst_segment: int = -1
+    kkt_residual: float = np.nan
+    length_change: float = np.nan
+    sampled_length: float = np.nan
+    gradient_evaluations: int = 0
+    energy_evaluations: int = 0
+    seconds: float = 0.0
+
+    @property
+    def connected(self) -> bool:
+        """Whether every point of the dense check obeys F <= level."""
+        return self.state in ("straight", "taut", "loose")
+
+    @property
+    def length(self) -> float:
+        """Arclength; NaN unless connected."""
+        return float(length(self.beads)) if self.connected else np.nan
+
+    @property
+    def chord(self) -> float:
+        """Distance of the end points."""
+        return float(chord_length(self.beads))
+
+    @property
+    def normalized_length(self) -> float:
+        """Length over chord, at least 1; NaN unless connected; 1 for identical ends."""
+        if not self.connected:
+            return np.nan
+        return self.length / self.chord if self.chord > 0 else 1.0
+
+    @property
+    def margin(self) -> float:
+        """(level - peak) / |level|: positive inside the level set."""
+        return float((self.level - self.peak) / (abs(self.level) or 1.0))
+
+    def with_(self, **changes: Any) -> Found:
+        """A copy with some fields changed."""
+        return replace(self, **changes)

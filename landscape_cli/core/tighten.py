@@ -1,0 +1,434 @@
+"""Shorten strings inside their level sets until they are taut: batched, all strings at once.
+
+A geodesic of Ω = {F <= λ} is straight inside and pressed against the wall by a force along the
+gradient (γ'' = 0 where F < λ, γ'' = μ∇F with μ >= 0 where F = λ). With x the beads, p_k beads
+and points inside segments, and c = log(F/λ) outside, (F - λ)/λ inside, each string minimizes
+
+    L(x) = N Σ ‖x_{i+1} - x_i‖² / 2‖chord‖² + (1/K) Σ_k [max(0, μ_k + ρ c(p_k))² - μ_k²] / 2ρ
+
+(an augmented Lagrangian: Hestenes 1969, Powell 1969, Rockafellar 1973) by L-BFGS (Nocedal 1980)
+in the string's own H¹ metric: the length term's Hessian is N·tridiag(-1, 2, -1), whose inverse
+is known, so it is the initial metric, scaled by the latest curvature; without that scale the
+walls, a million times stiffer than the string, reject every step. Every string has its own step,
+multipliers and history; those that are done leave the batch.
+
+Reference: the wall conditions are those of Freeman & Bruna, 2017, arXiv 1611.01540, level sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from landscape_cli.core.string import reparametrized
+from landscape_cli.core.surface import Surface, pad, rung
+
+
+class Walls(NamedTuple):
+    """What stays fixed of a string while it is tightened."""
+
+    start: Array  # (param,)
+    end: Array  # (param,)
+    level: Array  # λ the string must obey, margin taken off
+    scale: Array  # unit of c: |λ|, or 1 at λ = 0
+
+
+class Evaluated(NamedTuple):
+    """The Lagrangian of one string, from energies and gradients at its points."""
+
+    value: Array
+    gradient: Array  # (bead-2, param)
+    multipliers: Array  # (point,) max(0, μ + ρc): what the walls push with
+    violation: Array  # largest max(0, c)
+    residual: Array  # relative KKT residual
+
+
+class History(NamedTuple):
+    """The latest curvature pairs dx, dg of one string, and the dot products L-BFGS needs.
+
+    Only sums of the rows of `x` and `z` are ever formed, so one pass over the memory gives the
+    dot products and one the direction (a vector-free two-loop recursion: Chen et al. 2014).
+    """
+
+    x: Array  # (memory, bead-2, param) dx
+    z: Array  # (memory, bead-2, param) dg raised by the metric
+    xg: Array  # (memory, memory) <dx_i, dg_j>
+    zg: Array  # (memory, memory) <z_i, dg_j>
+    inverse: Array  # (memory,) 1 / <dx_i, dg_i>; 0: no entry
+    slot: Array  # the oldest entry, overwritten next
+
+
+class State(NamedTuple):
+    """One string on its way; every field has a leading string axis in a batch."""
+
+    beads: Array  # (bead-2, param) interior beads
+    energies: Array  # (point,) at the accepted beads
+    gradients: Array  # (point, param)
+    mu: Array  # (point,)
+    rho: Array
+    now: Evaluated
+    direction: Array
+    step: Array
+    scale: Array  # of the initial metric
+    history: History
+    rejected: Array  # trials refused in a row
+    since: Array  # trials since the multipliers were updated
+    wanted: Array  # violation at the last update of the multipliers
+
+
+@dataclass(frozen=True)
+class Tightening:
+    """Settings of the shortening.
+
+    Attributes:
+        samples: points per segment where F <= level is asked for, its first bead included.
+        evaluations: most evaluations of a string at one bead count.
+        memory: pairs remembered by L-BFGS.
+        tolerance: relative KKT residual at which a string is taut.
+        feasibility: largest c(p) that counts as inside, relative to the level.
+        every: evaluations after which multipliers are updated at the latest.
+        check: evaluations between two looks at who is done.
+    """
+
+    samples: int = 3
+    evaluations: int = 400
+    memory: int = 10
+    tolerance: float = 1e-2
+    feasibility: float = 1e-3
+    every: int = 40
+    check: int = 10
+
+
+@dataclass
+class Tightened:
+    """Result of `tighten`; arrays have a leading string axis."""
+
+    beads: np.ndarray  # (string, bead, param)
+    residual: np.ndarray
+    violation: np.ndarray
+    multipliers: np.ndarray
+    rho: np.ndarray
+    evaluations: np.ndarray
+
+    @property
+    def points(self) -> int:
+        """Points of one evaluation of one string."""
+        return self.multipliers.shape[1]
+
+
+def green(segments: int) -> np.ndarray:
+    """Inverse of N·tridiag(-1, 2, -1) for fixed ends: min(s, t)(1 - max(s, t))."""
+    s = np.arange(1, segments) / segments
+    return np.minimum(s[:, None], s) * (1 - np.maximum(s[:, None], s))
+
+
+def sample_points(beads: Array, walls: Walls, samples: int) -> Array:
+    """(point, param): every interior bead and `samples - 1` points inside every segment."""
+    whole = jnp.concatenate([walls.start[None], beads, walls.end[None]])
+    f = (jnp.arange(samples) / samples).astype(beads.dtype)[:, None]
+    points = whole[:-1, None] * (1 - f) + whole[1:, None] * f
+    return points.reshape(-1, beads.shape[1])[1:]
+
+
+def _onto_beads(forces: Array, samples: int) -> Array:
+    """Transpose of `sample_points`: forces at points shared out to the beads beside them."""
+    whole = jnp.concatenate([jnp.zeros_like(forces[:1]), forces])
+    whole = whole.reshape(-1, samples, forces.shape[1])
+    f = (jnp.arange(samples) / samples).astype(forces.dtype)[:, None]
+    left, right = (whole * (1 - f)).sum(1), (whole * f).sum(1)
+    return left[1:] + right[:-1]
+
+
+def constraint(energies: Array, walls: Walls) -> tuple[Array, Array]:
+    """c and dc/dF: linear inside the level set, logarithmic outside, C¹ at the wall."""
+    excess = (energies - walls.level) / walls.scale
+    outside = jnp.maximum(excess, 0)
+    c = jnp.where(excess > 0, jnp.log1p(outside), excess)
+    return c, 1 / ((1 + outside) * walls.scale)
+
+
+def _evaluate(beads, energies, gradients, mu, rho, walls, metric, samples) -> Evaluated:
+    c, slope = constraint(energies, walls)
+    push = jnp.maximum(0, mu + rho * c)
+    segments = beads.shape[0] + 1
+    t = (jnp.arange(1, segments) / segments).astype(beads.dtype)[:, None]
+    off = beads - (walls.start + t * (walls.end - walls.start))
+    chord2 = ((walls.end - walls.start) ** 2).sum()
+    pull = _stretch(off) / chord2
+    excess = (off * pull).sum()  # ℓ² - 1 when the beads are equally spaced
+    value = excess / 2 + ((push**2 - mu**2) / (2 * rho)).mean()
+    forces = (push * slope / push.size)[:, None] * gradients
+    gradient = pull + _onto_beads(forces, samples)
+    unbalanced = chord2 * (gradient * (metric @ gradient)).sum()
+    # Below an excess of 1e-4 the length is known to five digits anyway: no relative test there.
+    residual = jnp.sqrt(jnp.maximum(unbalanced, 0) / jnp.maximum(excess, 1e-4))
+    return Evaluated(value, gradient, push, jnp.maximum(c, 0).max(), residual)
+
+
+def _rows_dot(rows: Array, vector: Array) -> Array:
+    return jnp.tensordot(rows, vector, axes=vector.ndim)
+
+
+def _direction(state: State, metric: Array) -> Array:
+    """-H∇L by the two-loop recursion, on coefficients of the remembered rows."""
+    memory, gradient = state.history, state.now.gradient
+    size = memory.inverse.size
+    order = (memory.slot + jnp.arange(size)) % size  # oldest first
+    on_x, on_z = _rows_dot(memory.x, gradient), _rows_dot(memory.z, gradient)
+
+    def backward(a, i):
+        return a.at[i].set(memory.inverse[i] * (on_x[i] - memory.xg[i] @ a)), None
+
+    def forward(c, i):
+        d = state.scale * (on_z[i] - memory.zg[i] @ a) + memory.xg[:, i] @ c
+        return c.at[i].set(a[i] - memory.inverse[i] * d), None
+
+    zero = jnp.zeros_like(memory.inverse)
+    a, _ = jax.lax.scan(backward, zero, order, reverse=True)
+    c, _ = jax.lax.scan(forward, zero, order)
+    raised = metric @ gradient - jnp.tensordot(a, memory.z, axes=1)
+    return -(state.scale * raised + jnp.tensordot(c, memory.x, axes=1))
+
+
+def _stretch(beads: Array) -> Array:
+    """N·tridiag(-1, 2, -1) of interior beads with fixed ends: the inverse of the metric."""
+    steps = jnp.diff(jnp.pad(beads, ((1, 1), (0, 0))), axis=0)
+    return (beads.shape[0] + 1) * (steps[:-1] - steps[1:])
+
+
+def _learn(state: State, trial: Array, new: Evaluated, good, metric) -> tuple[History, Array]:
+    """Overwrite the oldest curvature pair and rescale the metric, where the pair is convex."""
+    old, i = state.history, state.history.slot
+    dx, dg = trial - state.beads, new.gradient - state.now.gradient
+    dz = metric @ dg
+    dot, curvature = (dx * dg).sum(), (dg * dz).sum()
+    good = good & (dot > 1e-10 * (dg * dg).sum())
+    row = lambda array, value: array.at[i].set(jnp.where(good, value, array[i]))
+    column = lambda array, value: array.at[:, i].set(jnp.where(good, value, array[:, i]))
+    x, z = row(old.x, dx), row(old.z, dz)
+    zg = _rows_dot(z, dg)  # symmetric, as the metric is
+    history = History(
+        x=x,
+        z=z,
+        xg=column(row(old.xg, _rows_dot(z, _stretch(dx))), _rows_dot(x, dg)),
+        zg=column(row(old.zg, zg), zg),
+        inverse=row(old.inverse, 1 / jnp.where(good, dot, 1)),
+        slot=jnp.where(good, (i + 1) % old.inverse.size, i),
+    )
+    return history, jnp.where(good, dot / jnp.where(good, curvature, 1), state.scale)
+
+
+def _judge_trial(state: State, energies, gradients, walls, metric, samples) -> State:
+    """Accept or refuse the trial beads (Armijo); a refusal shortens the step."""
+    trial = state.beads + state.step * state.direction
+    new = _evaluate(trial, energies, gradients, state.mu, state.rho, walls, metric, samples)
+    slope = (state.now.gradient * state.direction).sum()
+    good = (new.value <= state.now.value + 1e-4 * state.step * slope) & jnp.isfinite(new.value)
+    history, scale = _learn(state, trial, new, good, metric)
+    choose = lambda a, b: jnp.where(good, a, b)
+    return state._replace(
+        beads=choose(trial, state.beads),
+        energies=choose(energies, state.energies),
+        gradients=choose(gradients, state.gradients),
+        now=jax.tree.map(choose, new, state.now),
+        history=history,
+        scale=scale,
+        rejected=choose(0, state.rejected + 1),
+        step=choose(1.0, state.step / 4),
+        since=state.since + 1,
+    )
+
+
+def _update_multipliers(state: State, walls, metric, samples, settings: Tightening) -> State:
+    """First-order update when the inner problem is solved well enough, or is out of time."""
+    settled = (state.now.residual < settings.tolerance) & (state.since > 4)
+    due = settled | (state.since >= settings.every)
+    slow = state.now.violation > state.wanted / 2
+    mu = jnp.where(due, state.now.multipliers, state.mu)
+    rho = jnp.where(due & slow, jnp.minimum(state.rho * 2, 1e4), state.rho)
+    now = _evaluate(
+        state.beads, state.energies, state.gradients, mu, rho, walls, metric, samples
+    )
+    return state._replace(
+        mu=mu,
+        rho=rho,
+        now=jax.tree.map(lambda a, b: jnp.where(due, a, b), now, state.now),
+        since=jnp.where(due, 0, state.since),
+        wanted=jnp.where(due, state.now.violation, state.wanted),
+        rejected=jnp.where(due, 0, state.rejected),
+        step=jnp.where(due, 1.0, state.step),
+    )
+
+
+def _next_direction(state: State, metric: Array) -> State:
+    """A new direction after a change; after ten refusals forget the history and shrink."""
+    stuck = state.rejected > 10
+    state = state._replace(
+        scale=jnp.where(stuck, state.scale * 1e-3, state.scale),
+        history=state.history._replace(inverse=jnp.where(stuck, 0.0, state.history.inverse)),
+        step=jnp.where(stuck, 1.0, state.step),
+        rejected=jnp.where(stuck, 0, state.rejected),
+    )
+    newton = _direction(state, metric)
+    downhill = (newton * state.now.gradient).sum() < 0
+    steepest = -state.scale * (metric @ state.now.gradient)
+    fresh = jnp.where(downhill, newton, steepest)
+    return state._replace(direction=jnp.where(state.rejected == 0, fresh, state.direction))
+
+
+def _advance(state: State, energies, gradients, walls, metric, settings: Tightening) -> State:
+    """One trial of one string."""
+    state = _judge_trial(state, energies, gradients, walls, metric, settings.samples)
+    state = _update_multipliers(state, walls, metric, settings.samples, settings)
+    return _next_direction(state, metric)
+
+
+def _begin(beads, energies, gradients, mu, rho, walls, metric, settings: Tightening) -> State:
+    now = _evaluate(beads, energies, gradients, mu, rho, walls, metric, settings.samples)
+    rows = jnp.zeros((settings.memory, *beads.shape), beads.dtype)
+    square = jnp.zeros((settings.memory, settings.memory), beads.dtype)
+    zero, count = jnp.zeros((), beads.dtype), jnp.zeros((), jnp.int32)
+    state = State(
+        beads, energies, gradients, mu, rho, now, jnp.zeros_like(beads), zero + 1,
+        ((walls.end - walls.start) ** 2).sum() * 1e-3,
+        History(rows, rows, square, square, square[0], count),
+        count, count, zero + jnp.inf,
+    )  # fmt: skip
+    return _next_direction(state, metric)
+
+
+@partial(jax.jit, static_argnames="samples")
+def _trial_points(state: State, walls: Walls, samples: int) -> Array:
+    trial = state.beads + state.step[:, None, None] * state.direction
+    return jax.vmap(partial(sample_points, samples=samples))(trial, walls)
+
+
+@partial(jax.jit, static_argnames="settings", donate_argnums=0)
+def _advance_all(state, energies, gradients, walls, metric, settings) -> State:
+    each = partial(_advance, settings=settings)
+    return jax.vmap(each, (0, 0, 0, 0, None))(state, energies, gradients, walls, metric)
+
+
+@partial(jax.jit, static_argnames="settings")
+def _begin_all(beads, energies, gradients, mu, rho, walls, metric, settings) -> State:
+    each = partial(_begin, settings=settings)
+    return jax.vmap(each, (0, 0, 0, 0, 0, 0, None))(
+        beads, energies, gradients, mu, rho, walls, metric
+    )
+
+
+def _at_points(surface: Surface, points: Array) -> tuple[Array, Array]:
+    """Energies and gradients at (string, point, param)."""
+    energies, gradients = surface.energies_and_gradients(points.reshape(-1, points.shape[-1]))
+    return energies.reshape(points.shape[:2]), gradients.reshape(points.shape)
+
+
+def tighten(
+    surface: Surface,
+    beads: np.ndarray,
+    levels: np.ndarray,
+    margins: np.ndarray,
+    settings: Tightening,
+    warm: Tightened | None = None,
+    report: Callable[[int, int], Any] = lambda done, total: None,
+) -> Tightened:
+    """Shorten all strings; each stops when taut and feasible, or out of evaluations.
+
+    Args:
+        surface: a smooth surface.
+        beads: (string, bead, param), ends included; need not be feasible.
+        levels: (string,) λ.
+        margins: (string,) part of |λ| by which points are kept below λ.
+        settings: see `Tightening`.
+        warm: an earlier result for the same strings, whose multipliers are taken over.
+        report: called with (strings done, strings) now and then.
+
+    Returns:
+        Beads of the same shape with ends untouched, KKT residuals, violations, multipliers.
+    """
+    count, segments = len(beads), beads.shape[1] - 1
+    points = segments * settings.samples - 1
+    result = Tightened(
+        beads=np.array(beads, surface.dtype),
+        residual=np.full(count, np.nan),
+        violation=np.full(count, np.nan),
+        multipliers=_spread(warm, count, points, surface.dtype),
+        rho=np.ones(count) if warm is None else np.clip(warm.rho, 1, 100),
+        evaluations=np.zeros(count, int),
+    )
+    metric = jnp.asarray(green(segments), surface.dtype)
+    left = np.arange(count)
+    state, walls = _load(surface, result, left, levels, margins, metric, settings)
+    for spent in range(settings.check, settings.evaluations + 1, settings.check):
+        for _ in range(settings.check):
+            trial = _trial_points(state, walls, settings.samples)
+            state = _advance_all(state, *_at_points(surface, trial), walls, metric, settings)
+        done = _store(result, state, left, spent, settings)
+        report(count - len(left) + int(done.sum()), count)
+        if done.all():
+            break
+        left, state, walls = _compact(left, done, state, walls)
+    return result
+
+
+def _spread(warm: Tightened | None, count: int, points: int, dtype: Any) -> np.ndarray:
+    """Multipliers at `points` per string, interpolated from those of another bead count."""
+    if warm is None:
+        return np.zeros((count, points), dtype)
+    old, new = (np.arange(1, n + 1) / (n + 1) for n in (warm.points, points))
+    return np.stack([np.interp(new, old, mu) for mu in warm.multipliers]).astype(dtype)
+
+
+def _load(surface, result: Tightened, left, levels, margins, metric, settings):
+    """The batch of the strings `left`, padded to a size of the ladder."""
+    size = rung(len(left)) if surface.strategy == "vmap" else len(left)
+    take = lambda a: jnp.asarray(pad(np.asarray(a, surface.dtype)[left], size))
+    scale = np.where(levels == 0, 1.0, np.abs(levels))
+    walls = Walls(
+        take(result.beads[:, 0]), take(result.beads[:, -1]), take(levels - margins * scale),
+        take(scale),
+    )  # fmt: skip
+    inner = take(result.beads[:, 1:-1])
+    points = jax.vmap(partial(sample_points, samples=settings.samples))(inner, walls)
+    energies, gradients = _at_points(surface, points)
+    mu, rho = take(result.multipliers), take(result.rho)
+    return _begin_all(inner, energies, gradients, mu, rho, walls, metric, settings), walls
+
+
+def _store(result: Tightened, state: State, left, spent: int, settings) -> np.ndarray:
+    """Write the batch back; return who is done."""
+    n = len(left)
+    result.beads[left, 1:-1] = np.asarray(state.beads)[:n]
+    result.residual[left] = np.asarray(state.now.residual)[:n]
+    result.violation[left] = np.asarray(state.now.violation)[:n]
+    result.multipliers[left] = np.asarray(state.now.multipliers)[:n]
+    result.rho[left] = np.asarray(state.rho)[:n]
+    result.evaluations[left] = spent
+    taut = result.residual[left] < settings.tolerance
+    return (taut & (result.violation[left] < settings.feasibility)) | ~np.isfinite(
+        np.asarray(state.now.value)[:n]
+    )
+
+
+def _compact(left: np.ndarray, done: np.ndarray, state: State, walls: Walls):
+    """Drop finished strings once a smaller size of the ladder holds the others."""
+    keep = np.flatnonzero(~done)
+    size = rung(len(keep)) if len(state.rho) in (rung(len(left)),) else len(keep)
+    if size == len(state.rho):
+        return left, state, walls
+    pick = jnp.asarray(pad(keep, size))
+    state, walls = jax.tree.map(lambda leaf: leaf[pick], (state, walls))
+    return left[keep], state, walls
+
+
+def doubled(beads: np.ndarray) -> np.ndarray:
+    """The same strings with twice the segments, equal arcs."""
+    segments = 2 * (beads.shape[1] - 1)
+    return np.stack([reparametrized(string, segments) for string in beads])

@@ -1,0 +1,29 @@
+"""BibTeX of the works the data sets come from, for a run's list of references."""
+
+FREEMAN_BRUNA = """@inproceedings{freeman2017topology,
+  title     = {Topology and Geometry of Half-Rectified Network Optimization},
+  author    = {Freeman, C. Daniel and Bruna, Joan},
+  booktitle = {International Conference on Learning Representations},
+  year      = {2017},
+  eprint    = {1611.01540},
+  archivePrefix = {arXiv},
+}"""
+
+LECUN = """@article{lecun1998gradient,
+  title   = {Gradient-Based Learning Applied to Document Recognition},
+  author  = {LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
+  journal = {Proceedings of the IEEE},
+  volume  = {86},
+  number  = {11},
+  pages   = {2278--2324},
+  year    = {1998},
+  doi     = {10.1109/5.726791},
+}"""
+
+ALPAYDIN_KAYNAK = """@misc{alpaydin1998optical,
+  title        = {Optical Recognition of Handwritten Digits},
+  author       = {Alpaydin, Ethem and Kaynak, Cenk},
+  howpublished = {UCI Machine Learning Repository},
+  year         = {1998},
+  doi          = {10.24432/C50P49},
+}"""

@@ -1,0 +1,45 @@
+"""`landscape doctor`: what this machine offers a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from landscape_cli import manifest
+from landscape_cli.runner import cache_folder, configure_jax
+
+
+def report() -> Iterator[str]:
+    """Lines about versions, devices, data and the compilation cache."""
+    for name, number in manifest.versions().items():
+        yield f"{name}: {number}"
+    configure_jax("float64")
+    for name, value in manifest.device().items():
+        yield f"device {name}: {value}"
+    yield f"git commit: {manifest.git_commit(Path(__file__).parents[1]) or 'not a checkout'}"
+    yield from data()
+    yield from cache()
+
+
+def data() -> Iterator[str]:
+    """Data sets found where `LANDSCAPE_DATA` points."""
+    place = os.environ.get("LANDSCAPE_DATA")
+    if not place:
+        yield "data: LANDSCAPE_DATA is not set; files are looked for where data.dir says"
+    elif not Path(place).is_dir():
+        yield f"data: LANDSCAPE_DATA={place} is not a folder"
+    else:
+        names = sorted(path.name for path in Path(place).iterdir() if path.is_dir())
+        yield f"data: {place} holds {', '.join(names) or 'nothing'}"
+
+
+def cache() -> Iterator[str]:
+    """The compilation cache: where, how much, and whether it can be written."""
+    folder = cache_folder()
+    files = [path for path in folder.glob("*") if path.is_file()] if folder.is_dir() else []
+    size = sum(path.stat().st_size for path in files) / 1e6
+    yield f"cache: {folder}, {len(files)} files, {size:.0f} MB (`make clean-cache` empties it)"
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        yield f"cache: {existing} cannot be written, so every run compiles anew"

@@ -1,0 +1,60 @@
+"""The flags of the command, and how they become Hydra's."""
+
+from __future__ import annotations
+
+import argparse
+
+from landscape_cli.errors import UserError
+
+INFO = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]  # Hydra's choices
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser whose complaints are `UserError`s: one line, exit code 2."""
+
+    def __init__(self, **settings) -> None:
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings
+        )
+
+    def error(self, message: str):
+        """Raise instead of printing the usage."""
+        raise UserError(f"{message}; see `{self.prog} --help`")
+
+
+def run_parser(verb: str) -> Parser:
+    """The flags of `run` and `sweep`: Hydra's own, in any order."""
+    parser = Parser(
+        prog=f"landscape {verb}",
+        add_help=False,
+        usage=f"landscape {verb} <experiment> [flags] [group=option ...] [key=value ...]",
+        description="`landscape run <experiment> --help` lists every group and setting.",
+    )
+    add = parser.add_argument
+    add("experiment", nargs="?", help=argparse.SUPPRESS)
+    add("overrides", nargs="*", help=argparse.SUPPRESS)
+    add("-h", "--help", action="store_true", help="this text, or an experiment's settings")
+    add("-m", "--multirun", action="store_true", help="run every combination of key=a,b,c")
+    add("-c", "--cfg", choices=["job", "hydra", "all"], help="print the configuration, do not run")
+    add("-p", "--package", help="with --cfg: only this part, e.g. -p model")
+    add("--resolve", action="store_true", help="with --cfg: resolve ${...}")
+    add("--info", nargs="?", const="all", choices=INFO, help="how the configuration was composed")
+    add("--config-dir", metavar="DIR", help="a folder with your own YAML files")
+    add("--debug", action="store_true", help="show a traceback for every error")
+    return parser
+
+
+def hydra_flags(chosen: argparse.Namespace, multirun: bool) -> list[str]:
+    """The flags to hand on. Never --experimental-rerun, which unpickles a file."""
+    if chosen.resolve and not (chosen.cfg or chosen.help):
+        raise UserError("--resolve goes with --cfg")
+    if chosen.package and not chosen.cfg:
+        raise UserError("--package goes with --cfg")
+    flags = ["--help"] if chosen.help else []
+    flags += ["--multirun"] if multirun and not (chosen.cfg or chosen.help or chosen.info) else []
+    flags += ["--resolve"] if chosen.resolve else []
+    for flag in ("cfg", "package", "info"):
+        value = getattr(chosen, flag)
+        flags += [f"--{flag}", value] if value else []
+    flags += ["--config-dir", chosen.config_dir] if chosen.config_dir else []
+    return flags

@@ -1,0 +1,84 @@
+"""Hydra's and OmegaConf's complaints as one line about what the user typed."""
+
+from __future__ import annotations
+
+import errno
+import traceback
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from landscape_cli.errors import UserError, nearest
+from landscape_cli.schema import unknown
+
+DISK_TROUBLE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+}
+
+
+def one_line(error: BaseException) -> str | None:
+    """The message for an error of the user's, or None where the error is ours."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, MissingConfigException):
+        return missing_option(error)
+    if isinstance(error, OverrideParseException):
+        reason = first_line(error.message)
+        return f"cannot read {error.override!r}: write it as key=value ({reason})"
+    if isinstance(error, OSError):
+        return disk(error)
+    if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
+        return key_error(error.__cause__)
+    if isinstance(error, OmegaConfBaseException):
+        return key_error(error)
+    if isinstance(error, HydraException):
+        return composition(first_line(str(error)))
+    return None
+
+
+def missing_option(error: MissingConfigException) -> str:
+    """`model=foo`, where there is no foo.yaml."""
+    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    if not group or not error.options:
+        return first_line(str(error))
+    options = ", ".join(sorted(error.options))
+    return f"{group}={name}: no such {group}; choose from {options}{nearest(name, error.options)}"
+
+
+def key_error(error: OmegaConfBaseException) -> str:
+    """A key that does not exist, or a value that cannot be had."""
+    key = error.full_key or str(error.key or "")
+    parent = error.parent_node
+    if "is not in struct" in str(error) and parent is not None:
+        known = [str(name) for name in parent if str(name) != "_target_"]  # type: ignore[union-attr]
+        return unknown(key, "setting", known)
+    return f"{key}: {first_line(error.msg or str(error))}" if key else first_line(str(error))
+
+
+def composition(text: str) -> str:
+    """Other complaints of Hydra's, in our words where its own advice would mislead."""
+    _, found, value = text.partition("Ambiguous value for argument ")
+    if found:
+        typed = value.strip("'")
+        return f"{typed}: several values need -m (or write a list as key=[a,b])"
+    return text
+
+
+def disk(error: OSError) -> str | None:
+    """A full disk or a folder that cannot be written."""
+    making_folder = traceback.extract_tb(error.__traceback__)[-1].name == "mkdir"
+    if error.errno not in DISK_TROUBLE and not making_folder:
+        return None
+    return f"cannot write {error.filename or 'the run folder'}: {error.strerror}"
+
+
+def first_line(text: str) -> str:
+    """The first line that says something."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), text)

@@ -1,0 +1,76 @@
+"""Where a result came from: versions, commit, device, seed, command, references."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("landscape-cli", "jax", "jaxlib", "flax", "optax", "numpy", "hydra-core")
+
+
+def describe(
+    experiment: str, words: Iterable[str], seed: int, parts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The manifest as known before work begins; the run folder adds how it went."""
+    return {
+        "experiment": experiment,
+        "command": shlex.join(["landscape", "run", experiment, *words]),
+        "seed": seed,
+        "parts": {kind: repr_line(part) for kind, part in parts.items()},
+        "versions": versions(),
+        "git_commit": git_commit(Path(__file__).parents[1]),
+        "device": device(),
+        "references": references(parts.values()),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that decide the numbers."""
+    found = {"python": platform.python_version()}
+    return found | {name: importlib.metadata.version(name) for name in LIBRARIES}
+
+
+def device() -> dict[str, Any]:
+    """What JAX computes on."""
+    import jax
+
+    devices = jax.devices()
+    return {
+        "platform": devices[0].platform,
+        "kind": devices[0].device_kind,
+        "count": len(devices),
+        "machine": platform.platform(),
+    }
+
+
+def references(parts: Iterable[Any]) -> list[str]:
+    """The BibTeX entries of the parts, each once."""
+    entries = [getattr(type(part), "reference", "").strip() for part in parts]
+    return list(dict.fromkeys(entry for entry in entries if entry))
+
+
+def repr_line(part: Any) -> str:
+    """A part on one line; linen modules print themselves on many."""
+    return " ".join(repr(part).replace("# attributes", "").split())
+
+
+def git_commit(checkout: Path) -> str | None:
+    """The commit of a checkout, with `+changes` if files differ; None for a wheel."""
+    if not (checkout / ".git").exists():
+        return None
+    git = ["git", "-C", str(checkout)]
+    try:
+        commit = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+        status = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return commit + ("+changes" if status.stdout.strip() else "")

@@ -1,0 +1,98 @@
+"""How a record becomes a netCDF file and comes back, and how numbers become strict JSON."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from landscape_cli.contracts import Record
+from landscape_cli.errors import UserError
+
+
+def netcdf(record: Record) -> bytes:
+    """`record` as a netCDF-4 file that names the record's class.
+
+    Made in memory, so that a full disk meets one plain write and never the HDF5 library.
+    """
+    kind = type(record)
+    attributes = {key: attribute(value) for key, value in record.data.attrs.items()}
+    attributes["record"] = f"{kind.__module__}.{kind.__qualname__}"
+    data = record.data.copy()
+    data.attrs = attributes
+    return bytes(data.to_netcdf(engine="h5netcdf"))
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON can hold it: NumPy unwrapped, NaN and infinity as None.
+
+    Example:
+        >>> plain({"mean": np.float64("nan"), "n": np.int64(3)})
+        {'mean': None, 'n': 3}
+    """
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def json_text(value: Any) -> str:
+    """Strict JSON, without NaN literals, that a person can read."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_record(file: Path) -> Record:
+    """The record in `file`, of the class the file names.
+
+    Raises:
+        UserError: a damaged file, or a class outside `landscape_cli`: a file that came from
+            somewhere else must not choose what is imported.
+    """
+    import xarray
+
+    try:
+        with xarray.open_dataset(BytesIO(file.read_bytes()), engine="h5netcdf") as opened:
+            data = opened.load()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise UserError(f"{file}: not readable as netCDF ({first_line(error)})") from error
+    return _record_class(file, str(data.attrs.pop("record", "")))(data)
+
+
+def attribute(value: Any) -> str | int | float:
+    """What netCDF takes as an attribute: text and numbers as they are, the rest as JSON."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return value
+    return "" if value is None else json.dumps(plain(value), ensure_ascii=False)
+
+
+def _record_class(file: Path, name: str) -> type[Record]:
+    """The class `name`, if it is a record of this package."""
+    module, _, attribute = name.rpartition(".")
+    if not module.startswith("landscape_cli."):
+        raise UserError(
+            f"{file}: a record of class {name or '(none named)'}, not of landscape_cli"
+        )
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{file}: this version of landscape has no record {name}") from error
+    if not (isinstance(found, type) and issubclass(found, Record)):
+        raise UserError(f"{file}: {name} is not a record")
+    return found
+
+
+def first_line(error: BaseException) -> str:
+    """What `error` says, on one line."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,146 @@
+"""The figures of `Geodesics`: lengths, beads, energies along strings, training curves."""
+
+from __future__ import annotations
+
+from textwrap import fill
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from landscape_cli.plots import new_figure
+from landscape_cli.records.geodesic import Geodesics
+from landscape_cli.records.geodesic_curves import (
+    chosen_levels,
+    draw_median_profiles,
+    draw_profiles,
+    draw_training,
+)
+from landscape_cli.records.geodesic_marks import (
+    FAILURES,
+    draw_beads,
+    draw_counts,
+    draw_failures,
+    draw_lengths,
+    draw_plateaux,
+    level_axis,
+    say,
+)
+
+
+def figures(record: Geodesics) -> dict[str, Figure]:
+    """All figures by file stem."""
+    return {
+        "length": length_figure(record),
+        "beads": beads_figure(record),
+        "profiles": profiles_figure(record),
+        "training": training_figure(record),
+        "overview": overview_figure(record),
+    }
+
+
+def length_figure(record: Geodesics) -> Figure:
+    """Normalized length against level, failures above it, fractions connected below it."""
+    figure = new_figure(7.0, 5.2)
+    failed = bool(record.count(*FAILURES).any())
+    ratios = [0.7, 6.0, 1.0] if failed else [6.0, 1.0]
+    axes = list(figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios))
+    main, strip = axes[-2:]
+    draw_lengths(main, record)
+    draw_counts(strip, record)
+    if failed:
+        draw_failures(axes[0], record)
+    for ax in axes[:-1]:
+        ax.tick_params(labelbottom=False)
+    draw_plateaux(axes[:-1], record)
+    level_axis(strip, record)
+    title(figure, record)
+    legend(figure, axes)
+    return figure
+
+
+def beads_figure(record: Geodesics) -> Figure:
+    """Bead count against level, both logarithmic."""
+    figure = new_figure(5.6, 4.2)
+    ax = figure.subplots()
+    draw_beads(ax, record)
+    draw_plateaux([ax], record)
+    level_axis(ax, record)
+    title(figure, record)
+    legend(figure, [ax])
+    return figure
+
+
+def profiles_figure(record: Geodesics) -> Figure:
+    """Energies along the shortest, the median and the longest string of up to six levels."""
+    levels = chosen_levels(record, 6)
+    rows = 1 if len(levels) <= 3 else 2
+    columns = -(-max(len(levels), 1) // rows)
+    figure = new_figure(max(2.5 * columns, 4.0), 2.2 * rows + 0.8)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    for ax, level in zip(grid.flat, levels, strict=False):
+        draw_profiles(ax, record, level)
+    for ax in list(grid.flat)[len(levels) :]:
+        ax.set_axis_off()
+    if not levels:
+        grid[0, 0].set_axis_off()
+        say(grid[0, 0], "no string is connected")
+    title(figure, record)
+    figure.supxlabel("position t along the string (0: start, 1: end)", fontsize=9)
+    figure.supylabel("energy / level λ", fontsize=9)
+    return figure
+
+
+def training_figure(record: Geodesics) -> Figure:
+    """Training curves of all networks, with the levels as lines."""
+    figure = new_figure(5.6, 4.0)
+    ax = figure.subplots()
+    draw_training(ax, record)
+    title(figure, record)
+    legend(figure, [ax])
+    return figure
+
+
+def overview_figure(record: Geodesics) -> Figure:
+    """Four panels: lengths, beads, energies along median strings, training."""
+    figure = new_figure(9.6, 7.2)
+    lengths, beads, profiles, training = figure.subplots(2, 2).flat
+    draw_lengths(lengths, record)
+    draw_beads(beads, record)
+    for ax in (lengths, beads):
+        draw_plateaux([ax], record, labels=False)
+        level_axis(ax, record)
+    draw_median_profiles(profiles, record)
+    draw_training(training, record)
+    for letter, ax in zip("abcd", (lengths, beads, profiles, training), strict=True):
+        ax.set_title(letter, fontweight="bold")
+    title(figure, record)
+    legend(figure, [lengths, training])
+    return figure
+
+
+def caption(record: Geodesics) -> str:
+    """What was run, on one line; says so when rows are still pending."""
+    attributes, pairs = record.data.attrs, record.data.sizes["pair"]
+    words = [str(attributes[key]) for key in ("model", "data", "method") if attributes[key]]
+    words += [f"seed {int(attributes['seed'])}", f"{pairs} pair{'s' if pairs != 1 else ''}"]
+    pending = int(record.count("pending").sum())
+    words += [f"UNFINISHED: {pending} of {record.data['state'].size} rows pending"] * (pending > 0)
+    return " · ".join(word.replace(" ", "\u00a0") for word in words)  # lines break at the dots
+
+
+def legend(figure: Figure, axes: list[Axes]) -> None:
+    """One legend for all `axes`, under the figure."""
+    found = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    if found:
+        columns = min(len(found), max(int(figure.get_figwidth() / 2.2), 2))
+        words = [fill(label, 30) for label in found]
+        figure.legend(found.values(), words, loc="outside lower center", ncols=columns)
+
+
+def title(figure: Figure, record: Geodesics) -> None:
+    """The caption on top, in as many lines as it needs."""
+    text = fill(caption(record), int(15 * figure.get_figwidth()))
+    figure.suptitle(text, x=0.01, ha="left", fontsize=9)

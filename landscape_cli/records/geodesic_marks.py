@@ -1,0 +1,223 @@
+"""Marks over the level axis: every `draw_*` puts one kind of mark of `Geodesics` on given axes.
+
+Blue is ours, vermilion is published, gray is single pairs; marks differ in shape too.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from landscape_cli.plots import (
+    AMBER,
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PALE,
+    PURPLE,
+    log_limits,
+    number,
+    number_axis,
+)
+from landscape_cli.records.geodesic import Geodesics
+
+FAILURES = {  # state: marker, color
+    "not connected": ("x", ORANGE),
+    "diverged": ("*", PURPLE),
+    "end not reached": ("v", GRAY),
+}
+NEAR = 3.0  # a plateau further than this factor from every level would only squeeze the curve
+
+
+def draw_lengths(ax: Axes, record: Geodesics) -> None:
+    """Single pairs, mean ± standard error, bootstrap band, published points."""
+    data, order = record.statistics(bootstrap=True), np.argsort(record.levels)
+    levels, lengths = record.levels[order], record.connected_lengths[:, order]
+    ax.axhline(1.0, color=PALE, lw=0.8, zorder=0)
+    draw_pairs(ax, levels, lengths, "one pair")
+    loose = np.where(record.data["state"].values[:, order] == "loose", lengths, np.nan)
+    if np.isfinite(loose).any():
+        marks = {"ls": "", "marker": "o", "ms": 4, "mfc": "none", "mec": AMBER, "mew": 0.8}
+        lines = ax.plot(levels, loose.T, **marks)
+        lines[0].set_label("loose string")
+    low, high = data["low"][order], data["high"][order]
+    if np.isfinite(low).any():
+        band = {"color": BLUE, "alpha": 0.18, "lw": 0}
+        ax.fill_between(levels, low, high, label="95 % bootstrap interval", **band)
+    draw_mean(ax, levels, data["mean"][order], data["error"][order])
+    draw_published(ax, record, "length")
+    ax.set_ylabel("normalized length")
+    if not np.isfinite(lengths).any():
+        say(ax, "no pair is connected")
+    finish_lengths(ax, record)
+
+
+def finish_lengths(ax: Axes, record: Geodesics) -> None:
+    """Limits just below 1 and above the longest; logarithmic where lengths differ fourfold."""
+    shown = [record.connected_lengths.ravel(), np.array([1.0])]
+    if record.published:
+        shown.append(record.published["length"] + np.nan_to_num(record.published["length_error"]))
+    top = np.nanmax(np.concatenate(shown))
+    top = 1.01 if top < 1.001 else top
+    if top > 4:
+        ax.set_yscale("log")
+        ax.set_ylim(top**-0.04, top**1.06)
+        number_axis(ax, "y")
+    else:
+        ax.set_ylim(1 - 0.04 * (top - 1), top + 0.06 * (top - 1))
+        ax.ticklabel_format(axis="y", useOffset=False)
+
+
+def draw_beads(ax: Axes, record: Geodesics) -> None:
+    """Bead counts of single pairs, mean ± standard error, published points."""
+    data, order = record.statistics(), np.argsort(record.levels)
+    levels, beads = record.levels[order], record.connected_beads[:, order]
+    draw_pairs(ax, levels, beads, "one pair")
+    draw_mean(ax, levels, data["beads"][order], data["beads_error"][order])
+    draw_published(ax, record, "beads")
+    ax.set_ylabel("beads of a string, ends included")
+    ax.set_yscale("log")
+    shown = [beads.ravel()] + ([record.published["beads"]] if record.published else [])
+    ax.set_ylim(*log_limits(np.append(np.concatenate(shown), 3)))  # a bent string has 3 beads
+    number_axis(ax, "y")
+    if not np.isfinite(beads).any():
+        say(ax, "no pair is connected")
+
+
+def draw_pairs(ax: Axes, levels: np.ndarray, values: np.ndarray, label: str) -> None:
+    """One faint line for each pair, broken where it is not connected."""
+    if np.isfinite(values).any():
+        faint = {"color": GRAY, "alpha": 0.4, "lw": 0.6, "marker": "o", "ms": 1.8, "mew": 0}
+        lines = ax.plot(levels, values.T, zorder=1, **faint)
+        lines[0].set_label(label)
+
+
+def draw_mean(ax: Axes, levels: np.ndarray, mean: np.ndarray, error: np.ndarray) -> None:
+    """Mean ± standard error, at levels where anything is connected."""
+    some = np.isfinite(mean)
+    if some.any():
+        marks = {"color": BLUE, "marker": "o", "ms": 4, "capsize": 2.5, "zorder": 3}
+        label = "mean ± standard error" if np.isfinite(error).any() else "mean"
+        ax.errorbar(levels[some], mean[some], error[some], label=label, **marks)
+
+
+def draw_published(ax: Axes, record: Geodesics, what: str) -> None:
+    """The published curve, where there is one."""
+    published = record.published
+    if published is None or not np.isfinite(published[what]).any():
+        return
+    order = np.argsort(published["level"])
+    marks = {"color": ORANGE, "marker": "s", "ms": 3.5, "ls": "--", "lw": 1.0, "capsize": 2}
+    columns = (published[key][order] for key in ("level", what, f"{what}_error"))
+    ax.errorbar(*columns, label=published["label"], zorder=2, **marks)
+
+
+def draw_failures(ax: Axes, record: Geodesics) -> None:
+    """A rail with one mark for each pair that failed at each level."""
+    states = record.data["state"].values
+    for state, (marker, color) in FAILURES.items():
+        pairs, levels = np.nonzero(states == state)
+        if len(pairs):
+            heights = (pairs + 0.5) / len(states)
+            ax.plot(
+                *(record.levels[levels], heights, marker),
+                **{"color": color, "ms": 3.5, "mew": 0.8, "label": state, "clip_on": False},
+            )
+    ax.set_ylim(-0.05, 1.05)
+    ax.set_yticks([])
+    ax.set_ylabel("failed", rotation=0, ha="right", va="center")
+    ax.spines["left"].set_visible(False)
+    ax.spines["bottom"].set_color(PALE)
+
+
+def draw_counts(ax: Axes, record: Geodesics) -> None:
+    """Fraction connected at every level, with the numbers where there is room."""
+    order = np.argsort(record.levels)
+    levels, tried = record.levels[order], record.tried[order]
+    connected = record.count("straight", "taut", "loose")[order]
+    fraction = np.where(tried > 0, connected / np.maximum(tried, 1), np.nan)
+    marks = {"color": GREEN, "marker": "D", "ms": 3, "lw": 1.0, "clip_on": False}
+    ax.plot(levels, fraction, label="fraction connected", **marks)
+    ax.set_ylim(0, 1)
+    ax.set_yticks([0, 1])
+    ax.set_ylabel("fraction\nconnected", fontsize=8)
+    low, high = level_limits(record)
+    points = 430 * np.log10(levels / low) / np.log10(high / low)
+    last = -np.inf
+    for i in np.flatnonzero(tried > 0)[::-1]:
+        if abs(points[i] - last) < 26:
+            continue
+        last, below = points[i], fraction[i] > 0.5
+        ax.annotate(
+            f"{connected[i]}/{tried[i]}",
+            (levels[i], fraction[i]),
+            xytext=(0, -5 if below else 5),
+            textcoords="offset points",
+            fontsize=7,
+            color=GRAY,
+            ha="center",
+            va="top" if below else "bottom",
+        )
+
+
+def draw_plateaux(axes: list[Axes], record: Geodesics, labels: bool = True) -> None:
+    """The energies of trivial predictors as vertical lines through `axes`, labelled on top.
+
+    Each label has a line of its own, the rightmost the highest: none crosses another's leader.
+    """
+    low, high = level_limits(record)
+    shown = sorted(
+        (value, label) for label, value in record.plateaux.items() if low < value < high
+    )
+    for ax in axes:
+        for value, _ in shown:
+            ax.axvline(value, color=GRAY, lw=0.8, ls=(0, (4, 2)), zorder=0)
+    for row, (value, label) in enumerate(shown if labels else ()):
+        left = np.log(value / low) < 0.3 * np.log(high / low)  # no room for words to the left
+        axes[0].annotate(
+            f" {label} {number(value)} ",
+            xy=(value, 1.0),
+            xycoords=axes[0].get_xaxis_transform(),
+            xytext=(0, 5 + 10 * (row if not left else len(shown) - 1 - row)),
+            textcoords="offset points",
+            ha="left" if left else "right",
+            va="bottom",
+            fontsize=7.5,
+            color=GRAY,
+            arrowprops={
+                **{"arrowstyle": "-", "color": GRAY, "lw": 0.6, "shrinkA": 0, "shrinkB": 0},
+                **{"relpos": (0.0 if left else 1.0, 0.0), "connectionstyle": "arc3"},
+            },
+        )
+
+
+def level_limits(record: Geodesics) -> tuple[float, float]:
+    """Limits of the level axis: levels, published levels, plateaux that are not far away."""
+    levels = record.levels
+    if record.published:
+        levels = np.concatenate([levels, record.published["level"]])
+    low, high = log_limits(levels)
+    near = [v for v in record.plateaux.values() if low / NEAR < v < high * NEAR]
+    return log_limits(np.array([*levels, *near]))
+
+
+def level_axis(ax: Axes, record: Geodesics) -> None:
+    """The logarithmic level axis with its label."""
+    ax.set_xscale("log")
+    ax.set_xlim(*level_limits(record))
+    number_axis(ax, "x")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel(f"level λ: {energy_label(record)}")
+
+
+def energy_label(record: Geodesics) -> str:
+    """`train mean squared error (target units²)`."""
+    name, unit = (str(record.data.attrs[key]) for key in ("functional", "level_unit"))
+    return f"{name or 'energy'} ({unit})" if unit else name or "energy"
+
+
+def say(ax: Axes, text: str) -> None:
+    """Words in the middle of empty axes."""
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GRAY)

@@ -1,0 +1,69 @@
+"""A run in words, for the terminal: how it ended, settings, headline numbers, references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+def in_words(manifest: dict[str, Any], config: dict[str, Any], summary: dict[str, Any]) -> str:
+    """The text of `landscape show`, from what the files of a run folder hold."""
+    results = [_block(name, _numbers(numbers)) for name, numbers in summary.items()]
+    references = [line for entry in manifest.get("references", []) for line in entry.splitlines()]
+    blocks = [
+        _headline(manifest),
+        _block("settings", _settings(config, manifest)),
+        *results,
+        _block("references", references),
+    ]
+    return "\n".join(line for block in blocks for line in block)
+
+
+def _headline(manifest: dict[str, Any]) -> list[str]:
+    """The experiment and how it ended, the command, the error."""
+    seconds = manifest.get("seconds")
+    lasted = f" in {seconds:.3g} s" if isinstance(seconds, int | float) else ""
+    title = f"{manifest.get('experiment', 'run')}: {manifest.get('status', 'unknown')}{lasted}"
+    lines = [f"{title}, started {manifest.get('started', 'at an unknown time')}"]
+    lines += [f"  {manifest['command']}"] if manifest.get("command") else []
+    return lines + ([f"  {manifest['error']}"] if manifest.get("error") else [])
+
+
+def _block(title: str, lines: Sequence[str]) -> list[str]:
+    """A title with indented lines; nothing where there are none."""
+    return ["", title, *[f"  {line}" for line in lines]] if lines else []
+
+
+def _settings(config: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
+    """Run-wide settings, then one line for each part, then machine and versions."""
+    lines = []
+    for name, value in config.items():
+        if isinstance(value, dict):
+            part = str(value.get("_target_", "")).rpartition(".")[2]
+            fields = [f"{key}={item}" for key, item in value.items() if key != "_target_"]
+            value = " ".join([part, *fields]).strip()
+        lines.append(f"{name:<12}{value}")
+    for name in ("device", "versions"):
+        found = manifest.get(name) or {}
+        lines += [f"{name:<12}{' '.join(f'{key}={item}' for key, item in found.items())}"]
+    return [line for line in lines if line.split()[1:]]
+
+
+def _numbers(summary: dict[str, Any]) -> list[str]:
+    """Headline numbers: plain ones first, then a table of those named `what@level`."""
+    single = {name: value for name, value in summary.items() if "@" not in name}
+    width = max(map(len, single), default=0) + 2
+    lines = [f"{name:<{width}}{_cell(value)}" for name, value in single.items()]
+    levels = list(dict.fromkeys(name.split("@")[1] for name in summary if "@" in name))
+    columns = list(dict.fromkeys(name.split("@")[0] for name in summary if "@" in name))
+    columns = [c for c in columns if any(summary.get(f"{c}@{v}") is not None for v in levels)]
+    rows = [[v, *[_cell(summary.get(f"{c}@{v}")) for c in columns]] for v in levels]
+    table = [["level", *columns], *rows] if rows else []
+    widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
+    padded = [[f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)] for row in table]
+    return lines + ["".join(row).rstrip() for row in padded]
+
+
+def _cell(value: Any) -> str:
+    """A number with four digits; a dash for what is not there."""
+    return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,271 @@
+"""The layout of one run folder; the only module that writes results.
+
+    config.yaml  manifest.json  summary.json  run.log
+    data/<record>.nc      labelled arrays: `xarray.open_dataset(path)`
+    plots/<stem>.png  plots/<stem>.svg
+
+Every file is written under a temporary name and then renamed, so that a killed run or a full disk
+leaves whole files: the newest version, or the one before it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from landscape_cli.contracts import Record
+from landscape_cli.errors import UserError
+from landscape_cli.records.encoding import first_line, json_text, netcdf, plain, read_record
+from landscape_cli.records.words import in_words
+
+STATUSES = ("finished", "interrupted", "failed")
+FORMATS = ("png", "svg")
+
+
+class RunDir:
+    """One run folder while it is being filled.
+
+    Attributes:
+        path: the folder.
+        manifest: what `manifest.json` holds now.
+    """
+
+    def __init__(self, path: Path, manifest: dict[str, Any], formats: Sequence[str]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.formats = tuple(formats)
+        self._records: dict[str, Record] = {}
+        self._summary: dict[str, Any] = {}
+        self._began = time.monotonic()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        config_yaml: str,
+        manifest: dict[str, Any],
+        formats: Sequence[str] = FORMATS,
+    ) -> RunDir:
+        """Make the folder, with the configuration and a manifest that says `running`.
+
+        Args:
+            path: a folder that holds no run yet; parents are made.
+            config_yaml: the composed configuration as run.
+            manifest: what is known of the run; status, pid and times are added.
+            formats: file formats of every figure.
+
+        Raises:
+            UserError: the folder holds a run, or cannot be written.
+        """
+        path = Path(path)
+        _claim(path)
+        running = {"status": "running", "pid": os.getpid(), "host": platform.node()}
+        started = datetime.now().astimezone().isoformat(timespec="seconds")
+        folder = cls(path, {"started": started, **plain(manifest), **running}, formats)
+        write(path / "config.yaml", config_yaml.encode())
+        folder._write_manifest()
+        return folder
+
+    def save(self, record: Record, figures: bool = False) -> None:
+        """Write `record`'s data and headline numbers; draw it now only if asked.
+
+        A record of the same name is replaced. `finish` draws the last version of each, so a
+        record that is saved after every string is drawn once.
+
+        Raises:
+            UserError: the disk is full or the folder cannot be written.
+        """
+        name = record.name
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+            raise ValueError(f"a record's name becomes a file's name; {name!r} cannot")
+        write(self.path / "data" / f"{name}.nc", netcdf(record))
+        self._records[name] = record
+        self._summary[name] = plain(record.summary())
+        write(self.path / "summary.json", json_text(self._summary).encode())
+        if figures:
+            draw(self.path, [record], self.formats)
+
+    def finish(
+        self, status: str, error: str | None = None, extra: dict[str, Any] | None = None
+    ) -> list[Path]:
+        """Write how the run ended, then draw every record; returns the figures' paths.
+
+        Args:
+            status: `finished`, `interrupted` or `failed`.
+            error: one line on what went wrong.
+            extra: further entries of the manifest, such as seconds by phase.
+
+        Raises:
+            UserError: the disk is full or the folder cannot be written.
+        """
+        if status not in STATUSES:
+            raise ValueError(f"status is one of {', '.join(STATUSES)}, got {status!r}")
+        seconds = round(time.monotonic() - self._began, 3)
+        ended = datetime.now().astimezone().isoformat(timespec="seconds")
+        self.manifest |= {"status": status, "ended": ended, "seconds": seconds}
+        self.manifest |= {"error": error} if error else {}
+        self.manifest |= plain(extra or {})
+        self._write_manifest()  # before drawing: no trouble with a figure can change how it ended
+        return draw(self.path, self._records.values(), self.formats)
+
+    def _write_manifest(self) -> None:
+        write(self.path / "manifest.json", json_text(self.manifest).encode())
+
+
+def load(
+    path: str | Path,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Record]]:
+    """Read a run folder: manifest, configuration, summary, and records by name.
+
+    Raises:
+        UserError: not a run folder, a damaged file, or a record of a class that is not ours.
+    """
+    path, manifest = Path(path), read_manifest(path)
+    config = read_config(path / "config.yaml")
+    return manifest, config, read_summary(path), load_records(path)
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """The manifest; `interrupted (killed)` is a run that ended before it could say so.
+
+    Raises:
+        UserError: not a run folder, or a damaged manifest.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise UserError(f"{path}: no such folder")
+    if not (path / "manifest.json").is_file():
+        raise UserError(f"{path}: not a run folder (there is no manifest.json in it)")
+    manifest = _read_json(path / "manifest.json")
+    if manifest.get("status") == "running" and not _alive(manifest):
+        manifest["status"] = "interrupted (killed)"
+    return manifest
+
+
+def read_summary(path: str | Path) -> dict[str, Any]:
+    """Headline numbers by record name; none before the first record was saved."""
+    file = Path(path) / "summary.json"
+    return _read_json(file) if file.exists() else {}
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """The configuration as run."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{file}: damaged ({first_line(error)})") from error
+    return content if isinstance(content, dict) else {}
+
+
+def load_records(path: str | Path) -> dict[str, Record]:
+    """The records of a run folder by name, each of the class that wrote it."""
+    records = [read_record(file) for file in sorted((Path(path) / "data").glob("*.nc"))]
+    return {record.name: record for record in records}
+
+
+def redraw(path: str | Path, formats: Sequence[str] | None = None) -> list[Path]:
+    """Draw the figures of a run folder again from its data; returns their paths.
+
+    The formats are those of the run (`figures` in its configuration) unless others are given.
+    """
+    path = Path(path)
+    read_manifest(path)
+    chosen = read_config(path / "config.yaml").get("figures", FORMATS)
+    return draw(path, load_records(path).values(), chosen if formats is None else formats)
+
+
+def draw(path: Path, records: Iterable[Record], formats: Sequence[str]) -> list[Path]:
+    """Write the figures of `records` under `plots/`; returns their paths."""
+    if not formats:
+        return []
+    from landscape_cli import plots
+
+    drawn = []
+    for record in records:
+        with plots.style():
+            figures = record.figures()
+        for stem, figure in figures.items():
+            for kind in formats:
+                target = path / "plots" / f"{stem}.{kind}"
+                write(target, plots.render(figure, kind))
+                drawn.append(target)
+    return drawn
+
+
+def show(path: str | Path) -> str:
+    """A run in words: how it ended, settings, headline numbers, references."""
+    path, manifest = Path(path), read_manifest(path)
+    text = in_words(manifest, read_config(path / "config.yaml"), read_summary(path))
+    figures = [f"figure: {file}" for file in sorted((path / "plots").glob("*"))]
+    return "\n".join([f"run: {path}", text, *figures])
+
+
+def write(target: Path, content: bytes) -> None:
+    """Write a whole file or none, replacing `target` at once.
+
+    Raises:
+        UserError: the disk is full or the folder cannot be written.
+    """
+    temporary = target.with_name(f".{target.name}.tmp{os.getpid()}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # else a power cut can leave the new name on an empty file
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
+
+
+def _claim(path: Path) -> None:
+    """Take the folder for this run; making `data/` succeeds for one process only."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if (path / "manifest.json").exists():
+            raise FileExistsError
+        (path / "data").mkdir()
+    except FileExistsError as error:
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path}: is a file, not a folder") from error
+        raise UserError(
+            f"{path}: holds a run already (two runs started in the same second?); "
+            "start again or choose another folder with hydra.run.dir=..."
+        ) from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _alive(manifest: dict[str, Any]) -> bool:
+    """Whether the process that wrote `manifest` may still run; unknowable on another machine."""
+    if manifest.get("host") != platform.node():
+        return True
+    try:
+        os.kill(int(manifest.get("pid", 0)) or 2**30, 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: damaged ({first_line(error)})") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: damaged (not a JSON object)")
+    return content

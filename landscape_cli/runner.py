@@ -1,0 +1,180 @@
+"""One job: configuration → parts → experiment → records in a run folder.
+
+JAX is imported only after the run-wide settings have been checked, so that a bad value is refused
+at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from landscape_cli import config, hydra_errors
+from landscape_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from landscape_cli.rundir import RunDir
+
+
+class Refused(BaseException):
+    """A user's error in a single run; not an `Exception`, so that Hydra adds no lines to it."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Hydra knows about the job besides its configuration."""
+
+    folder: Path
+    experiment: str
+    overrides: tuple[str, ...]  # what the user typed besides the experiment
+    number: int | None  # None outside a multirun
+    config_folders: tuple[Path, ...]  # the user's --config-dir
+
+    @classmethod
+    def current(cls) -> Job:
+        """The job Hydra is running now."""
+        hydra = HydraConfig.get()
+        sources = [s for s in hydra.runtime.config_sources if s.provider == "command-line"]
+        words = map(str, OmegaConf.to_container(hydra.overrides.task) or ())
+        given = [word for word in words if not word.startswith("experiment=")]
+        return cls(
+            folder=Path(hydra.runtime.output_dir),
+            experiment=hydra.runtime.choices["experiment"],
+            overrides=tuple(given),
+            number=hydra.job.num if hydra.mode == RunMode.MULTIRUN else None,
+            config_folders=tuple(Path(source.path) for source in sources),
+        )
+
+
+def run(cfg: DictConfig) -> None:
+    """The task Hydra calls for every job. A failure of one job of a multirun is said at once."""
+    job = Job.current()
+    if job.number is not None:
+        print(f"job {job.number}: {' '.join(job.overrides)}", flush=True)
+    try:
+        run_job(cfg, job)
+    except Exception as error:
+        reraise(error, job)
+    finally:
+        with suppress(OSError):
+            job.folder.rmdir()  # Hydra made it; it stays empty where the settings were refused
+
+
+def reraise(error: Exception, job: Job) -> NoReturn:
+    """Raise `error` again: as one line where it is the user's, as it is where it is ours."""
+    message = hydra_errors.one_line(error)
+    if job.number is None:
+        if message is None:
+            raise error
+        raise Refused(message) from error
+    # Hydra runs the other jobs before it raises the first failure, and forgets the rest.
+    if message is None:
+        traceback.print_exception(error)
+        raise error
+    print(f"landscape: job {job.number}: {message}", file=sys.stderr, flush=True)
+    raise UserError(f"job {job.number}: {message}") from error
+
+
+def run_job(cfg: DictConfig, job: Job) -> None:
+    """Check everything, then open the folder, then work."""
+    settings = config.settings(cfg)
+    config.open_plugins(settings.plugins, [Path.cwd(), *job.config_folders])
+    configure_jax(settings.precision)
+    parts = {
+        kind: config.build(cfg[kind], kind, plugins=settings.plugins) for kind in config.KINDS
+    }
+
+    from landscape_cli.manifest import describe
+    from landscape_cli.rundir import RunDir
+
+    words = [f"--config-dir={path}" for path in job.config_folders] + list(job.overrides)
+    manifest = describe(job.experiment, words, settings.seed, parts)
+    yaml = OmegaConf.to_yaml(cfg, resolve=True)
+    folder = RunDir.create(job.folder, yaml, manifest, settings.figures)
+    budget = config.plain(cfg.budget)
+    with interruptible():
+        figures = execute(parts, settings, budget, folder)
+    print(f"run: {job.folder}")
+    for path in figures:
+        print(f"figure: {path}")
+
+
+def execute(
+    parts: dict[str, Any], settings: config.Settings, budget: dict[str, Any], folder: RunDir
+) -> list[Path]:
+    """Save every record as the recipe yields it, write how it ended, draw the figures."""
+    from landscape_cli.contracts import Setup
+    from landscape_cli.progress import reporter
+
+    experiment = parts.pop("experiment")
+    progress = reporter(folder.path / "run.log")
+    run_wide = {"levels": settings.levels, "pairs": settings.pairs, "seed": settings.seed}
+    setup = Setup(**parts, **run_wide, budget=budget, progress=progress)
+    status, problem = "failed", None
+    try:
+        with progress:
+            for record in experiment.run(setup):
+                folder.save(record)
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise KeyboardInterrupt(folder.path) from None
+    except BaseException as error:
+        problem = hydra_errors.one_line(error) or f"{type(error).__name__}: {error}"
+        raise
+    finally:
+        figures = folder.finish(status, problem, {"phases": progress.phases})
+    return figures
+
+
+def configure_jax(precision: str) -> None:
+    """Set all of JAX's switches, for every job: they outlive a job of a multirun."""
+    import jax
+
+    jax.config.update("jax_enable_x64", precision == "float64")
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    logging.getLogger("jax").setLevel(logging.WARNING)  # else it tells of every backend it lacks
+
+
+def cache_folder() -> Path:
+    """Where compiled programs are kept between runs."""
+    if chosen := os.environ.get("LANDSCAPE_CACHE"):
+        return Path(chosen).expanduser() / "jax"
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "landscape" / "jax"
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C: keep what is finished and say so in the manifest.
+
+    SIGINT is set too, because a shell starts background jobs with it ignored.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,115 @@
+"""Values from YAML checked against the fields of a dataclass, with messages for its user.
+
+The class itself is the schema. Field types: int, float, bool, str, Literal, tuples of these, and
+`X | None`. YAML lists become tuples, because settings must be hashable to be static under jit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from landscape_cli.errors import UserError, nearest
+
+LINEN_FIELDS = {"parent", "name"}  # Flax's own bookkeeping, not settings
+WORDS = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    type(None): "null",
+}
+
+
+def fill(cls: type, values: Mapping[str, Any], key: str) -> Any:
+    """Check `values` against the fields of a dataclass and call it."""
+    hints = typing.get_type_hints(cls)
+    fields = {
+        field.name: field
+        for field in dataclasses.fields(cls)
+        if field.init and field.name not in LINEN_FIELDS
+    }
+    prefix = f"{key}." if key else ""
+    for name in values:
+        if name not in fields:
+            raise UserError(unknown(f"{prefix}{name}", f"setting of {cls.__name__}", fields))
+    missing = dataclasses.MISSING
+    for name, field in fields.items():
+        if name not in values and field.default is missing and field.default_factory is missing:
+            raise UserError(f"{prefix}{name}: {cls.__name__} needs a value")
+    checked = {
+        name: convert(value, hints[name], f"{prefix}{name}") for name, value in values.items()
+    }
+    try:
+        return cls(**checked)
+    except ValueError as error:
+        names_field = str(error).split(" ")[0].split("=")[0] in fields
+        raise UserError(f"{prefix}{error}" if names_field else f"{key}: {error}") from error
+
+
+def unknown(key: str, what: str, known: Iterable[str]) -> str:
+    """The message for a key that does not exist."""
+    last = key.rpartition(".")[2]
+    return f"{key}: no such {what}; choose from {', '.join(sorted(known))}{nearest(last, known)}"
+
+
+def convert(value: Any, hint: Any, key: str) -> Any:
+    """`value` as the type `hint`: lists become tuples, whole numbers may be floats."""
+    if hint is Any or accepts(value, hint):
+        return freeze(value, hint)
+    raise UserError(f"{key}={typed(value)}: expected {describe(hint)}")
+
+
+def accepts(value: Any, hint: Any) -> bool:
+    """Whether a YAML value may stand for the type `hint`."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(accepts(value, arg) for arg in args)
+    if origin is typing.Literal:
+        return value in args
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            return False
+        if args[-1] is not Ellipsis and len(args) != len(value):
+            return False
+        items = [args[0]] * len(value) if args[-1] is Ellipsis else args
+        return all(accepts(item, arg) for item, arg in zip(value, items, strict=True))
+    if hint is type(None):
+        return value is None
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def freeze(value: Any, hint: Any) -> Any:
+    """Lists as tuples, because settings must be hashable; integers as floats where asked."""
+    if isinstance(value, list | tuple):
+        args = typing.get_args(hint)
+        return tuple(freeze(item, args[0] if args else Any) for item in value)
+    return float(value) if hint is float else value
+
+
+def describe(hint: Any) -> str:
+    """A type in words."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(describe, args))
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, args))
+    if origin is tuple:
+        return f"a list, each {describe(args[0])}"
+    return WORDS.get(hint) or f"a {getattr(hint, '__name__', hint)}"
+
+
+def typed(value: object) -> str:
+    """A value as its user would type it on the command line."""
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(typed, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)

@@ -1,0 +1,208 @@
+import hashlib
+import json
+import math
+
+import numpy as np
+import pytest
+
+from landscape_cli import plots
+from landscape_cli.records.geodesic import STATES, Geodesics
+
+LEVELS = [0.05, 0.02, 0.01, 0.001]
+PUBLISHED = {
+    "label": "a paper",
+    "level": [0.01, 0.05, 0.3],
+    "length": [1.5, 1.1, 1.0],
+    "length_error": [0.03, 0.04, math.nan],
+    "beads": [20.0, 5.0, 3.0],
+}
+
+
+def synthetic(pairs=6, levels=LEVELS, published=None, fail=0.3, pending=0):
+    """Lengths that grow as the level falls; the lowest rows fail with probability `fail`."""
+    generator = np.random.default_rng(1)
+    record = Geodesics.empty(
+        pairs,
+        levels,
+        2 * pairs,
+        t=21,
+        model="net",
+        functional="train mean squared error",
+        plateaux={"best constant": 0.04, "best line": 0.039, "far away": 50.0},
+        published=published,
+    )
+    rows = [(pair, level) for pair in range(pairs) for level in range(len(levels))]
+    for pair, level in rows[: len(rows) - pending]:
+        if generator.random() < fail:
+            state = ("not connected", "diverged", "end not reached")[(pair + level) % 3]
+            record.fill(pair, level, state=state, worst_segment=2)
+            continue
+        record.fill(
+            pair,
+            level,
+            state=("straight", "taut", "loose")[min(level, 2)],
+            normalized_length=1 + 0.1 * level * (1 + generator.random()),
+            beads=2 + 5 * level + pair,
+            peak=levels[level] * 0.99,
+            profile=levels[level] * np.linspace(0.9, 0.99, 21),
+            gradient_evaluations=100,
+            seconds=0.5,
+        )
+    curve = 0.3 * np.exp(-np.arange(30) / generator.uniform(3, 6, (2 * pairs, 1)))
+    curve[0, 20:] = np.nan
+    record.data["diverged"].values[0] = True
+    record.data["lowest_energy"].values[:] = np.nanmin(curve, axis=1)
+    record.set_training(10 * np.arange(30), curve)
+    return record
+
+
+def test_empty_rows_are_pending():
+    record = Geodesics.empty(3, LEVELS, 6)
+    assert (record.data["state"] == "pending").all() and not record.data["connected"].any()
+    assert (record.data["worst_segment"] == -1).all() and record.tried.tolist() == [0] * 4
+    summary = record.summary()
+    assert summary["pending"] == 12 and math.isnan(summary["lowest_level_all_connected"])
+
+
+def test_fill_sets_what_follows():
+    record = Geodesics.empty(2, LEVELS, 4)
+    record.fill(0, 1, state="taut", peak=0.015, normalized_length=1.2)
+    record.fill(0, 0, state="straight")
+    row = record.data.isel(pair=0, level=1)
+    assert bool(row["connected"]) and float(row["margin"]) == pytest.approx(0.25)
+    assert float(row["lowest_connected_level"]) == 0.02
+    for state in STATES:  # none is cut off by a short string type, not even after a round trip
+        record = Geodesics(record.data.assign(state=record.data["state"].astype("<U4")))
+        record.fill(1, 1, state=state)
+        assert record.data["state"].values[1, 1] == state
+    assert math.isnan(record.data["lowest_connected_level"].values[1])
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"state": "lost"}, ValueError),
+        ({"lenght": 1.0}, KeyError),
+        ({"start_network": 1}, KeyError),
+    ],
+)
+def test_fill_refuses_what_rows_do_not_have(values, error):
+    with pytest.raises(error):
+        Geodesics.empty(2, LEVELS, 4).fill(0, 0, **values)
+    with pytest.raises(TypeError, match="colour"):
+        Geodesics.empty(2, LEVELS, 4, colour="red")
+
+
+def test_summary_by_hand():
+    record = Geodesics.empty(4, [0.1, 0.01], 8)
+    for pair, length in enumerate([1.0, 1.1, 1.6]):
+        record.fill(pair, 0, state="taut", normalized_length=length, beads=3 + pair)
+    record.fill(3, 0, state="loose", normalized_length=1.3, beads=9)
+    record.fill(0, 1, state="taut", normalized_length=2.0, seconds=1.5)
+    record.fill(1, 1, state="not connected", normalized_length=9.0, seconds=2.0)
+    record.fill(2, 1, state="end not reached")
+    record.data["lowest_energy"].values[:] = np.linspace(0.001, 0.008, 8)
+    summary = record.summary()
+    assert summary["normalized_length@0.1"] == pytest.approx(1.25)
+    deviations = np.array([1.0, 1.1, 1.6, 1.3]) - 1.25
+    error = math.sqrt((deviations**2).sum() / 3 / 4)
+    assert summary["standard_error@0.1"] == pytest.approx(error)
+    assert summary["beads@0.1"] == 5.25
+    assert summary["normalized_length@0.01"] == 2.0  # a failed row's length counts for nothing
+    assert math.isnan(summary["standard_error@0.01"])
+    counts = [summary[f"{name}@0.01"] for name in ("connected", "tried", "end_not_reached")]
+    assert counts == [1, 2, 1] and summary["fraction_connected@0.01"] == 0.5
+    totals = ("rows", "connected", "taut", "loose", "not_connected", "end_not_reached", "pending")
+    assert [summary[name] for name in totals] == [8, 5, 4, 1, 1, 1, 1]
+    assert summary["seconds"] == 3.5
+    assert summary["lowest_level_all_connected"] == 0.1
+    assert summary["lowest_level_any_connected"] == 0.01
+    assert summary["lowest_energy_best_network"] == 0.001
+    assert summary["lowest_energy_worst_network"] == 0.008
+
+
+def test_distance_to_published_values():
+    record = Geodesics.empty(2, [0.05, 0.02, 0.01], 4, published=PUBLISHED)
+    for pair, length in enumerate([1.3, 1.5]):  # mean 1.4, standard error 0.1
+        record.fill(pair, 0, state="taut", normalized_length=length, beads=4)
+        record.fill(pair, 1, state="taut", normalized_length=length)
+    summary = record.summary()
+    assert summary["published_length@0.05"] == 1.1
+    assert summary["length_z@0.05"] == pytest.approx(0.3 / math.hypot(0.1, 0.04))
+    assert math.isnan(summary["length_z@0.01"])  # nothing connected there
+    assert summary["published_beads@0.05"] == 5 and math.isnan(summary["beads_z@0.05"])
+    assert not [name for name in summary if name.endswith("@0.02") and "published" in name]
+
+
+def digest(record):
+    with plots.style():
+        figures = record.figures()
+    return {
+        (stem, kind): hashlib.sha256(plots.render(figure, kind)).hexdigest()
+        for stem, figure in figures.items()
+        for kind in ("svg", "png")
+    }
+
+
+def test_equal_data_give_equal_bytes():
+    first = digest(synthetic(published=PUBLISHED))
+    assert {stem for stem, _ in first} == {"length", "beads", "profiles", "training", "overview"}
+    assert first == digest(synthetic(published=PUBLISHED))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"pairs": 1, "fail": 0},
+        {"fail": 1},
+        {"pending": 13},
+        {"levels": [0.1]},
+        {"levels": [0.11, 0.1], "pairs": 2},
+        {"levels": [500.0, 1e-7]},
+        {"pairs": 2, "pending": 8},
+    ],
+    ids=str,
+)
+def test_figures_of_odd_results(settings):
+    record = synthetic(**settings)  # warnings are errors: empty means, logs of zero, no room
+    with plots.style():
+        figures = record.figures()
+    assert all(plots.render(figure, "svg").startswith(b"<?xml") for figure in figures.values())
+    json.dumps(record.summary())
+
+
+def words(figure):
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in figure.findobj(Text) if text.get_visible()]
+
+
+def test_the_main_figure_says_what_it_shows():
+    with plots.style():
+        figure = synthetic(published=PUBLISHED, pending=2).figures()["length"]
+    said = " ".join(words(figure)).replace("\xa0", " ")
+    for part in (
+        "level λ: train mean squared error",
+        "normalized length",
+        "a paper",
+        "not connected",
+    ):
+        assert part in said
+    assert "best constant 0.04" in said and "far away" not in said
+    assert "UNFINISHED: 2 of 24 rows pending" in said
+    assert figure.axes[-1].get_xscale() == "log"
+
+
+def test_style_does_not_leak():
+    import matplotlib
+
+    before = matplotlib.rcParams.copy()
+    with plots.style():
+        plots.render(plots.new_figure(), "png")
+    assert matplotlib.rcParams == before
+
+
+def test_short_numbers():
+    shown = [plots.number(x) for x in (0.05, 5e-4, 1234567, 0, 1.234e-5)]
+    assert shown == ["0.05", "5e-4", "1.235e6", "0", "1.234e-5"]
+    assert plots.number(0.0064581, 3) == "0.00646"

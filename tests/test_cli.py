@@ -1,0 +1,233 @@
+"""The installed command in a real process: folders, exit codes, the text of messages."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = str(Path(sys.executable).parent / "landscape")
+
+
+def landscape(*words, cwd=None, **environment):
+    """Run the command to its end."""
+    return subprocess.run(
+        [COMMAND, *map(str, words)],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def toy(toy_folder, tmp_path):
+    """`landscape run toy ...` with the user's own parts, in an empty folder."""
+
+    def run(*words):
+        start = ["run", "toy", "--config-dir", toy_folder, "plugins=[toy]"]
+        return landscape(*start, *words, cwd=tmp_path)
+
+    return run
+
+
+def refusal(result):
+    """The one line a refused command prints."""
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stderr.startswith("landscape: ")
+    return result.stderr.removeprefix("landscape: ").strip()
+
+
+def manifests(folder):
+    return [
+        json.loads(path.read_text()) for path in sorted(folder.glob("outputs/**/manifest.json"))
+    ]
+
+
+def test_help_names_every_verb():
+    text = landscape("--help").stdout
+    for verb in ("run", "sweep", "list", "show", "plot", "doctor"):
+        assert f"landscape {verb}" in text
+
+
+def test_version():
+    assert re.fullmatch(r"landscape \d+\.\d+\.\d+\n", landscape("--version").stdout)
+
+
+def test_a_run_leaves_its_folder(toy, tmp_path):
+    result = toy("pairs=3")
+    assert result.returncode == 0, result.stderr
+    (folder,) = tmp_path.glob("outputs/*/*")
+    assert re.fullmatch(r"\d\d-\d\d-\d\d-\d{6}_toy", folder.name)
+    assert f"run: {folder}" in result.stdout
+    (manifest,) = manifests(tmp_path)
+    assert manifest["status"] == "finished"
+    assert manifest["seed"] == 0
+    assert manifest["command"].startswith("landscape run toy --config-dir=/")
+    assert manifest["command"].endswith("'plugins=[toy]' pairs=3")
+    assert manifest["references"] == ["@misc{toy, title={A toy}}"]
+    assert "pairs: 3" in (folder / "config.yaml").read_text()
+    assert (folder / "data" / "numbers.nc").exists()
+
+    shown = landscape("show", folder).stdout
+    assert re.search(r"largest +2", shown)
+    assert "@misc{toy" in shown
+
+
+def test_one_job_of_a_multirun_fails_and_the_others_run(toy, tmp_path):
+    result = toy("seed=0,-1,2", "-m", "pairs=2")  # -m anywhere
+    assert result.returncode == 2
+    assert "landscape: job 1: seed=-1: must be at least 0" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert [manifest["seed"] for manifest in manifests(tmp_path)] == [0, 2]
+
+
+def test_sweep_is_run_m(toy_folder, tmp_path):
+    words = ["toy", "--config-dir", toy_folder, "plugins=[toy]", "model.depth=1,2"]
+    assert landscape("sweep", *words, cwd=tmp_path).returncode == 0
+    assert [path.name for path in sorted(tmp_path.glob("outputs/*/*/[0-9]"))] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["model=toi"], "model=toi: no such model; choose from .*toy.*did you mean 'toy'"),
+        (["modle=toy"], "modle: no such setting; .*did you mean 'model'"),
+        (["model.widht=3"], "model.widht: no such setting; .*did you mean 'widths'"),
+        (["+model.heads=3"], "model.heads: no such setting of Net; choose from bias, depth"),
+        (["+levles=3"], "levles: no such setting; .*did you mean 'levels'"),
+        (["model.depth=x"], "model.depth=x: expected an integer"),
+        (["model.depth=1000.0"], "model.depth=1000.0: expected an integer"),
+        (["model.depth=0"], "model.depth must be at least 1, got 0"),
+        (["model.widths=3"], "model.widths=3: expected a list"),
+        (["pairs=0"], "pairs=0: must be at least 1"),
+        (["seed=-1"], "seed=-1: must be at least 0"),
+        (["levels=[]"], r"levels=\[\]: give at least one level"),
+        (["levels=[0.1,0.2]"], r"levels=\[0.1,0.2\]: .*strictly decreasing"),
+        (["levels=[nan]"], r"levels=\[nan\]: .*positive, finite"),
+        (["levels=[0.1,-1]"], "levels=.*positive, finite"),
+        (["precision=float16"], "precision=float16: choose float64 or float32"),
+        (["budget.pairs=few"], "budget.pairs=few: must be a positive number"),
+        (["seed=0,1"], "seed=0,1: several values need -m"),
+        (["+x"], r"cannot read '\+x': write it as key=value"),
+        (["levels=${nope}"], "levels: .*nope"),
+        (["model=glob(z*)", "-m"], r"model=glob\(z\*\): matches nothing; choose from .*toy"),
+        (["model=evil"], "model._target_=os.system: refused"),
+        (["model._target_=toy.Points"], "model._target_=toy.Points: refused; a model must be"),
+        (["plugins=[absent]"], r"plugins=\[absent\]: cannot import absent"),
+        (["hydra.run.dir=/dev/null/x"], "cannot write /dev/null/x: Not a directory"),
+        (["--bogus"], "unrecognized arguments: --bogus"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(toy, tmp_path, words, message):
+    assert re.search(message, refusal(toy(*words)))
+    assert not list(tmp_path.glob("outputs/*/*"))
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_plugin_must_be_declared(toy_folder, tmp_path):
+    result = landscape("run", "toy", "--config-dir", toy_folder, cwd=tmp_path)
+    assert "toy.Net: refused; only classes of landscape_cli" in refusal(result)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["rum"], "rum: no such verb; .*did you mean 'run'"),
+        (["run", "geodesik"], "geodesik: no such experiment; .*did you mean 'geodesic'"),
+        (["run"], "which experiment"),
+        (["run", "geodesic", "--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
+        (["list", "modles"], "list modles: .*did you mean 'models'"),
+        (["show", "nowhere"], "nowhere: no such folder"),
+        (["plot", "nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_bad_words_are_refused_at_once(tmp_path, words, message):
+    before = time.monotonic()
+    assert re.search(message, refusal(landscape(*words, cwd=tmp_path)))
+    assert time.monotonic() - before < 2
+
+
+@pytest.mark.parametrize(
+    ("then", "code", "status"),
+    [("refuse", 2, "failed"), ("crash", 1, "failed"), ("full", 2, "failed")],
+)
+def test_how_a_run_ended_is_written(toy, tmp_path, then, code, status):
+    result = toy(f"experiment.then={then}", "pairs=2")
+    assert result.returncode == code
+    assert ("Traceback" in result.stderr) == (code == 1)
+    (manifest,) = manifests(tmp_path)
+    assert manifest["status"] == status
+    assert list(tmp_path.glob("outputs/*/*/data/numbers.nc")), "what was finished is kept"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_what_is_finished(toy_folder, tmp_path, number):
+    words = ["run", "toy", "--config-dir", str(toy_folder), "plugins=[toy]"]
+    with subprocess.Popen(
+        [COMMAND, *words, "experiment.then=wait"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(number)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "landscape: interrupted; what was finished is kept in" in said
+    assert "Traceback" not in said
+    assert [manifest["status"] for manifest in manifests(tmp_path)] == ["interrupted"]
+    assert list(tmp_path.glob("outputs/*/*/data/numbers.nc"))
+
+
+def test_the_configuration_can_be_looked_at(toy, tmp_path):
+    assert "_target_: toy.Net" in toy("--cfg", "job").stdout
+    assert "depth: 7" in toy("--cfg", "job", "-p", "model", "model.depth=7").stdout
+    help_text = toy("--help").stdout
+    assert "budget: desk, paper, smoke" in help_text
+    assert "seed: 0" in help_text
+    assert not list(tmp_path.glob("outputs"))
+
+
+def test_list_has_a_line_each(toy_folder):
+    lines = landscape("list", "budgets").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["budgets", "desk", "paper", "smoke"]
+    mine = landscape("list", "models", "--config-dir", toy_folder).stdout
+    assert re.search(r"^  toy +a toy network$", mine, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("landscape ru", "run"),
+        ("landscape list mo", "models"),
+        ("landscape run --config-dir FOLDER t", "toy"),
+        ("landscape run toy --config-dir FOLDER -m budget=", "budget=smoke"),
+        ("landscape run toy --config-dir FOLDER model.de", "model.depth="),
+    ],
+)
+def test_completion(toy_folder, line, expected):
+    line = line.replace("FOLDER", str(toy_folder))
+    assert expected in landscape("-sc", "query=bash", COMP_LINE=line).stdout.split()
+
+
+def test_completion_installs_for_the_command():
+    assert landscape("-sc", "install=bash").stdout.rstrip().endswith("landscape")
+
+
+def test_doctor_names_device_cache_and_data(tmp_path):
+    (tmp_path / "mnist").mkdir()
+    text = landscape("doctor", LANDSCAPE_DATA=str(tmp_path)).stdout
+    assert "device platform: cpu" in text
+    assert "holds mnist" in text
+    assert "cache: " in text

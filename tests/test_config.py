@@ -1,0 +1,120 @@
+"""YAML nodes to parts, without a process: what `build` and `Settings` accept and refuse."""
+
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from landscape_cli import config, listing
+from landscape_cli.errors import UserError
+from landscape_cli.schema import fill
+
+CONF = listing.conf_folder()
+
+
+@dataclass(frozen=True)
+class Sample:
+    count: int = 1
+    size: float = 1.0
+    sizes: tuple[float, ...] = ()
+    shape: tuple[int, int] = (1, 1)
+    limit: int | None = None
+    kind: Literal["a", "b"] = "a"
+    on: bool = False
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"size": 3}, Sample(size=3.0)),
+        ({"sizes": [1, 2.5]}, Sample(sizes=(1.0, 2.5))),
+        ({"shape": [2, 3]}, Sample(shape=(2, 3))),
+        ({"limit": None}, Sample(limit=None)),
+        ({"limit": 4, "kind": "b", "on": True}, Sample(limit=4, kind="b", on=True)),
+    ],
+)
+def test_good_values(values, expected):
+    made = fill(Sample, values, "part")
+    assert made == expected
+    assert hash(made) == hash(expected)
+    assert isinstance(made.size, float)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"count": True}, "part.count=true: expected an integer"),
+        ({"count": 1e3}, "part.count=1000.0: expected an integer"),
+        ({"size": "big"}, "part.size=big: expected a number"),
+        ({"size": None}, "part.size=null: expected a number"),
+        ({"sizes": [1, "x"]}, "part.sizes=[1,x]: expected a list, each a number"),
+        ({"shape": [1, 2, 3]}, "part.shape=[1,2,3]: expected a list"),
+        ({"limit": "x"}, "part.limit=x: expected an integer or null"),
+        ({"kind": "c"}, "part.kind=c: expected one of a, b"),
+        ({"on": 1}, "part.on=1: expected true or false"),
+        ({"cuont": 1}, "part.cuont: no such setting of Sample"),
+    ],
+)
+def test_bad_values(values, message):
+    with pytest.raises(UserError) as caught:
+        fill(Sample, values, "part")
+    assert str(caught.value).startswith(message)
+
+
+@pytest.fixture
+def plugin(toy_folder, monkeypatch):
+    """The toy package, importable for one test."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(toy_folder)])
+    yield ["toy"]
+    sys.modules.pop("toy", None)
+
+
+def test_build_makes_hashable_parts(plugin):
+    node = OmegaConf.create({"_target_": "toy.Net", "widths": [3, 3]})
+    net = config.build(node, "model", plugins=plugin)
+    assert net.widths == (3, 3)
+    assert hash(net) == hash(config.build(node, "model", plugins=plugin))
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "message"),
+    [
+        ("os.system", "model", "refused; only classes of landscape_cli, toy may be named"),
+        ("toy", "model", "refused"),
+        ("toy.Absent", "model", "a model must be a subclass of Module or ClosedForm"),
+        ("toy.Net", "data", "a data must be a subclass of Data"),
+        ("landscape_cli.contracts.Data", "data", "a data must be a subclass of Data"),
+        ("landscape_cli.absent.Thing", "data", "cannot import landscape_cli.absent"),
+    ],
+)
+def test_targets_that_are_refused(plugin, target, kind, message):
+    with pytest.raises(UserError, match=message):
+        config.build({"_target_": target}, kind, plugins=plugin)
+
+
+def test_a_missing_value_is_named(plugin):
+    with pytest.raises(UserError, match=r"trainer\.steps: Descent needs a value"):
+        config.build({"_target_": "toy.Descent"}, "trainer", plugins=plugin)
+
+
+def choices():
+    """Every option of every group of parts."""
+    return [
+        (group, name)
+        for group in ("budget", *config.KINDS)
+        for name in listing.options(group, [CONF])
+    ]
+
+
+@pytest.mark.parametrize(("group", "name"), choices())
+def test_every_yaml_composes_builds_and_says_what_it_is(group, name):
+    words = [f"{group}={name}", *([] if group == "experiment" else ["experiment=geodesic"])]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", overrides=words)
+    config.settings(cfg)
+    for kind in config.KINDS:
+        config.build(cfg[kind], kind)
+    assert listing.first_comment(CONF / group / f"{name}.yaml")

@@ -1,0 +1,266 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from landscape_cli import rundir
+from landscape_cli.errors import UserError
+from landscape_cli.records.encoding import json_text, netcdf, read_record
+from landscape_cli.records.geodesic import Geodesics
+from landscape_cli.records.strings import Strings
+from landscape_cli.records.table import Row, Table
+from landscape_cli.rundir import RunDir
+
+CONFIG = (
+    "seed: 0\nlevels: [0.1, 0.01]\nmodel:\n  _target_: a.Net\n  width: 4\nfigures: [png, svg]\n"
+)
+MANIFEST = {"experiment": "geodesic", "seed": 0, "references": ["@misc{a,\n  title={A}}"]}
+
+
+def geodesics():
+    record = Geodesics.empty(2, [0.1, 0.01], 4, t=5, model="net")
+    record.fill(0, 0, state="straight", normalized_length=1.0, beads=2, profile=np.ones(5) * 0.05)
+    record.fill(1, 0, state="taut", normalized_length=1.5, beads=9, profile=np.ones(5) * 0.08)
+    record.fill(0, 1, state="not connected", worst_segment=3)
+    return record
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunDir.create(tmp_path / "a" / "run", CONFIG, MANIFEST)
+
+
+def test_a_run_comes_back_from_its_folder(run):
+    record = geodesics()
+    run.save(record)
+    assert rundir.load(run.path)[0]["status"] == "running"
+    figures = run.finish("finished", extra={"phases": {"training": 1.5}})
+    manifest, config, summary, records = rundir.load(run.path)
+    assert manifest["status"] == "finished" and manifest["phases"] == {"training": 1.5}
+    assert manifest["seconds"] >= 0 and manifest["experiment"] == "geodesic"
+    assert config["levels"] == [0.1, 0.01]
+    assert summary["geodesics"]["connected"] == 2
+    assert records["geodesics"].data.equals(record.data)
+    assert {path.name for path in figures} >= {"length.png", "length.svg", "training.svg"}
+    assert sorted(figures) == sorted((run.path / "plots").iterdir())
+
+
+def test_figures_wait_for_the_end_unless_asked_for(run):
+    run.save(geodesics())
+    assert not (run.path / "plots").exists()
+    run.save(geodesics(), figures=True)
+    assert (run.path / "plots" / "length.png").exists()
+
+
+def test_redrawn_figures_equal_the_first(run):
+    run.save(geodesics())
+    first = {path.name: path.read_bytes() for path in run.finish("finished")}
+    again = {path.name: path.read_bytes() for path in rundir.redraw(run.path)}
+    assert first == again
+
+
+def test_formats_are_chosen_at_the_start_and_kept_by_redraw(tmp_path):
+    text = CONFIG.replace("[png, svg]", "[png]")
+    run = RunDir.create(tmp_path / "run", text, MANIFEST, formats=["png"])
+    run.save(geodesics())
+    assert {path.suffix for path in run.finish("finished")} == {".png"}
+    assert {path.suffix for path in rundir.redraw(run.path)} == {".png"}
+
+
+def test_a_second_run_cannot_take_the_folder(run):
+    with pytest.raises(UserError, match="same second"):
+        RunDir.create(run.path, CONFIG, MANIFEST)
+    (run.path / "manifest.json").unlink()  # the other process has not come to its manifest yet
+    with pytest.raises(UserError, match="same second"):
+        RunDir.create(run.path, CONFIG, MANIFEST)
+
+
+def test_an_existing_folder_without_a_run_is_taken(tmp_path):
+    (tmp_path / "run.log").write_text("kept\n")
+    RunDir.create(tmp_path, CONFIG, MANIFEST)
+    assert (tmp_path / "run.log").read_text() == "kept\n"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written|is a file"):
+        RunDir.create(tmp_path / "file" / "run", CONFIG, MANIFEST)
+    with pytest.raises(UserError, match="is a file"):
+        RunDir.create(tmp_path / "file", CONFIG, MANIFEST)
+
+
+def test_every_type_survives_the_file(tmp_path):
+    record = Geodesics.empty(2, [0.1], 2, t=3, plateaux={"best": 0.1, "none": np.nan})
+    kinds = [np.float32, np.float64, np.int8, np.int32, np.int64, np.uint8, bool]
+    for kind in kinds:
+        record.data[f"x_{kind.__name__}"] = ("pair", np.array([0, 1], kind))
+    record.data["words"] = ("pair", np.array(["", "λ ≤ 0.1"]))
+    record.data["objects"] = ("pair", np.array(["a", "longer"], object))
+    record.data["nothing"] = ("none", np.zeros(0))
+    record.data["scalar"] = 2.5
+    record.data["x_float64"][0] = np.nan
+    record.data.attrs |= {"flag": True, "none": None, "dict": {"a": np.int64(1)}, "text": "é"}
+    (tmp_path / "x.nc").write_bytes(netcdf(record))
+    back = read_record(tmp_path / "x.nc").data
+    assert back.equals(record.data.assign(objects=record.data["objects"].astype(str)))
+    for kind in kinds:
+        assert back[f"x_{kind.__name__}"].dtype == kind
+    assert json.loads(back.attrs["plateaux"]) == {"best": 0.1, "none": None}
+    assert (back.attrs["flag"], back.attrs["none"], back.attrs["dict"]) == ("true", "", '{"a": 1}')
+    assert back.attrs["text"] == "é" and "record" not in back.attrs
+
+
+def test_json_is_strict():
+    text = json_text({"a": np.nan, "b": [np.inf, np.float32(0.5)], 3: np.arange(2), "d": np.True_})
+    strict = json.loads(text, parse_constant=lambda name: pytest.fail(name))
+    assert strict == {"a": None, "b": [None, 0.5], "3": [0, 1], "d": True}
+
+
+def test_summary_merges_records_and_holds_no_nan(run):
+    run.save(Geodesics.empty(1, [0.1], 2))
+    run.save(Table.of([Row("a", "1", "2", False)], name="checks"))
+    text = (run.path / "summary.json").read_text()
+    assert "NaN" not in text and set(json.loads(text)) == {"geodesics", "checks"}
+    assert json.loads(text)["geodesics"]["normalized_length@0.1"] is None
+
+
+def test_names_that_are_no_file_names(run):
+    with pytest.raises(ValueError, match="file's name"):
+        run.save(Table.of([], name="../evil"))
+
+
+KILLED = """
+import sys, numpy as np
+from landscape_cli.rundir import RunDir
+from landscape_cli.records.strings import Strings
+run = RunDir.create(sys.argv[1], "seed: 0", {"experiment": "kill"})
+record = Strings.empty(2, [0.1], 50)
+run.save(record)
+print("ready", flush=True)
+for i in range(10**6):
+    record.put(i % 2, 0, np.full((200, 50), float(i)))
+    run.save(record)
+"""
+
+
+def test_a_killed_run_keeps_whole_files(tmp_path):
+    for attempt in range(2):
+        path = tmp_path / str(attempt)
+        process = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        with process:
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(0.15 + 0.1 * attempt)
+            process.send_signal(signal.SIGKILL)
+        manifest, _, summary, records = rundir.load(path)
+        assert manifest["status"] == "interrupted (killed)"
+        assert "interrupted (killed)" in rundir.show(path)
+        beads = records["strings"].beads(0, 0)
+        assert summary["strings"]["params"] == 50 and (beads == beads[:1, :1]).all()
+
+
+FULL = """
+import resource, sys, numpy as np
+from landscape_cli.errors import UserError
+from landscape_cli.rundir import RunDir
+from landscape_cli.records.strings import Strings
+run = RunDir.create(sys.argv[1], "seed: 0", {"experiment": "full"})
+record = Strings.empty(1, [0.1], 50)
+record.put(0, 0, np.ones((2, 50)))
+run.save(record)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+record.put(0, 0, np.ones((2000, 50)))
+try:
+    run.save(record)
+except UserError as error:
+    print(error)
+run.finish("failed", "disk")
+"""
+
+
+def test_a_full_disk_loses_nothing_and_leaves_no_litter(tmp_path):
+    path = tmp_path / "run"
+    result = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True
+    )
+    assert f"strings.nc: cannot be written ({os.strerror(errno.EFBIG)})" in result.stdout
+    manifest, _, _, records = rundir.load(path)
+    assert manifest["status"] == "failed" and len(records["strings"].beads(0, 0)) == 2
+    assert [file.name for file in path.rglob("*") if "tmp" in file.name] == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path / "nowhere", "no such folder"),
+        (lambda path: path / "data", "no manifest.json"),
+        (lambda path: (path / "manifest.json").write_text("{") and path, "manifest.json: damaged"),
+        (lambda path: (path / "manifest.json").write_text("[]") and path, "not a JSON object"),
+        (lambda path: (path / "summary.json").write_text("x") and path, "summary.json: damaged"),
+        (lambda path: (path / "config.yaml").write_text("a: [") and path, "config.yaml: damaged"),
+        (lambda path: (path / "data" / "x.nc").write_bytes(b"junk") and path, "not readable"),
+        (lambda path: (path / "data" / "x.nc").write_bytes(b"") or path, "not readable"),
+    ],
+)
+def test_folders_that_hold_no_readable_run(run, spoil, message):
+    run.save(Table.of([], name="checks"))
+    run.finish("finished")
+    with pytest.raises(UserError, match=message):
+        rundir.load(spoil(run.path))
+
+
+def test_a_truncated_file_is_refused(run):
+    run.save(geodesics())
+    file = run.path / "data" / "geodesics.nc"
+    file.write_bytes(file.read_bytes()[:-500])
+    with pytest.raises(UserError, match=r"geodesics.nc: not readable"):
+        rundir.redraw(run.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("os.system", "not one of landscape_cli"),
+        ("", "not one of landscape_cli"),
+        ("landscape_cli_evil.records.X", "not one of landscape_cli"),
+        ("landscape_cli.records.nowhere.X", "has no record"),
+        ("landscape_cli.records.table.Nothing", "has no record"),
+        ("landscape_cli.records.table.Row", "is not a record"),
+    ],
+)
+def test_a_file_cannot_choose_what_is_imported(tmp_path, name, message):
+    data = Table.of([]).data
+    data.attrs["record"] = name
+    (tmp_path / "x.nc").write_bytes(bytes(data.to_netcdf(engine="h5netcdf")))
+    with pytest.raises(UserError, match=message):
+        read_record(tmp_path / "x.nc")
+
+
+def test_show_says_what_matters(run):
+    run.save(geodesics())
+    run.save(Strings.empty(1, [0.1], 3))
+    run.finish("failed", "RuntimeError: boom")
+    text = rundir.show(run.path)
+    for part in (
+        "geodesic: failed",
+        "boom",
+        "Net width=4",
+        "@misc{a,",
+        "lowest_level_any",
+        "figure:",
+    ):
+        assert part in text
+    table = [line.split() for line in text.splitlines() if line.startswith(("  level ", "  0.1 "))]
+    assert table[0][:2] == ["level", "normalized_length"] and table[1][:2] == ["0.1", "1.25"]
+
+
+def test_an_unknown_status_is_refused(run):
+    with pytest.raises(ValueError, match="finished, interrupted, failed"):
+        run.finish("done")
