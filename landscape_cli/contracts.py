@@ -13,7 +13,7 @@ group (`KINDS`), so a YAML file can name nothing else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -136,7 +136,7 @@ class PathMethod(ABC):
         starts: np.ndarray,
         ends: np.ndarray,
         levels: np.ndarray,
-        key: jax.Array,
+        pairs: np.ndarray,
         progress: Progress,
     ) -> Iterator[tuple[int, Found]]:
         """Join `starts[i]` to `ends[i]` inside {F <= levels[i]}; yield (i, found) as each ends.
@@ -146,7 +146,8 @@ class PathMethod(ABC):
             starts: (string, param) end points with F <= level.
             ends: (string, param) end points with F <= level.
             levels: (string,) the level of each string.
-            key: source of every random draw.
+            pairs: (string,) integer identity of the pair a string belongs to: strings of one
+                pair at neighbouring levels may start from one another.
             progress: told what is going on.
         """
 
@@ -198,9 +199,9 @@ class Setup:
     levels: tuple[float, ...]
     pairs: int
     seed: int
+    precision: str = "float64"
     budget: dict[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
-    stopped: Callable[[], bool] = lambda: False
 
     def key(self, *names: str | int) -> jax.Array:
         """A random key for `names`, the same in every run with this seed."""

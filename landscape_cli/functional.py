@@ -36,7 +36,6 @@ WORDS = {
     "energy": "energy",
 }
 UNITS = {"mse": "", "mae": "", "cross_entropy": "nats", "error": "fraction", "energy": ""}
-FITS = ("best constant", "best line", "best parabola")
 EXACT = 1e-9  # a trivial predictor this good solves the task: no plateau
 
 
@@ -138,8 +137,8 @@ class Functional:
     def plateaux(self, dataset: Dataset) -> dict[str, float]:
         """Energies of trivial predictors, the best of their kind on the split of the energy.
 
-        Regression: the best constant, line and (of one input) parabola. Classes: their
-        frequencies. Predictors that solve the task are left out.
+        Regression: the best constant, line and parabola, or the best linear map of several
+        inputs. Classes: their frequencies. Predictors that solve the task are left out.
 
         Returns:
             energy by name, in descending order; empty where there are no examples.
@@ -174,8 +173,13 @@ def _features(inputs: np.ndarray) -> dict[str, np.ndarray]:
     """(example, feature) matrix of every trivial predictor: powers of one input, or all inputs."""
     flat = inputs.reshape(len(inputs), -1)
     ones = np.ones((len(flat), 1))
-    columns = [ones, flat, flat**2] if flat.shape[1] == 1 else [ones, flat]
-    return {FITS[n]: np.concatenate(columns[: n + 1], axis=1) for n in range(len(columns))}
+    features = {"best constant": ones}
+    if flat.shape[1] == 1:
+        features["best line"] = np.concatenate([ones, flat], axis=1)
+        features["best parabola"] = np.concatenate([ones, flat, flat**2], axis=1)
+    else:
+        features["best linear map"] = np.concatenate([ones, flat], axis=1)
+    return features
 
 
 def _least_squares(features: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:

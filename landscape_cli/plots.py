@@ -15,6 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 FORMATS = ("png", "svg")
 
@@ -61,8 +62,23 @@ def render(figure: Figure, kind: str) -> bytes:
     dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     buffer = io.BytesIO()
     with style():
+        settle(figure)
         figure.savefig(buffer, format=kind, metadata=dates.get(kind))
     return buffer.getvalue()
+
+
+def settle(figure: Figure) -> None:
+    """Lay `figure` out once, for all formats, at rounded places.
+
+    The layout solver's last bits depend on addresses in memory, and ids in an SVG are made of
+    them.
+    """
+    if not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        return
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        ax.set_position(np.round(ax.get_position().bounds, 6).tolist())
 
 
 def log_limits(values: np.ndarray, margin: float = 0.05) -> tuple[float, float]:

@@ -122,6 +122,7 @@ def execute(
     experiment = parts.pop("experiment")
     progress = reporter(folder.path / "run.log")
     run_wide = {"levels": settings.levels, "pairs": settings.pairs, "seed": settings.seed}
+    run_wide["precision"] = settings.precision
     setup = Setup(**parts, **run_wide, budget=budget, progress=progress)
     status, problem = "failed", None
     try:

@@ -89,7 +89,7 @@ def test_an_existing_folder_without_a_run_is_taken(tmp_path):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written|is a file"):
+    with pytest.raises(UserError, match=r"cannot be written|is a file"):
         RunDir.create(tmp_path / "file" / "run", CONFIG, MANIFEST)
     with pytest.raises(UserError, match="is a file"):
         RunDir.create(tmp_path / "file", CONFIG, MANIFEST)

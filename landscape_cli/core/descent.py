@@ -8,7 +8,7 @@ so that a straggler never costs more than itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -18,6 +18,12 @@ import optax
 from jaxtyping import Array
 
 from landscape_cli.core.surface import Surface, pad, rung
+
+
+@lru_cache(maxsize=None)
+def adam(learning_rate: float) -> Any:
+    """Adam as one object per rate: a compiled descent recognizes it and is not traced again."""
+    return optax.adam(learning_rate)
 
 
 @dataclass(frozen=True)

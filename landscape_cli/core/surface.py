@@ -119,7 +119,7 @@ class Surface:
             values = np.asarray([np.asarray(value) for value in found])
         else:
             padded = pad(rows, rung(len(rows)))
-            values = np.asarray(_energies(self.energy, self.data, padded, self.chunk))
+            values = np.array(_energies(self.energy, self.data, padded, self.chunk))
         return values[: len(rows)].reshape(points.shape[:-1])
 
     def energies_and_gradients(

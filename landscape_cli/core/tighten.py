@@ -94,15 +94,21 @@ class Tightening:
         tolerance: relative KKT residual at which a string is taut.
         feasibility: largest c(p) that counts as inside, relative to the level.
         every: evaluations after which multipliers are updated at the latest.
+        inner: KKT residual of the inner problem at which multipliers are updated.
+        growth: factor of the penalty ρ where an update left more than half the violation.
+        rho: first penalty. Small: a stiff wall costs more evaluations than a few updates.
         check: evaluations between two looks at who is done.
     """
 
     samples: int = 3
     evaluations: int = 400
-    memory: int = 10
+    memory: int = 24
     tolerance: float = 1e-2
     feasibility: float = 1e-3
-    every: int = 40
+    every: int = 100
+    inner: float = 0.01
+    growth: float = 2.0
+    rho: float = 1.0
     check: int = 10
 
 
@@ -248,11 +254,11 @@ def _judge_trial(state: State, energies, gradients, walls, metric, samples) -> S
 
 def _update_multipliers(state: State, walls, metric, samples, settings: Tightening) -> State:
     """First-order update when the inner problem is solved well enough, or is out of time."""
-    settled = (state.now.residual < settings.tolerance) & (state.since > 4)
+    settled = (state.now.residual < settings.inner) & (state.since > 4)
     due = settled | (state.since >= settings.every)
-    slow = state.now.violation > state.wanted / 2
+    slow = state.now.violation > jnp.maximum(state.wanted / 2, settings.feasibility)
     mu = jnp.where(due, state.now.multipliers, state.mu)
-    rho = jnp.where(due & slow, jnp.minimum(state.rho * 2, 1e4), state.rho)
+    rho = jnp.where(settled & slow, jnp.minimum(state.rho * settings.growth, 1e3), state.rho)
     now = _evaluate(
         state.beads, state.energies, state.gradients, mu, rho, walls, metric, samples
     )
@@ -360,7 +366,7 @@ def tighten(
         residual=np.full(count, np.nan),
         violation=np.full(count, np.nan),
         multipliers=_spread(warm, count, points, surface.dtype),
-        rho=np.ones(count) if warm is None else np.clip(warm.rho, 1, 100),
+        rho=np.full(count,settings.rho) if warm is None else np.clip(warm.rho, 1, 100),
         evaluations=np.zeros(count, int),
     )
     metric = jnp.asarray(green(segments), surface.dtype)

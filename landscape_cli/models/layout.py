@@ -54,7 +54,7 @@ class Layout:
 
     def ravel(self, params: Mapping[str, Any]) -> Float[Array, " param"]:
         """The tree as one vector."""
-        flat = flatten_dict(params)
+        flat: dict[Any, Any] = dict(flatten_dict(params))
         return jnp.concatenate([flat[path].ravel() for path in self.paths])
 
     def unravel(self, theta: Float[Array, " param"]) -> dict[str, Any]:

@@ -81,9 +81,7 @@ def _record_class(file: Path, name: str) -> type[Record]:
     """The class `name`, if it is a record of this package."""
     module, _, attribute = name.rpartition(".")
     if not module.startswith("landscape_cli."):
-        raise UserError(
-            f"{file}: a record of class {name or '(none named)'}, not of landscape_cli"
-        )
+        raise UserError(f"{file}: its record class {name!r} is not one of landscape_cli")
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

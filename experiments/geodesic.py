@@ -1,0 +1,201 @@
+"""How long is the shortest path between two trained networks that never leaves the level set?
+
+Train pairs of networks down through all levels; at every level join the points where the two
+first crossed it; measure length / |end - start|. A length of 1 says "as good as convex".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from landscape_cli.contracts import Dataset, Experiment, Record, Setup, Trajectories
+from landscape_cli.core import string
+from landscape_cli.core.string import Found
+from landscape_cli.core.surface import Surface
+from landscape_cli.models.base import ClosedForm, initial_thetas, model_surface, weight_mask
+from landscape_cli.published import PUBLISHED, published
+from landscape_cli.records.geodesic import Geodesics
+from landscape_cli.records.strings import Strings
+from landscape_cli.references import FREEMAN_BRUNA
+
+SAVE_EVERY = 5.0  # seconds between two versions of the files while results come in
+
+
+@dataclass(frozen=True)
+class Ends:
+    """End points of every pair at every level.
+
+    Attributes:
+        starts: (pair, level, param); NaN where training did not reach the level.
+        ends: (pair, level, param).
+        start_energies: (pair, level).
+        end_energies: (pair, level).
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    start_energies: np.ndarray
+    end_energies: np.ndarray
+
+    def reached(self, levels: np.ndarray) -> np.ndarray:
+        """(pair, level) both ends lie inside; NaN does not."""
+        return (self.start_energies <= levels) & (self.end_energies <= levels)
+
+
+@dataclass(frozen=True)
+class Geodesic(Experiment):
+    """Normalized geodesic length against level (Freeman & Bruna, 2017)."""
+
+    reference: ClassVar[str] = FREEMAN_BRUNA
+    paired: bool = True  # one training run crosses every level; False: new networks for each
+    metric: str = "all"  # all: weights and biases count as length; weights: weights only
+    published: str = ""  # figure of a paper to lay over: see landscape_cli/published.py
+
+    def __post_init__(self) -> None:
+        if self.metric not in ("all", "weights"):
+            raise ValueError(f"metric must be all or weights, got {self.metric!r}")
+        if self.published and self.published not in PUBLISHED:
+            names = ", ".join(PUBLISHED)
+            raise ValueError(f"published must be empty or one of {names}, got {self.published!r}")
+
+    def run(self, setup: Setup) -> Iterator[Record]:
+        """Train, connect, measure."""
+        dataset = setup.data.load(setup.key("data"))
+        surface = model_surface(
+            setup.model, dataset, setup.functional, setup.precision,
+            batch=getattr(setup.trainer, "batch", None),
+        )  # fmt: skip
+        record, strings = self._empty_records(setup, dataset, surface)
+        ends = self._ends(setup, surface, dataset, record)
+        yield record
+        mask = weight_mask(setup.model, dataset) if self.metric == "weights" else None
+        yield from self._connect(setup, surface, ends, record, strings, mask)
+
+    def _empty_records(self, setup: Setup, dataset: Dataset, surface: Surface):
+        overlay = published(self.published) if self.published else {}
+        record = Geodesics.empty(
+            setup.pairs, setup.levels, 2 * setup.pairs,
+            model=type(setup.model).__name__, data=dataset.name,
+            functional=setup.functional.describe(), method=type(setup.method).__name__,
+            level_unit=setup.functional.unit, seed=setup.seed,
+            plateaux=setup.functional.plateaux(dataset), published=overlay,
+        )  # fmt: skip
+        strings = Strings.empty(setup.pairs, setup.levels, surface.dimension, surface.dtype)
+        return record, strings
+
+    def _ends(self, setup: Setup, surface: Surface, dataset: Dataset, record) -> Ends:
+        known = None
+        if isinstance(setup.model, ClosedForm):
+            known = setup.model.ends(setup.pairs, setup.key("ends"))
+        if known is not None:
+            shape = (setup.pairs, len(setup.levels))
+            thetas = [np.repeat(points[:, None], shape[1], 1) for points in known]
+            energies = [np.repeat(surface.energies(p)[:, None], shape[1], 1) for p in known]
+            return Ends(thetas[0], thetas[1], energies[0], energies[1])
+        trained = self._train(setup, surface, dataset)
+        record.set_training(trained.curve_steps, trained.curve)
+        for name in ("lowest_energy", "diverged"):
+            source = {"lowest_energy": trained.lowest, "diverged": trained.diverged}[name]
+            record.data[name].values[:] = source[: 2 * setup.pairs]
+        record.data["start_network"].values[:] = np.arange(0, 2 * setup.pairs, 2)
+        record.data["end_network"].values[:] = np.arange(1, 2 * setup.pairs, 2)
+        thetas, energies = trained.thetas, trained.energies
+        return Ends(thetas[::2], thetas[1::2], energies[::2], energies[1::2])
+
+    def _train(self, setup: Setup, surface: Surface, dataset: Dataset) -> Trajectories:
+        count = 2 * setup.pairs
+
+        def descend(levels: tuple[float, ...], *names: Any) -> Trajectories:
+            key = setup.key("networks", *names)
+            thetas = initial_thetas(setup.model, dataset, key, count, setup.precision)
+            training = setup.key("training", *names)
+            return setup.trainer.descend(surface, thetas, levels, training, setup.progress)
+
+        if self.paired:
+            return descend(setup.levels)
+        runs = [descend((level,), index) for index, level in enumerate(setup.levels)]
+        return _side_by_side(runs)
+
+    def _connect(
+        self, setup: Setup, surface: Surface, ends: Ends, record: Geodesics, strings, mask
+    ) -> Iterator[Record]:
+        levels = np.asarray(setup.levels)
+        reached = ends.reached(levels)
+        for pair, level in np.argwhere(~reached):
+            record.fill(
+                pair, level, state="end not reached",
+                start_energy=ends.start_energies[pair, level],
+                end_energy=ends.end_energies[pair, level],
+            )  # fmt: skip
+        rows = np.argwhere(reached)
+        setup.progress.phase("strings", total=len(rows), unit="strings")
+        self._say_unreached(setup, record, reached)
+        if len(rows) == 0:
+            yield record
+            return
+        pair, level = rows.T
+        found = setup.method.connect(
+            surface, ends.starts[pair, level], ends.ends[pair, level], levels[level], pair,
+            setup.progress,
+        )  # fmt: skip
+        done, saved = set(), time.monotonic()
+        for index, result in found:
+            self._fill(surface, record, strings, pair[index], level[index], result, ends, mask)
+            done.add(index)
+            connected = int(record.data["connected"].values.sum())
+            setup.progress.update(len(done), f"{connected} connected, level {result.level:g}")
+            if time.monotonic() - saved > SAVE_EVERY:
+                yield record
+                yield strings
+                saved = time.monotonic()
+        yield record
+        yield strings
+
+    @staticmethod
+    def _say_unreached(setup: Setup, record: Geodesics, reached: np.ndarray) -> None:
+        for level, column in zip(setup.levels, reached.T, strict=True):
+            if not column.all():
+                lowest = np.nanmin(record.data["lowest_energy"].values, initial=np.inf)
+                setup.progress.message(
+                    f"level {level:g}: {(~column).sum()} of {len(column)} pairs have an end that "
+                    f"did not get there (lowest energy reached by any network: {lowest:.3g})"
+                )
+
+    def _fill(self, surface, record, strings, pair, level, found: Found, ends, mask) -> None:
+        beads = found.beads
+        chord = float(string.chord_length(beads, mask))
+        length = float(string.length(beads, mask)) if found.connected else np.nan
+        record.fill(
+            pair, level,
+            state=found.state, length=length, chord=chord, beads=len(beads),
+            normalized_length=length / chord if chord > 0 else 1.0,
+            sampled_length=found.sampled_length, peak=found.peak,
+            worst_segment=found.worst_segment, kkt_residual=found.kkt_residual,
+            length_change=found.length_change,
+            gradient_evaluations=found.gradient_evaluations,
+            energy_evaluations=found.energy_evaluations, seconds=found.seconds,
+            start_energy=ends.start_energies[pair, level],
+            end_energy=ends.end_energies[pair, level],
+            profile=surface.energies(string.at(beads, record.data["t"].values)),
+        )  # fmt: skip
+        strings.put(pair, level, beads)
+
+
+def _side_by_side(runs: list[Trajectories]) -> Trajectories:
+    """Runs that each crossed one level, as if they were one; curves of the lowest level's."""
+    join = lambda name: np.concatenate([getattr(run, name) for run in runs], axis=1)
+    return Trajectories(
+        thetas=join("thetas"),
+        energies=join("energies"),
+        steps=join("steps"),
+        lowest=np.min([run.lowest for run in runs], axis=0),
+        curve_steps=runs[-1].curve_steps,
+        curve=runs[-1].curve,
+        diverged=np.any([run.diverged for run in runs], axis=0),
+        gradient_evaluations=sum(run.gradient_evaluations for run in runs),
+    )

@@ -1,0 +1,356 @@
+"""Geodesics of level sets: sample a string inside, pull it taut, double its beads, judge it.
+
+For every string the chord is tried first: where it stays inside, it is the geodesic. The others
+are sampled (`sampling`), all pairs and levels in one pool. From the highest level down,
+two starts of every pair are pulled taut side by side (`tighten`): its sampled string, and the
+taut string of the level above with its ends moved. The shorter feasible one gets twice the beads
+and is pulled again; the two lengths say how far discretization still matters. The last word is
+the dense check (`verdict`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from landscape_cli.core.sampling import Sampled, Sampling, sample, shortcut
+from landscape_cli.core.string import Found, length, normalized_length, reparametrized
+from landscape_cli.core.surface import Surface
+from landscape_cli.core.tighten import Tightened, Tightening, doubled, tighten
+from landscape_cli.core.verdict import Peak, peak
+
+Report = Callable[[int, int, str], Any]
+
+
+@dataclass(frozen=True)
+class Search:
+    """Settings of the whole search.
+
+    Attributes:
+        optimizer: Optax transformation that moves a sampled bead; hashable.
+        sampling: settings of Dynamic String Sampling.
+        tightening: settings of the shortening.
+        segments: segments of the first taut string; doubled at least once.
+        max_beads: no string gets more beads than this, ends included.
+        margin: part of |λ| by which the points of a string are first kept below λ.
+        refinement: relative change of length under doubling below which a string is taut.
+        dense: points per segment of the dense check.
+        continuation: start from the level above, too; levels then follow one another. False:
+            all levels in one batch.
+        shorten: False keeps the sampled strings as they are.
+    """
+
+    optimizer: Any
+    sampling: Sampling = field(default_factory=Sampling)
+    tightening: Tightening = field(default_factory=Tightening)
+    segments: int = 16
+    max_beads: int = 129
+    margin: float = 3e-3
+    refinement: float = 1e-2
+    dense: int = 50
+    continuation: bool = True
+    shorten: bool = True
+
+
+@dataclass(eq=False)
+class Work:
+    """One string on its way through the search."""
+
+    index: int
+    pair: int
+    start: np.ndarray
+    end: np.ndarray
+    level: float
+    sampled: Sampled | None = None
+    best: Found | None = None  # shortest feasible string so far
+    taut: np.ndarray | None = None  # beads to start the level below from
+    gradients: int = 0
+    energies: int = 0
+    seconds: float = 0.0
+
+    def judge(self, surface: Surface, beads: np.ndarray, search: Search, **known: Any) -> Peak:
+        """Dense check; a feasible string shorter than the best replaces it."""
+        top = peak(surface, beads, search.dense)
+        self.energies += top.energies
+        if top.energy <= self.level and (
+            self.best is None or length(beads) <= self.best.length * (1 + 1e-9)
+        ):
+            self.best = Found("loose", beads, self.level, top.energy, **known)
+        return top
+
+    def found(self) -> Found:
+        """The verdict, with what was spent."""
+        spent = dict(
+            gradient_evaluations=self.gradients + (self.sampled.gradients if self.sampled else 0),
+            energy_evaluations=self.energies + (self.sampled.energies if self.sampled else 0),
+            seconds=self.seconds,
+        )
+        if self.sampled is not None and self.sampled.inside:
+            spent["sampled_length"] = float(normalized_length(self.sampled.beads))
+        assert self.best is not None
+        return self.best.with_(**spent)
+
+
+def _try_chords(surface: Surface, works: list[Work], search: Search) -> None:
+    for work in works:
+        chord = np.stack([work.start, work.end])
+        top = work.judge(surface, chord, search, kkt_residual=0.0, length_change=0.0)
+        if work.best is not None:
+            work.best = work.best.with_(state="straight")
+            work.taut = chord
+        elif not np.isfinite(top.energy):
+            work.best = Found("diverged", chord, work.level, top.energy, top.segment)
+
+
+def _sample(surface: Surface, works: list[Work], search: Search, report: Report) -> None:
+    """Sample the strings whose chord leaves the level set, all in one pool."""
+    if not works:
+        return
+    began = time.perf_counter()
+    settings = replace(search.sampling, max_beads=min(search.sampling.max_beads, search.max_beads))
+    strings = sample(
+        surface,
+        search.optimizer,
+        np.stack([work.start for work in works]),
+        np.stack([work.end for work in works]),
+        np.array([work.level for work in works]),
+        settings,
+        lambda done, total: report(done, total, "sampled"),
+    )
+    seconds = (time.perf_counter() - began) / len(works)
+    for work, string in zip(works, strings, strict=True):
+        work.sampled = string
+        work.seconds += seconds
+
+
+def _judge_sampled(surface: Surface, work: Work, search: Search) -> None:
+    """Keep the sampled string, straightened by shortcuts, as the first feasible one."""
+    assert work.sampled is not None
+    if not work.sampled.inside:
+        return
+    kept = replace(work.sampled, bad=[])
+    shortcut(surface, [kept])
+    for beads in (kept.beads, work.sampled.beads):
+        if work.judge(surface, beads, search).energy <= work.level:
+            return
+
+
+def _move_ends(beads: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The same string between other ends: the shift fades linearly along it."""
+    s = np.linspace(0, 1, len(beads))[:, None]
+    moved = beads + (1 - s) * (start - beads[0]) + s * (end - beads[-1])
+    moved[0], moved[-1] = start, end
+    return moved
+
+
+def _sampled_start(work: Work) -> np.ndarray:
+    """The shortest feasible string so far, else as far as sampling got."""
+    if work.best is not None:
+        return work.best.beads
+    return work.sampled.beads if work.sampled else np.stack([work.start, work.end])
+
+
+def _take(result: Tightened, rows: Any) -> Tightened:
+    return Tightened(**{name: array[rows] for name, array in vars(result).items()})
+
+
+def _put(result: Tightened, rows: Any, other: Tightened) -> None:
+    for name, array in vars(result).items():
+        array[rows] = vars(other)[name]
+
+
+def _first_pull(surface, works: list[Work], starts, search: Search, report: Report) -> Tightened:
+    """Pull the strings of one wave taut at the first bead count."""
+    begun = [
+        _move_ends(reparametrized(beads, search.segments), work.start, work.end)
+        for work, beads in zip(works, starts, strict=True)
+    ]
+    result = tighten(
+        surface, np.stack(begun), np.array([work.level for work in works]),
+        np.full(len(works), search.margin), search.tightening,
+        report=lambda done, total: report(done, total, "taut"),
+    )  # fmt: skip
+    for row, work in enumerate(works):
+        work.gradients += int(result.evaluations[row]) * result.points
+    return result
+
+
+def _pull(surface, works: list[Work], above: dict, search: Search, report: Report) -> Tightened:
+    """From the level above where there is a string; if that leaves the set, from the sample."""
+    starts = [above.get(work.pair, _sampled_start(work)) for work in works]
+    result = _first_pull(surface, works, starts, search, report)
+    outside = ~(result.violation <= 30 * search.tightening.feasibility)  # NaN is outside
+    again = [row for row, work in enumerate(works) if outside[row] and work.pair in above]
+    if again:
+        rest = [works[row] for row in again]
+        other = _first_pull(surface, rest, list(map(_sampled_start, rest)), search, report)
+        better = ~(other.violation >= result.violation[again])
+        _put(result, np.array(again)[better], _take(other, np.flatnonzero(better)))
+    return result
+
+
+def _double(surface: Surface, works: list[Work], result: Tightened, search: Search, report):
+    """Twice the beads; strings that peek out between points get a wider margin, twice."""
+    margins = np.full(len(works), search.margin)
+    begun = doubled(result.beads)
+    fine = tighten(
+        surface, begun, np.array([w.level for w in works]), margins, search.tightening, result,
+        report=lambda done, total: report(done, total, "taut, doubled"),
+    )  # fmt: skip
+    changes = np.abs(length(fine.beads) / length(result.beads) - 1)
+    left = np.arange(len(works))
+    for attempt in range(3):
+        left = _keep_feasible(surface, works, fine, left, margins, changes, search)
+        if len(left) == 0 or attempt == 2:
+            break
+        again = tighten(
+            surface, fine.beads[left], np.array([works[i].level for i in left]), margins[left],
+            search.tightening, _take(fine, left),
+        )  # fmt: skip
+        again.evaluations += fine.evaluations[left]
+        _put(fine, left, again)
+    for row, work in enumerate(works):
+        work.gradients += int(fine.evaluations[row]) * fine.points
+    return fine, changes
+
+
+def _keep_feasible(surface, works, fine: Tightened, left, margins, changes, search) -> np.ndarray:
+    """Judge the rows `left`; return those that peek out, their margins widened."""
+    out = []
+    for row in left:
+        work = works[row]
+        known = dict(
+            kkt_residual=float(fine.residual[row]), length_change=float(changes[row])
+        )
+        top = work.judge(surface, fine.beads[row], search, **known)
+        if not top.energy <= work.level and np.isfinite(top.energy):
+            margins[row] += 1.5 * (top.energy - work.level) / (abs(work.level) or 1.0)
+            out.append(row)
+    return np.array(out, int)
+
+
+def _settle(works: list[Work], fine: Tightened, changes, search: Search) -> list[int]:
+    """Call strings taut where both tests agree; return the rows that want more beads."""
+    more = []
+    for row, work in enumerate(works):
+        best = work.best
+        if best is None or best.state == "straight":
+            continue
+        work.taut = fine.beads[row]
+        taut = best.kkt_residual < search.tightening.tolerance
+        if taut and best.length_change < search.refinement:
+            work.best = best.with_(state="taut")
+        elif best.length_change >= search.refinement:
+            more.append(row)
+    return more
+
+
+def _shorten(surface: Surface, works: list[Work], above, search: Search, report: Report) -> None:
+    """All of one wave: taut, doubled, and doubled again where the length still changes."""
+    if not works:
+        return
+    began = time.perf_counter()
+    result = _pull(surface, works, above, search, report)
+    left = works
+    while left:
+        fine, changes = _double(surface, left, result, search, report)
+        more = _settle(left, fine, changes, search)
+        if not more or 4 * (result.beads.shape[1] - 1) + 1 > search.max_beads:
+            break
+        result, left = _take(fine, more), [left[row] for row in more]
+    for work in works:
+        work.seconds += (time.perf_counter() - began) / len(works)
+
+
+def _longer_than_below(works: list[Work]) -> tuple[list[Work], dict[int, np.ndarray]]:
+    """Strings that a string of their pair at a lower level shows to be too long, with that one."""
+    late, starts = [], {}
+    for work in works:
+        lower = [w.best for w in works if w.pair == work.pair and w.level < work.level and w.best]
+        lengths = [found.normalized_length for found in lower]
+        if not any(np.isfinite(lengths)):
+            continue
+        i = int(np.nanargmin(lengths))
+        if work.best is None or not work.best.normalized_length <= 1.02 * lengths[i]:
+            late.append(work)
+            starts[work.index] = lower[i].beads
+    return late, starts
+
+
+def _conclude(surface: Surface, work: Work, search: Search) -> Found:
+    """The verdict of a string; a failure keeps its beads and its worst segment."""
+    if work.best is None:
+        beads = work.taut if work.taut is not None else np.stack([work.start, work.end])
+        if work.sampled is not None:
+            beads = work.sampled.beads
+        top = peak(surface, beads, search.dense)
+        state = "not connected" if np.isfinite(top.energy) else "diverged"
+        work.best = Found(state, beads, work.level, top.energy, top.segment)
+    return work.found()
+
+
+def geodesics(
+    surface: Surface,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    levels: np.ndarray,
+    pairs: np.ndarray,
+    search: Search,
+    report: Report = lambda done, total, note: None,
+) -> Iterator[tuple[int, Found]]:
+    """Find a geodesic of {F <= level} for every pair of points.
+
+    Args:
+        surface: the surface.
+        starts: (string, param) with F <= level.
+        ends: (string, param) with F <= level.
+        levels: (string,) λ.
+        pairs: (string,) which pair a string belongs to.
+        search: settings.
+        report: called with (done, total, note) while it works.
+
+    Yields:
+        (index, found) for every string, from the highest level to the lowest.
+    """
+    works = [
+        Work(i, int(pairs[i]), np.asarray(starts[i], surface.dtype),
+             np.asarray(ends[i], surface.dtype), float(levels[i]))
+        for i in range(len(starts))
+    ]  # fmt: skip
+    _try_chords(surface, works, search)
+    bent = [work for work in works if work.best is None]
+    for work in works:
+        if work.best is not None:
+            yield work.index, work.found()
+    _sample(surface, bent, search, report)
+    for work in bent:
+        _judge_sampled(surface, work, search)
+    shorten = search.shorten and surface.smooth
+    above: dict[int, np.ndarray] = {}
+    for wave in _waves(works, search):
+        members = [work for work in wave if work in bent]
+        if shorten:
+            _shorten(surface, members, above, search, report)
+            missed = [work for work in members if work.best is None and work.pair in above]
+            _shorten(surface, missed, {}, search, report)  # once more, from the sample
+        for work in wave:
+            if search.continuation and work.best is not None and work.best.connected:
+                above[work.pair] = work.best.beads
+        for work in members:
+            yield work.index, _conclude(surface, work, search)
+    late, starts = _longer_than_below(bent) if shorten and search.continuation else ([], {})
+    _shorten(surface, late, {work.pair: starts[work.index] for work in late}, search, report)
+    for work in late:
+        yield work.index, work.found()
+
+
+def _waves(works: list[Work], search: Search) -> list[list[Work]]:
+    """Strings that are pulled together: level by level from the highest, or all at once."""
+    if not search.continuation:
+        return [works]
+    levels = sorted({work.level for work in works}, reverse=True)
+    return [[work for work in works if work.level == level] for level in levels]

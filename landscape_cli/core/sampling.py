@@ -1,0 +1,228 @@
+"""Dynamic String Sampling: join two points of a level set by inserting beads where it is left.
+
+    repeat: for every segment whose highest energy exceeds τλ, insert a bead there and
+            descend it until F <= αλ
+
+The greedy algorithm of Freeman & Bruna, 2017 (arXiv 1611.01540, section 3), for all strings at
+once: beads do not see their neighbours while they descend, so those of all strings share one
+pool. With τ = 1 every point of an accepted segment obeys the level; beads then have to lie
+below it (α < 1), because between two points of a concave wall every chord leaves the set.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from landscape_cli.core.descent import descend
+from landscape_cli.core.string import inside
+from landscape_cli.core.surface import Surface
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Settings of Dynamic String Sampling.
+
+    Attributes:
+        alpha: beads descend until F <= alpha λ; in (0, 1].
+        tau: segments are accepted up to tau λ; 1 obeys the level, a published slack is above 1.
+        insertion: "worst" point of the segment, or its "midpoint".
+        depth: rounds of insertion; a string not finished by then is not connected within budget.
+        deeper: alpha is multiplied by this in every round after the third, so that a segment
+            that keeps failing gets beads further inside; 1 keeps alpha.
+        points: energies looked at inside a segment.
+        max_beads: beads of a string, ends included; more is out of budget.
+        bead_steps: most optimizer steps of a bead.
+        three_beads: insert the first bead even where the chord stays inside, as published.
+    """
+
+    alpha: float = 0.7
+    tau: float = 1.0
+    insertion: str = "worst"
+    depth: int = 10
+    deeper: float = 0.9
+    points: int = 24
+    max_beads: int = 128
+    bead_steps: int = 4000
+    three_beads: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "deeper"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in (0, 1], got {getattr(self, name)}")
+        if not 1 <= self.tau < np.inf:
+            raise ValueError(f"tau must be at least 1, got {self.tau}")
+        if self.insertion not in ("worst", "midpoint"):
+            raise ValueError(f"insertion must be worst or midpoint, got {self.insertion!r}")
+        for name, least in {"depth": 1, "points": 1, "bead_steps": 1, "max_beads": 3}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+
+
+@dataclass
+class Sampled:
+    """A string as it grows; `bad` lists the segments that still leave the level set."""
+
+    beads: np.ndarray
+    level: float
+    bad: list[int] = field(default_factory=lambda: [0])
+    peak: float = np.nan
+    failed: bool = False
+    gradients: int = 0
+    energies: int = 0
+
+    @property
+    def inside(self) -> bool:
+        """Every segment was accepted."""
+        return not self.failed and not self.bad
+
+
+def _allowed(level: float, factor: float) -> float:
+    """factor λ, measured from below for negative levels too: level - (1 - factor)|level|."""
+    return level - (1 - factor) * abs(level)
+
+
+def _look(surface: Surface, strings: list[Sampled], settings: Sampling) -> list[tuple]:
+    """Energies inside every untested segment; keep the bad ones with their insertion point."""
+    segments = [(s, i) for s, string in enumerate(strings) if not string.failed for i in string.bad]
+    if not segments:
+        return []
+    t = np.arange(1, settings.points + 1) / (settings.points + 1)
+    starts = np.stack([strings[s].beads[i] for s, i in segments])
+    ends = np.stack([strings[s].beads[i + 1] for s, i in segments])
+    energies = surface.energies(inside(starts, ends, t))
+    bad = []
+    for row, (s, i) in enumerate(segments):
+        string, worst = strings[s], int(np.argmax(energies[row]))  # NaN counts as highest
+        string.energies += settings.points
+        if not energies[row, worst] <= _allowed(string.level, settings.tau):
+            where = t[worst] if settings.insertion == "worst" else 0.5
+            bad.append((s, i, starts[row] + where * (ends[row] - starts[row])))
+            string.peak = energies[row, worst]
+    return bad
+
+
+def _kick(points: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Points moved by 1 % of their segment in a random direction that depends on them alone.
+
+    A midpoint can be a saddle or a maximum, where the gradient vanishes and nothing descends;
+    seeding by content keeps a pair's result the same in any order and any company.
+    """
+    moved = points.copy()
+    for row, scale in enumerate(lengths):
+        generator = np.random.default_rng(zlib.crc32(np.ascontiguousarray(points[row]).tobytes()))
+        direction = generator.standard_normal(points.shape[1])
+        moved[row] += 0.01 * scale * direction / np.linalg.norm(direction)
+    return moved
+
+
+def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int):
+    """Descend every inserted point; who stays above its target is kicked and tries once more."""
+    points = np.stack([point for *_, point in bad])
+    factor = settings.alpha * settings.deeper ** max(0, depth - 3)
+    targets = np.array([_allowed(strings[s].level, factor) for s, *_ in bad])
+    found = descend(surface, optimizer, points, targets, settings.bead_steps)
+    thetas, energies, spent = found.thetas, found.energies, found.gradients
+    late = np.flatnonzero(~(energies <= targets))
+    if len(late):
+        segment = [strings[bad[row][0]].beads[bad[row][1] :][:2] for row in late]
+        lengths = np.array([np.linalg.norm(pair[1] - pair[0]) for pair in segment])
+        again = descend(
+            surface, optimizer, _kick(points[late], lengths), targets[late], settings.bead_steps
+        )
+        thetas[late], energies[late] = again.thetas, again.energies
+        spent[late] += again.gradients
+    return thetas, energies <= targets, spent
+
+
+def _insert(strings: list[Sampled], bad, thetas, arrived, spent, settings: Sampling) -> None:
+    """Put the new beads in; a bead that did not arrive ends its string."""
+    for string in strings:
+        string.bad = [] if not string.failed else string.bad
+    shift: dict[int, int] = {}
+    for (s, i, _), theta, ok, cost in zip(bad, thetas, arrived, spent, strict=True):
+        string, at = strings[s], i + shift.get(s, 0)
+        string.gradients += int(cost)
+        if string.failed:
+            continue
+        string.beads = np.insert(string.beads, at + 1, theta, axis=0)
+        string.bad += [at, at + 1]
+        shift[s] = shift.get(s, 0) + 1
+        string.failed = not ok or len(string.beads) > settings.max_beads
+
+
+def sample(
+    surface: Surface,
+    optimizer: Any,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    levels: np.ndarray,
+    settings: Sampling,
+    report: Callable[[int, int], Any] = lambda done, total: None,
+) -> list[Sampled]:
+    """Grow a string for every pair of points.
+
+    Args:
+        surface: the surface.
+        optimizer: the Optax transformation that moves a bead; hashable.
+        starts: (string, param).
+        ends: (string, param).
+        levels: (string,) λ.
+        settings: see `Sampling`.
+        report: called with (strings accepted, strings) after every round.
+
+    Returns:
+        One `Sampled` per pair; `.inside` says whether it succeeded. A failure is no proof.
+    """
+    strings = [
+        Sampled(np.stack([a, b]), float(level))
+        for a, b, level in zip(starts, ends, levels, strict=True)
+    ]
+    if settings.three_beads:
+        bad = [(s, 0, (string.beads[0] + string.beads[1]) / 2) for s, string in enumerate(strings)]
+        _insert(
+            strings, bad, *_new_beads(surface, optimizer, bad, strings, settings, 0), settings
+        )
+    for depth in range(settings.depth + 1):
+        bad = _look(surface, strings, settings)
+        for s, string in enumerate(strings):
+            string.bad = [i for owner, i, _ in bad if owner == s] or ([] if not string.failed else string.bad)
+        report(sum(string.inside for string in strings), len(strings))
+        if not bad or depth == settings.depth:
+            break
+        _insert(
+            strings, bad, *_new_beads(surface, optimizer, bad, strings, settings, depth), settings
+        )
+    return strings
+
+
+def shortcut(surface: Surface, strings: list[Sampled], points: int = 32) -> None:
+    """Remove beads whose neighbours see each other: in place, energies only.
+
+    A bead goes if the chord between its neighbours stays inside; of two neighbours only the one
+    that saves more length goes in the same round.
+    """
+    t = np.arange(1, points + 1) / (points + 1)
+    while True:
+        beads = [(s, i) for s, x in enumerate(strings) if x.inside for i in range(1, len(x.beads) - 1)]
+        if not beads:
+            return
+        triples = np.stack([strings[s].beads[i - 1 : i + 2] for s, i in beads])
+        legs = np.linalg.norm(np.diff(triples, axis=1), axis=2).sum(1)
+        gains = legs - np.linalg.norm(triples[:, 2] - triples[:, 0], axis=1)
+        peaks = surface.energies(inside(triples[:, 0], triples[:, 2], t)).max(1)
+        gone: dict[int, set[int]] = {}
+        for row in np.argsort(-gains):
+            s, i = beads[row]
+            strings[s].energies += points
+            taken = gone.setdefault(s, set())
+            if peaks[row] <= strings[s].level and not {i - 1, i + 1} & taken:
+                taken.add(i)
+        if not any(gone.values()):
+            return
+        for s, taken in gone.items():
+            strings[s].beads = np.delete(strings[s].beads, sorted(taken), axis=0)

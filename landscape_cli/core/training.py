@@ -1,0 +1,379 @@
+"""Train many networks at once and keep each one's first crossing of every energy level.
+
+    θ ← θ + optimizer(∇loss(θ)),      kept for level λ: the first θ with F(θ) ≤ λ
+
+Networks do not see one another. All of them advance in one compiled program, `check` steps per
+call, and the host looks in between: who has crossed the lowest level, who has diverged, who goes
+on. With full batches crossings are found at every step, because F comes free with its gradient;
+with mini-batches F is computed over the full data every `check` steps, and crossings are found
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float
+
+from landscape_cli.contracts import Progress, Trajectories
+from landscape_cli.core.descent import initial_states
+from landscape_cli.core.surface import Energy, Surface, pad, rung
+from landscape_cli.errors import UserError
+
+RECORDS = 200  # most points of a training curve
+SLACK = 64  # rounding errors that a crossing stays below its level
+
+
+class Program(NamedTuple):
+    """What one training step computes; equal programs compile once.
+
+    Attributes:
+        optimizer: an Optax transformation.
+        energy: the level functional.
+        looks: whether F is looked at before every step.
+        loss: what gradients are taken of.
+        draw: makes a mini-batch of the loss's data; None: full batches.
+        free: the loss is the energy, of the same data.
+    """
+
+    optimizer: Any
+    energy: Energy
+    looks: bool
+    loss: Energy
+    draw: Any
+    free: bool
+
+
+class Lane(NamedTuple):
+    """One network in training; leaves are stacked over networks.
+
+    Attributes:
+        theta: (param,) where it is.
+        state: the optimizer's.
+        number: which network it is; its mini-batches depend on it.
+        lowest: lowest energy seen by a full-batch program.
+        crossings: (level, param) where each level was first crossed; any value before that.
+    """
+
+    theta: Any
+    state: Any
+    number: Any
+    lowest: Any
+    crossings: Any
+
+
+def train(
+    surface: Surface,
+    optimizer: Any,
+    thetas: Float[np.ndarray, "network param"],
+    levels: Sequence[float],
+    steps: int,
+    check: int,
+    key: jax.Array,
+    batch: bool = False,
+    progress: Progress | None = None,
+) -> Trajectories:
+    """Train every network until it crosses the lowest level, diverges, or is out of steps.
+
+    A network that is not there in time stays where it is, and its row says so; nothing is
+    started anew. A NaN or infinity ends one network and leaves the others alone.
+
+    Args:
+        surface: gradients are those of `surface.slope`, levels those of `surface.energy`.
+        optimizer: an Optax transformation; the identical object again does not compile again.
+        thetas: starts.
+        levels: energies to cross, strictly decreasing.
+        steps: most optimizer steps of a network.
+        check: steps between two looks of the host (and at F, with mini-batches).
+        key: source of mini-batches; network i uses fold_in(key, i), whoever trains beside it.
+        batch: descend on mini-batches drawn by `surface.batch`, not on the full data.
+        progress: told the steps taken and the networks arrived.
+    """
+    progress = progress or Progress()
+    ledger = Ledger(surface, len(thetas), levels, every=check if batch else 1)
+    progress.phase("training", total=steps, unit="steps")
+    run = _train_one_by_one if surface.strategy == "loop" else _train_together
+    starts = np.asarray(thetas, surface.dtype)
+    run(surface, optimizer, starts, steps, check, key, batch, ledger, progress)
+    return ledger.trajectories()
+
+
+def check_batch(surface: Surface, batch: int | None) -> bool:
+    """Whether mini-batches of `batch` examples are smaller than the data, and can be drawn.
+
+    Raises:
+        UserError: there are fewer examples than that.
+        ValueError: the surface was built without mini-batches.
+    """
+    if batch is None:
+        return False
+    leaves = jax.tree.leaves(surface.slope_data)
+    examples = len(leaves[0]) if leaves else 0
+    if batch > examples:
+        has = f"the data has {examples} examples" if examples else "this surface has no examples"
+        raise UserError(f"trainer.batch={batch}: {has}; null takes all")
+    if batch < examples and surface.batch is None:
+        raise ValueError(f"trainer.batch={batch}: build the surface with batch={batch} too")
+    return batch < examples
+
+
+class Ledger:
+    """Host-side books: crossings, curves, and which networks are still in training."""
+
+    def __init__(self, surface: Surface, networks: int, levels: Sequence[float], every: int):
+        # A hair below each level: another program's rounding must not lift a crossing above it.
+        wanted = np.asarray(levels, np.float64)
+        slack = SLACK * np.finfo(surface.dtype).eps * np.abs(wanted) if surface.smooth else 0.0
+        self.levels = (wanted - slack).astype(surface.dtype)
+        shape = (networks, len(levels))
+        self.thetas = np.full((*shape, surface.dimension), np.nan, surface.dtype)
+        self.energies = np.full(shape, np.nan, surface.dtype)
+        self.steps = np.full(shape, -1)
+        self.lowest = np.full(networks, np.inf, surface.dtype)
+        self.diverged = np.zeros(networks, bool)
+        self.taken = 0
+        self.curve_steps: list[int] = []
+        self.curve: list[np.ndarray] = []
+        self.every = every
+
+    @property
+    def left(self) -> np.ndarray:
+        """Networks still in training."""
+        return np.flatnonzero((self.steps[:, -1] < 0) & ~self.diverged)
+
+    def record(self, networks: np.ndarray, first: int, energies: np.ndarray) -> np.ndarray:
+        """Enter the energies (network, step) of steps first, first + 1, ...
+
+        Returns:
+            (network, level) which levels were crossed for the first time.
+        """
+        sound = np.logical_and.accumulate(np.isfinite(energies), axis=1)
+        below = (energies[:, :, None] <= self.levels) & sound[:, :, None]
+        new = below.any(axis=1) & (self.steps[networks] < 0)
+        at = below.argmax(axis=1)
+        self.steps[networks] = np.where(new, first + at, self.steps[networks])
+        values = np.take_along_axis(energies, at, axis=1)
+        self.energies[networks] = np.where(new, values, self.energies[networks])
+        # What a network did after it arrived or diverged is not part of its history.
+        last = np.where(new[:, -1], at[:, -1], energies.shape[1])
+        history = sound & (np.arange(energies.shape[1]) <= last[:, None])
+        seen = np.where(history, energies, np.inf).min(axis=1)
+        self.lowest[networks] = np.minimum(self.lowest[networks], seen)
+        self.diverged[networks] = ~new[:, -1] & ~sound[:, -1]
+        self._extend_curve(networks, first, np.where(history, energies, np.nan))
+        return new
+
+    def keep(self, network: Any, new: np.ndarray, theta: Any) -> None:
+        """Keep the parameters (param,) or (level, param) of newly crossed levels (level,)."""
+        if new.any():
+            rows = np.broadcast_to(np.asarray(theta), self.thetas[network].shape)
+            self.thetas[network][new] = rows[new]
+
+    def _extend_curve(self, networks: np.ndarray, first: int, values: np.ndarray) -> None:
+        for column in range(-first % self.every, values.shape[1], self.every):
+            row = np.full(len(self.lowest), np.nan, values.dtype)
+            row[networks] = values[:, column]
+            self.curve_steps.append(first + column)
+            self.curve.append(row)
+        while len(self.curve) > RECORDS:  # half as dense, over the whole past
+            self.every *= 2
+            kept = [i for i, step in enumerate(self.curve_steps) if step % self.every == 0]
+            self.curve_steps = [self.curve_steps[i] for i in kept]
+            self.curve = [self.curve[i] for i in kept]
+
+    def note(self) -> str:
+        """How many networks have arrived."""
+        arrived = int((self.steps[:, -1] >= 0).sum())
+        return f"{arrived} of {len(self.steps)} networks below {self.levels[-1]:g}"
+
+    def trajectories(self) -> Trajectories:
+        """The books, closed."""
+        curve = np.array(self.curve).reshape(len(self.curve), len(self.lowest)).T
+        return Trajectories(
+            thetas=self.thetas,
+            energies=self.energies,
+            steps=self.steps,
+            lowest=np.where(np.isfinite(self.lowest), self.lowest, np.nan),
+            curve_steps=np.array(self.curve_steps, int),
+            curve=curve,
+            diverged=self.diverged,
+            gradient_evaluations=self.taken,
+        )
+
+
+def _batch_key(key: Any, network: Any, step: Any) -> Any:
+    return jax.random.fold_in(jax.random.fold_in(key, network), step)
+
+
+def _look(program: Program, data: Any, levels: Array, lane: Lane, loss: Array) -> tuple:
+    """The energy of a lane, and the lane with `theta` kept for the levels it crosses now."""
+    energy = loss if program.free else program.energy(lane.theta, data)
+    # A 0-1 error is finite even where the network's outputs are not; its loss is NaN then.
+    energy = jnp.where(jnp.isfinite(loss), energy, jnp.nan)
+    new = (energy <= levels) & (lane.lowest > levels)
+    crossings = jnp.where(new[:, None], lane.theta, lane.crossings)
+    return energy, lane._replace(lowest=jnp.minimum(lane.lowest, energy), crossings=crossings)
+
+
+@partial(jax.jit, static_argnames=("program", "check", "chunk"))
+def _advance(program, data, loss_data, levels, lanes, key, first, count, check, chunk):
+    """`count` steps of every lane, and the (lane, check) energies before each of them."""
+
+    def one(lane):
+        def step(i, carry):
+            lane, energies = carry
+            drawn = loss_data
+            if program.draw:
+                drawn = program.draw(loss_data, _batch_key(key, lane.number, first + i))
+            loss, gradient = jax.value_and_grad(program.loss)(lane.theta, drawn)
+            if program.looks:
+                energy, lane = _look(program, data, levels, lane, loss)
+                energies = energies.at[i].set(energy)
+            updates, state = program.optimizer.update(gradient, lane.state, lane.theta)
+            theta = optax.apply_updates(lane.theta, updates)
+            return lane._replace(theta=theta, state=state), energies
+
+        start = jnp.full(check, jnp.nan, lane.theta.dtype)
+        return jax.lax.fori_loop(0, count, step, (lane, start))
+
+    size = len(lanes.theta)
+    return jax.vmap(one)(lanes) if size <= chunk else jax.lax.map(one, lanes, batch_size=chunk)
+
+
+def _free(surface: Surface) -> bool:
+    """Whether the energy comes with the gradient."""
+    return surface.slope is surface.energy and surface.loss_data is None
+
+
+def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger, progress):
+    """All networks in one program; those that have ended are dropped when half have."""
+    draw = surface.batch if batch else None
+    program = Program(optimizer, surface.energy, not batch, surface.slope, draw, _free(surface))
+    levels = jnp.asarray(ledger.levels)
+    members = np.arange(len(starts))  # the network of each lane; lanes after them are padding
+    lanes = _lanes(optimizer, starts, 0 if batch else len(levels))
+    for first in range(0, steps, check):
+        if batch:
+            _look_from_host(surface, ledger, members, lanes.theta, first)
+        members, lanes = _compact(ledger, members, lanes)
+        if len(members) == 0:
+            return
+        count = min(check, steps - first)
+        lanes, energies = _advance(
+            program, surface.data, surface.slope_data, levels, lanes,
+            key, first, count, check, surface.chunk,
+        )  # fmt: skip
+        surface.count.gradients += len(lanes.theta) * count
+        going = np.isin(members, ledger.left)
+        ledger.taken += int(going.sum()) * count
+        if not batch:
+            rows = np.asarray(energies)[: len(members), :count]
+            ledger.record(members[going], first, rows[going])
+        progress.update(first + count, ledger.note())
+    _collect(ledger, members, lanes)
+    _look_from_host(surface, ledger, members, lanes.theta, steps)
+    progress.update(steps, ledger.note())
+
+
+def _lanes(optimizer: Any, starts: np.ndarray, levels: int) -> Lane:
+    size = rung(len(starts))
+    theta = jnp.asarray(pad(starts, size))
+    number = jnp.asarray(pad(np.arange(len(starts)), size))
+    crossings = jnp.zeros((size, levels, theta.shape[1]), theta.dtype)
+    lowest = jnp.full(size, jnp.inf, theta.dtype)
+    return Lane(theta, initial_states(optimizer, theta), number, lowest, crossings)
+
+
+def _compact(ledger: Ledger, members: np.ndarray, lanes: Lane) -> tuple[np.ndarray, Lane]:
+    """Keep the lanes still in training once they fit into half as many."""
+    rows = np.flatnonzero(np.isin(members, ledger.left))
+    if len(rows) and 2 * rung(len(rows)) > len(lanes.theta):
+        return members, lanes
+    _collect(ledger, members, lanes)
+    if len(rows) == 0:
+        return members[rows], lanes
+    padded = pad(rows, rung(len(rows)))
+    return members[rows], jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[padded]), lanes)
+
+
+def _collect(ledger: Ledger, members: np.ndarray, lanes: Lane) -> None:
+    """Bring the crossings that the compiled program kept to the host."""
+    if lanes.crossings.shape[1] == 0:
+        return
+    for network, thetas in zip(members, np.asarray(lanes.crossings), strict=False):
+        missing = np.isnan(ledger.thetas[network, :, 0]) & (ledger.steps[network] >= 0)
+        ledger.keep(network, missing, thetas)
+
+
+def _look_from_host(surface, ledger, members, thetas, step) -> None:
+    """Enter the energies over the full data of networks still in training."""
+    thetas = np.asarray(thetas)[: len(members)]
+    # 0-1 errors are finite even where parameters are not.
+    sound = np.isfinite(thetas).all(axis=1)
+    energies = np.where(sound, surface.energies(thetas), np.nan)
+    going = np.isin(members, ledger.left)
+    _enter(ledger, members[going], step, energies[going], thetas[going])
+
+
+def _enter(ledger: Ledger, networks: np.ndarray, step: int, energies, thetas) -> None:
+    new = ledger.record(networks, step, np.asarray(energies)[:, None])
+    for network, crossed, theta in zip(networks, new, thetas, strict=True):
+        ledger.keep(network, crossed, theta)
+
+
+@partial(jax.jit, static_argnames="draw")
+def _drawn(draw, data, key, network, step):
+    return draw(data, _batch_key(key, network, step))
+
+
+@partial(jax.jit, static_argnames="optimizer")
+def _update(optimizer, gradient, state, theta):
+    updates, state = optimizer.update(gradient, state, theta)
+    return optax.apply_updates(theta, updates), state
+
+
+def _train_one_by_one(surface, optimizer, starts, steps, check, key, batch, ledger, progress):
+    """The same as a loop on the host, for surfaces that are computed point by point."""
+    everyone = np.arange(len(starts))
+    thetas = [jnp.asarray(start) for start in starts]
+    states = [optimizer.init(theta) for theta in thetas]
+    for step in range(steps):
+        if batch and step % check == 0:
+            _look_from_host(surface, ledger, everyone, np.stack(thetas), step)
+        left = ledger.left
+        if len(left) == 0:
+            return
+        # All networks are dispatched before any is waited for.
+        found = [_gradient(surface, batch, thetas[i], key, i, step) for i in left]
+        if not batch:
+            here = [thetas[i] for i in left]
+            _enter(ledger, left, step, _energies(surface, here, [loss for loss, _ in found]), here)
+        for i, (_, gradient) in zip(left, found, strict=True):
+            thetas[i], states[i] = _update(optimizer, gradient, states[i], thetas[i])
+        ledger.taken += len(left)
+        progress.update(step + 1, ledger.note())
+    _look_from_host(surface, ledger, everyone, np.stack(thetas), steps)
+    progress.update(steps, ledger.note())
+
+
+def _gradient(surface, batch, theta, key, network, step) -> tuple[Array, Array]:
+    """The loss and its gradient at one point, on the full data or a mini-batch."""
+    if batch:
+        data = _drawn(surface.batch, surface.slope_data, key, network, step)
+        surface = replace(surface, loss_data=data)
+    losses, gradients = surface.losses_and_gradients(theta[None])
+    return losses[0], gradients[0]
+
+
+def _energies(surface: Surface, thetas: list, losses: list) -> np.ndarray:
+    """The level functional, where losses are known; NaN where a loss is not finite."""
+    values = np.array([np.asarray(loss) for loss in losses])
+    energies = values if _free(surface) else surface.energies(np.stack(thetas))
+    return np.where(np.isfinite(values), energies, np.nan)

@@ -1,0 +1,57 @@
+"""The chord: the straight segment between two points, judged. Choose it for barriers at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.core.string import Found
+from landscape_cli.core.surface import Surface
+from landscape_cli.core.verdict import peak
+from landscape_cli.ranges import check_counts
+
+
+@dataclass(frozen=True)
+class Straight(PathMethod):
+    """Linear interpolation (Goodfellow, Vinyals & Saxe, 2015)."""
+
+    reference: ClassVar[str] = """@inproceedings{goodfellow2015qualitatively,
+  title = {Qualitatively Characterizing Neural Network Optimization Problems},
+  author = {Goodfellow, Ian J. and Vinyals, Oriol and Saxe, Andrew M.},
+  booktitle = {International Conference on Learning Representations},
+  year = {2015},
+  eprint = {1412.6544},
+}"""
+    dense: int = 100  # points of the check
+
+    def __post_init__(self) -> None:
+        check_counts(self, "dense")
+
+    def connect(
+        self,
+        surface: Surface,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        levels: np.ndarray,
+        pairs: np.ndarray,
+        progress: Progress,
+    ) -> Iterator[tuple[int, Found]]:
+        """Judge every chord; see `PathMethod.connect`."""
+        for index, (start, end, level) in enumerate(zip(starts, ends, levels, strict=True)):
+            beads = np.stack([start, end])
+            top = peak(surface, beads, self.dense)
+            inside = top.energy <= level
+            state = "straight" if inside else "not connected"
+            yield index, Found(
+                state=state if np.isfinite(top.energy) else "diverged",
+                beads=beads,
+                level=float(level),
+                peak=top.energy,
+                worst_segment=-1 if inside else top.segment,
+                energy_evaluations=top.energies,
+            )
+            progress.update(index + 1, "chords judged")

@@ -1,0 +1,97 @@
+"""The geodesic of a level set: Dynamic String Sampling, then shortening until the string is taut.
+
+Sampling alone overstates the excess length two to four times: its beads carry the noise of their
+descents. Choose this method for lengths; choose `dynamic_string` to repeat the published one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.core.descent import adam
+from landscape_cli.core.geodesic import Search, geodesics
+from landscape_cli.core.sampling import Sampling
+from landscape_cli.core.string import Found
+from landscape_cli.core.surface import Surface
+from landscape_cli.core.tighten import Tightening
+from landscape_cli.ranges import check_counts, check_positive
+from landscape_cli.references import FREEMAN_BRUNA
+
+
+@dataclass(frozen=True)
+class TautString(PathMethod):
+    """Shortest string inside {F <= level}, with a stated stopping rule (core/geodesic.py)."""
+
+    reference: ClassVar[str] = FREEMAN_BRUNA
+    alpha: float = 0.7  # sampled beads descend until F <= alpha level; (0, 1]
+    depth: int = 10  # rounds of insertion
+    points: int = 24  # energies looked at inside a segment while sampling
+    learning_rate: float = 0.01  # of the Adam that moves sampled beads
+    bead_steps: int = 4000  # most optimizer steps of a sampled bead
+    segments: int = 16  # of the first taut string; doubled at least once
+    max_beads: int = 129  # ends included
+    samples: int = 3  # points per segment where F <= level is asked for
+    evaluations: int = 300  # most evaluations of a string at one bead count
+    tolerance: float = 1e-2  # relative KKT residual of a taut string
+    refinement: float = 1e-2  # its relative change of length when beads double
+    margin: float = 3e-3  # part of the level kept free while pulling
+    dense: int = 50  # points per segment of the last check
+    continuation: bool = True  # start from the level above, too
+
+    def __post_init__(self) -> None:
+        check_positive(self, "learning_rate", "tolerance", "refinement")
+        check_counts(self, "samples", "evaluations", "dense")
+        if self.segments < 2:
+            raise ValueError(f"segments must be at least 2, got {self.segments}")
+        if self.max_beads < 2 * self.segments + 1:
+            raise ValueError(
+                f"max_beads must be at least 2 segments + 1 = {2 * self.segments + 1}, so that "
+                f"beads can be doubled once, got {self.max_beads}"
+            )
+        if not 0 <= self.margin < 1:
+            raise ValueError(f"margin must lie in [0, 1), got {self.margin}")
+        _ = self.search  # checks the rest
+
+    @property
+    def search(self) -> Search:
+        """These settings as the core takes them."""
+        return Search(
+            optimizer=adam(self.learning_rate),
+            sampling=Sampling(
+                alpha=self.alpha, depth=self.depth, points=self.points,
+                bead_steps=self.bead_steps, max_beads=self.max_beads,
+            ),
+            tightening=Tightening(
+                samples=self.samples, evaluations=self.evaluations, tolerance=self.tolerance
+            ),
+            segments=self.segments,
+            max_beads=self.max_beads,
+            margin=self.margin,
+            refinement=self.refinement,
+            dense=self.dense,
+            continuation=self.continuation,
+        )  # fmt: skip
+
+    def connect(
+        self,
+        surface: Surface,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        levels: np.ndarray,
+        pairs: np.ndarray,
+        progress: Progress,
+    ) -> Iterator[tuple[int, Found]]:
+        """Join all pairs; see `PathMethod.connect`."""
+        finished = 0
+
+        def report(done: int, total: int, note: str) -> None:
+            progress.update(finished, f"{done} of {total} {note}")
+
+        for result in geodesics(surface, starts, ends, levels, pairs, self.search, report):
+            finished += 1
+            yield result

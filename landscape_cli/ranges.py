@@ -1,0 +1,21 @@
+"""Range checks that parts share; each raises a ValueError that names the field in words."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def check_counts(part: Any, *names: str) -> None:
+    """Whole numbers that must be at least 1."""
+    for name in names:
+        if getattr(part, name) < 1:
+            raise ValueError(f"{name} must be at least 1, got {getattr(part, name)}")
+
+
+def check_positive(part: Any, *names: str) -> None:
+    """Numbers that must be finite and above zero."""
+    for name in names:
+        value = getattr(part, name)
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name} must be positive, got {value}")

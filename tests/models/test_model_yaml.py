@@ -1,0 +1,67 @@
+"""Model YAMLs: they build, and a model's data, functional and levels give way to the command."""
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from landscape_cli import config, listing
+
+CONF = Path(__file__).parents[2] / "conf"
+MODELS = list(listing.options("model", [CONF]))
+FUNCTIONALS = list(listing.options("functional", [CONF]))
+
+
+@pytest.fixture
+def composed(tmp_path):
+    """Compose as the command does, with an experiment that chooses nothing unless told to."""
+    (tmp_path / "experiment").mkdir()
+
+    def compose_words(*words, experiment=""):
+        text = f"# @package _global_\n{experiment}\nexperiment: {{}}\n"
+        (tmp_path / "experiment" / "probe.yaml").write_text(text)
+        for group, name in (("trainer", "adam"), ("method", "geodesic")):
+            (tmp_path / group).mkdir(exist_ok=True)
+            (tmp_path / group / f"{name}.yaml").write_text("{}\n")
+        path = f"hydra.searchpath=[file://{tmp_path}]"
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return compose("config", overrides=["experiment=probe", path, *words])
+
+    return compose_words
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_yaml_builds_with_its_data_and_levels(composed, name):
+    cfg = composed(f"model={name}")
+    model = config.build(cfg.model, "model")
+    assert hash(model) == hash(config.build(cfg.model, "model"))
+    config.build(cfg.data, "data")
+    config.check_levels(tuple(cfg.levels))
+    functional = config.build(cfg.functional, "functional")
+    assert (functional.metric == "energy") == cfg.data._target_.endswith("NoData")
+    lines = (CONF / "model" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "# @package _global_" and lines[1].startswith("# ")
+
+
+@pytest.mark.parametrize("name", FUNCTIONALS)
+def test_functional_yaml_builds(composed, name):
+    config.build(composed(f"functional={name}").functional, "functional")
+
+
+def test_the_command_line_has_the_last_word(composed):
+    cfg = composed("model=mnist_cnn", "data=digits", "levels=[0.3]", "precision=float64")
+    assert cfg.data._target_.endswith("Digits")
+    assert (cfg.levels, cfg.precision) == ([0.3], "float64")
+    assert cfg.functional.metric == "cross_entropy"
+    assert composed("functional=mae").functional.metric == "mae"  # the default model says mse
+
+
+def test_experiment_over_model_over_default(composed):
+    defaults = "defaults: [override /model: quintic_tanh, override /functional: mae, _self_]"
+    chosen = f"{defaults}\nlevels: [0.5]"
+    cfg = composed(experiment=chosen)
+    assert len(cfg.data.coefficients) == 6
+    assert (cfg.functional.metric, cfg.levels, cfg.model.widths) == ("mae", [0.5], [8, 8])
+    cfg = composed("model=cubic_tanh", "data=quadratic", experiment=chosen)
+    assert len(cfg.data.coefficients) == 3
+    assert (cfg.functional.metric, cfg.model.widths) == ("mae", [4, 4])
