@@ -77,7 +77,7 @@ class Geodesic(Experiment):
         yield from self._connect(setup, surface, ends, record, strings, mask)
 
     def _empty_records(self, setup: Setup, dataset: Dataset, surface: Surface):
-        overlay = published(self.published) if self.published else {}
+        overlay = published(self.published) if self.published else ""
         record = Geodesics.empty(
             setup.pairs, setup.levels, 2 * setup.pairs,
             model=type(setup.model).__name__, data=dataset.name,
