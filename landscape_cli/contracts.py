@@ -19,6 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from landscape_cli.core.report import Progress, Trajectories
+
+__all__ = ["Progress", "Trajectories"]  # part of the contracts, made in the core
+
 if TYPE_CHECKING:
     import jax
     import xarray
@@ -78,35 +82,6 @@ class Data(ABC):
         """Read or make the examples; `key` drives random draws and subsets."""
 
 
-@dataclass(frozen=True)
-class Trajectories:
-    """What training left behind: the first crossing of every level by every network.
-
-    Attributes:
-        thetas: (network, level, param); NaN where a level was not reached.
-        energies: (network, level) level functional at the crossing; NaN where not reached.
-        steps: (network, level) optimizer steps at the crossing; -1 where not reached.
-        lowest: (network,) lowest level functional seen.
-        curve_steps: (record,) steps at which the curve was recorded.
-        curve: (network, record) level functional along training.
-        diverged: (network,) a NaN or infinity stopped this network.
-    """
-
-    thetas: np.ndarray
-    energies: np.ndarray
-    steps: np.ndarray
-    lowest: np.ndarray
-    curve_steps: np.ndarray
-    curve: np.ndarray
-    diverged: np.ndarray
-    gradient_evaluations: int = 0
-
-    @property
-    def reached(self) -> np.ndarray:
-        """(network, level) whether the level was crossed."""
-        return self.steps >= 0
-
-
 class Trainer(ABC):
     """How end points are found: descend from `thetas` through all `levels`."""
 
@@ -150,19 +125,6 @@ class PathMethod(ABC):
                 pair at neighbouring levels may start from one another.
             progress: told what is going on.
         """
-
-
-class Progress:
-    """Where long work says what it does; this one says nothing."""
-
-    def phase(self, name: str, total: int = 0, unit: str = "") -> None:
-        """Begin a phase of `total` units (0: unknown)."""
-
-    def update(self, done: int, note: str = "") -> None:
-        """Say that `done` units of the phase are finished."""
-
-    def message(self, text: str) -> None:
-        """One line for the reader and the log."""
 
 
 class Record(ABC):

@@ -106,36 +106,46 @@ def _look(surface: Surface, strings: list[Sampled], settings: Sampling) -> list[
     return bad
 
 
-def _kick(points: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Points moved by 1 % of their segment in a random direction that depends on them alone.
+def _kick(points: np.ndarray, segments: np.ndarray) -> np.ndarray:
+    """Points moved off their segments by 5 % of its length, in a direction across it.
 
-    A midpoint can be a saddle or a maximum, where the gradient vanishes and nothing descends;
-    seeding by content keeps a pair's result the same in any order and any company.
+    A chord can run over a saddle or a maximum, where the gradient vanishes or points along the
+    chord, so that a bead stays or slides back to an end. The direction is random but depends on
+    the point alone: a pair's result is the same in any order and any company.
     """
     moved = points.copy()
-    for row, scale in enumerate(lengths):
+    for row, (start, end) in enumerate(segments):
         generator = np.random.default_rng(zlib.crc32(np.ascontiguousarray(points[row]).tobytes()))
         direction = generator.standard_normal(points.shape[1])
-        moved[row] += 0.01 * scale * direction / np.linalg.norm(direction)
+        along = (end - start) / np.linalg.norm(end - start)
+        if len(along) > 1:
+            direction -= (direction @ along) * along
+        moved[row] += 0.05 * np.linalg.norm(end - start) * direction / np.linalg.norm(direction)
     return moved
 
 
+def _slid_back(thetas: np.ndarray, segments: np.ndarray) -> np.ndarray:
+    """Beads that came to rest within 5 % of their segment from one of its ends."""
+    nearest = np.linalg.norm(thetas[:, None] - segments, axis=2).min(1)
+    return nearest < 0.05 * np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1)
+
+
 def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int):
-    """Descend every inserted point; who stays above its target is kicked and tries once more."""
+    """Descend every inserted point; one that stays high or slides back is kicked, once."""
     points = np.stack([point for *_, point in bad])
+    segments = np.stack([strings[s].beads[i : i + 2] for s, i, _ in bad])
     factor = settings.alpha * settings.deeper ** max(0, depth - 3)
     targets = np.array([_allowed(strings[s].level, factor) for s, *_ in bad])
     found = descend(surface, optimizer, points, targets, settings.bead_steps)
     thetas, energies, spent = found.thetas, found.energies, found.gradients
-    late = np.flatnonzero(~(energies <= targets))
-    if len(late):
-        segment = [strings[bad[row][0]].beads[bad[row][1] :][:2] for row in late]
-        lengths = np.array([np.linalg.norm(pair[1] - pair[0]) for pair in segment])
-        again = descend(
-            surface, optimizer, _kick(points[late], lengths), targets[late], settings.bead_steps
-        )
-        thetas[late], energies[late] = again.thetas, again.energies
-        spent[late] += again.gradients
+    idle = np.flatnonzero(~(energies <= targets) | _slid_back(thetas, segments))
+    if len(idle):
+        kicked = _kick(points[idle], segments[idle])
+        again = descend(surface, optimizer, kicked, targets[idle], settings.bead_steps)
+        spent[idle] += again.gradients
+        good = idle[again.energies <= targets[idle]]
+        thetas[good] = again.thetas[again.energies <= targets[idle]]
+        energies[good] = targets[good]
     return thetas, energies <= targets, spent
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from landscape_cli.contracts import Progress, Trajectories
+from landscape_cli.core.report import Progress, Trajectories
 from landscape_cli.core.descent import initial_states
 from landscape_cli.core.surface import Energy, Surface, pad, rung
 from landscape_cli.errors import UserError
@@ -37,15 +37,14 @@ class Program(NamedTuple):
     Attributes:
         optimizer: an Optax transformation.
         energy: the level functional.
-        looks: whether F is looked at before every step.
         loss: what gradients are taken of.
-        draw: makes a mini-batch of the loss's data; None: full batches.
+        draw: makes a mini-batch of the loss's data; None: full batches, and a look at F
+            before every step.
         free: the loss is the energy, of the same data.
     """
 
     optimizer: Any
     energy: Energy
-    looks: bool
     loss: Energy
     draw: Any
     free: bool
@@ -180,8 +179,9 @@ class Ledger:
         for column in range(-first % self.every, values.shape[1], self.every):
             row = np.full(len(self.lowest), np.nan, values.dtype)
             row[networks] = values[:, column]
-            self.curve_steps.append(first + column)
-            self.curve.append(row)
+            if np.isfinite(row).any():
+                self.curve_steps.append(first + column)
+                self.curve.append(row)
         while len(self.curve) > RECORDS:  # half as dense, over the whole past
             self.every *= 2
             kept = [i for i, step in enumerate(self.curve_steps) if step % self.every == 0]
@@ -230,10 +230,10 @@ def _advance(program, data, loss_data, levels, lanes, key, first, count, check, 
         def step(i, carry):
             lane, energies = carry
             drawn = loss_data
-            if program.draw:
+            if program.draw is not None:
                 drawn = program.draw(loss_data, _batch_key(key, lane.number, first + i))
             loss, gradient = jax.value_and_grad(program.loss)(lane.theta, drawn)
-            if program.looks:
+            if program.draw is None:
                 energy, lane = _look(program, data, levels, lane, loss)
                 energies = energies.at[i].set(energy)
             updates, state = program.optimizer.update(gradient, lane.state, lane.theta)
@@ -255,16 +255,17 @@ def _free(surface: Surface) -> bool:
 def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger, progress):
     """All networks in one program; those that have ended are dropped when half have."""
     draw = surface.batch if batch else None
-    program = Program(optimizer, surface.energy, not batch, surface.slope, draw, _free(surface))
+    program = Program(optimizer, surface.energy, surface.slope, draw, _free(surface))
     levels = jnp.asarray(ledger.levels)
     members = np.arange(len(starts))  # the network of each lane; lanes after them are padding
     lanes = _lanes(optimizer, starts, 0 if batch else len(levels))
+    done = 0
     for first in range(0, steps, check):
         if batch:
             _look_from_host(surface, ledger, members, lanes.theta, first)
         members, lanes = _compact(ledger, members, lanes)
         if len(members) == 0:
-            return
+            break
         count = min(check, steps - first)
         lanes, energies = _advance(
             program, surface.data, surface.slope_data, levels, lanes,
@@ -276,10 +277,11 @@ def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger
         if not batch:
             rows = np.asarray(energies)[: len(members), :count]
             ledger.record(members[going], first, rows[going])
-        progress.update(first + count, ledger.note())
+        done = first + count
+        progress.update(done, ledger.note())
     _collect(ledger, members, lanes)
     _look_from_host(surface, ledger, members, lanes.theta, steps)
-    progress.update(steps, ledger.note())
+    progress.update(done, ledger.note())
 
 
 def _lanes(optimizer: Any, starts: np.ndarray, levels: int) -> Lane:
@@ -314,11 +316,13 @@ def _collect(ledger: Ledger, members: np.ndarray, lanes: Lane) -> None:
 
 def _look_from_host(surface, ledger, members, thetas, step) -> None:
     """Enter the energies over the full data of networks still in training."""
+    going = np.isin(members, ledger.left)
+    if not going.any():
+        return
     thetas = np.asarray(thetas)[: len(members)]
     # 0-1 errors are finite even where parameters are not.
     sound = np.isfinite(thetas).all(axis=1)
     energies = np.where(sound, surface.energies(thetas), np.nan)
-    going = np.isin(members, ledger.left)
     _enter(ledger, members[going], step, energies[going], thetas[going])
 
 
@@ -341,15 +345,15 @@ def _update(optimizer, gradient, state, theta):
 
 def _train_one_by_one(surface, optimizer, starts, steps, check, key, batch, ledger, progress):
     """The same as a loop on the host, for surfaces that are computed point by point."""
-    everyone = np.arange(len(starts))
     thetas = [jnp.asarray(start) for start in starts]
     states = [optimizer.init(theta) for theta in thetas]
+    left, done = ledger.left, 0
     for step in range(steps):
         if batch and step % check == 0:
-            _look_from_host(surface, ledger, everyone, np.stack(thetas), step)
-        left = ledger.left
+            _look_from_host(surface, ledger, left, np.stack([thetas[i] for i in left]), step)
+            left = ledger.left
         if len(left) == 0:
-            return
+            break
         # All networks are dispatched before any is waited for.
         found = [_gradient(surface, batch, thetas[i], key, i, step) for i in left]
         if not batch:
@@ -358,9 +362,11 @@ def _train_one_by_one(surface, optimizer, starts, steps, check, key, batch, ledg
         for i, (_, gradient) in zip(left, found, strict=True):
             thetas[i], states[i] = _update(optimizer, gradient, states[i], thetas[i])
         ledger.taken += len(left)
-        progress.update(step + 1, ledger.note())
-    _look_from_host(surface, ledger, everyone, np.stack(thetas), steps)
-    progress.update(steps, ledger.note())
+        left, done = ledger.left, step + 1
+        progress.update(done, ledger.note())
+    if len(left):
+        _look_from_host(surface, ledger, left, np.stack([thetas[i] for i in left]), steps)
+    progress.update(done, ledger.note())
 
 
 def _gradient(surface, batch, theta, key, network, step) -> tuple[Array, Array]:

@@ -250,6 +250,16 @@ def test_training_stops_when_everybody_has_arrived(starts):
     assert progress.notes[-1] == "6 of 6 networks below 1e-06"
 
 
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_finished_network_costs_nothing_in_the_host_loop(data, starts, batch):
+    surface = Surface(regression, data, 3, batch=draw, strategy="loop")
+    found = run(surface, starts, ADAM, levels=(0.1,), steps=2000, batch=batch)
+    taken = found.steps[:, -1] + (0 if batch else 1)  # the last energy came with a gradient
+    assert surface.count.gradients == found.gradient_evaluations == taken.sum()
+    looks = found.steps[:, -1] // 32 + 1
+    assert surface.count.energies == (looks.sum() if batch else 0)
+
+
 def test_float32_levels_hold_in_float64_too(data, starts):
     surface = Surface(
         regression, tuple(leaf.astype(jnp.float32) for leaf in data), 3, dtype=np.float32
