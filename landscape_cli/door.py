@@ -216,11 +216,10 @@ def geodesic(
         Freeman and Bruna, Topology and geometry of half-rectified network optimization, 2017,
         arXiv 1611.01540.
     """
-    if batched is None:
-        batched = hasattr(start, "ndim") and start.ndim == 2
+    many = getattr(start, "ndim", 0) == 2 if batched is None else batched
     if jax.tree.structure(start) != jax.tree.structure(end):
         raise ValueError("start and end must be trees of the same structure")
-    (starts, unravel), (ends, _) = _rows(start, batched), _rows(end, batched)
+    (starts, unravel), (ends, _) = _rows(start, many), _rows(end, many)
     if starts.shape != ends.shape:
         raise ValueError(f"start and end differ in shape: {starts.shape} and {ends.shape}")
     shape = jax.eval_shape(energy, unravel(jnp.asarray(starts[0]))).shape
@@ -237,4 +236,4 @@ def geodesic(
     )
     latest = dict(found)  # a string may be yielded again, improved
     results = [Geodesic(latest[i], surface, unravel) for i in range(len(starts))]
-    return results if batched else results[0]
+    return results if many else results[0]

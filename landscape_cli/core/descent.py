@@ -8,7 +8,7 @@ so that a straggler never costs more than itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -20,7 +20,7 @@ from jaxtyping import Array
 from landscape_cli.core.surface import Surface, pad, rung
 
 
-@lru_cache(maxsize=None)
+@cache
 def adam(learning_rate: float) -> Any:
     """Adam as one object per rate: a compiled descent recognizes it and is not traced again."""
     return optax.adam(learning_rate)
@@ -41,7 +41,7 @@ class Descended:
     gradients: np.ndarray
 
 
-def _update(optimizer: Any, theta: Array, state: Any, gradient: Array) -> tuple[Array, Any]:
+def _update(optimizer: Any, theta: Array, state: Any, gradient: Array) -> tuple[Any, Any]:
     updates, state = optimizer.update(gradient, state, theta)
     return optax.apply_updates(theta, updates), state
 
@@ -52,22 +52,25 @@ def _select(keep: Array, new: Any, old: Any) -> Any:
     return jax.tree.map(choose, new, old)
 
 
-@partial(jax.jit, static_argnames=("optimizer", "energy", "loss", "steps"))
-def _advance(optimizer, energy, loss, data, loss_data, thetas, states, targets, steps):
+@partial(jax.jit, static_argnames=("optimizer", "energy", "loss", "chunk"))
+def _advance(optimizer, energy, loss, data, loss_data, thetas, states, targets, steps, chunk):
     """`steps` optimizer steps of every lane that is still above its target."""
 
-    def lane(theta):
-        value, gradient = jax.value_and_grad(loss)(theta, loss_data)
-        # The level functional costs an evaluation of its own only where it is not the loss.
-        return (value if loss is energy else energy(theta, data)), gradient
+    def one(lane):
+        theta, state, target = lane
 
-    def step(_, carry):
-        thetas, states = carry
-        energies, gradients = jax.vmap(lane)(thetas)
-        new = jax.vmap(partial(_update, optimizer))(thetas, states, gradients)
-        return _select(energies > targets, new, (thetas, states))
+        def step(_, carry):
+            theta, state = carry
+            value, gradient = jax.value_and_grad(loss)(theta, loss_data)
+            # The level functional costs an evaluation of its own only where it is not the loss.
+            value = value if loss is energy else energy(theta, data)
+            return _select(value > target, _update(optimizer, theta, state, gradient), carry)
 
-    return jax.lax.fori_loop(0, steps, step, (thetas, states))
+        return jax.lax.fori_loop(0, steps, step, (theta, state))
+
+    lanes = (thetas, states, targets)
+    few = len(thetas) <= chunk
+    return jax.vmap(one)(lanes) if few else jax.lax.map(one, lanes, batch_size=chunk)
 
 
 @partial(jax.jit, static_argnames=("optimizer",))
@@ -121,19 +124,21 @@ def descend(
     spent = np.zeros(len(thetas), int)
     left = np.flatnonzero(~(energies <= targets) & np.isfinite(energies))
     states = None
-    for _ in range(0, steps, check):
+    for first in range(0, steps, check):
         if len(left) == 0:
             break
+        count = min(check, steps - first)
         size = len(left) if surface.strategy == "loop" else rung(len(left))
         lanes = jnp.asarray(pad(thetas[left], size))
         goals = jnp.asarray(pad(np.asarray(targets, surface.dtype)[left], size))
         states = _repack(states, size) if states else initial_states(optimizer, lanes)
-        lanes, states = _run(surface, optimizer, lanes, states, goals, check)
+        lanes, states = _run(surface, optimizer, lanes, states, goals, count)
         thetas[left] = np.asarray(lanes)[: len(left)]
         energies[left] = surface.energies(thetas[left])
-        spent[left] += check
+        spent[left] += count
         going = (energies[left] > targets[left]) & np.isfinite(energies[left])
-        states = jax.tree.map(lambda leaf: np.asarray(leaf)[: len(left)][going], states)
+        kept = np.flatnonzero(going)
+        states = jax.tree.map(lambda leaf, kept=kept: np.asarray(leaf)[kept], states)
         left = left[going]
     return Descended(thetas, energies, spent)
 
@@ -142,11 +147,11 @@ def _repack(states: Any, size: int) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(pad(leaf, size)), states)
 
 
-def _run(surface, optimizer, lanes, states, goals, check):
+def _run(surface, optimizer, lanes, states, goals, steps):
     if surface.strategy == "loop":
-        return _host_steps(surface, optimizer, lanes, states, goals, check)
-    surface.count.gradients += len(lanes) * check
+        return _host_steps(surface, optimizer, lanes, states, goals, steps)
+    surface.count.gradients += len(lanes) * steps
     return _advance(
         optimizer, surface.energy, surface.slope, surface.data, surface.slope_data,
-        lanes, states, goals, check,
+        lanes, states, goals, steps, surface.chunk,
     )  # fmt: skip

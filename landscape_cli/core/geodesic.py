@@ -72,6 +72,11 @@ class Work:
     energies: int = 0
     seconds: float = 0.0
 
+    @property
+    def pulled(self) -> bool:
+        """Whether the best string so far came out of the shortening."""
+        return self.best is not None and bool(np.isfinite(self.best.kkt_residual))
+
     def judge(self, surface: Surface, beads: np.ndarray, search: Search, **known: Any) -> Peak:
         """Dense check; a feasible string shorter than the best replaces it."""
         top = peak(surface, beads, search.dense)
@@ -203,13 +208,17 @@ def _double(surface: Surface, works: list[Work], result: Tightened, search: Sear
     )  # fmt: skip
     changes = np.abs(length(fine.beads) / length(result.beads) - 1)
     left = np.arange(len(works))
+    touch_up = replace(
+        search.tightening,
+        evaluations=max(search.tightening.evaluations // 3, search.tightening.check),
+    )
     for attempt in range(3):
         left = _keep_feasible(surface, works, fine, left, margins, changes, search)
         if len(left) == 0 or attempt == 2:
             break
         again = tighten(
             surface, fine.beads[left], np.array([works[i].level for i in left]), margins[left],
-            search.tightening, _take(fine, left),
+            touch_up, _take(fine, left),
         )  # fmt: skip
         again.evaluations += fine.evaluations[left]
         _put(fine, left, again)
@@ -223,9 +232,7 @@ def _keep_feasible(surface, works, fine: Tightened, left, margins, changes, sear
     out = []
     for row in left:
         work = works[row]
-        known = dict(
-            kkt_residual=float(fine.residual[row]), length_change=float(changes[row])
-        )
+        known = dict(kkt_residual=float(fine.residual[row]), length_change=float(changes[row]))
         top = work.judge(surface, fine.beads[row], search, **known)
         if not top.energy <= work.level and np.isfinite(top.energy):
             margins[row] += 1.5 * (top.energy - work.level) / (abs(work.level) or 1.0)
@@ -268,16 +275,20 @@ def _shorten(surface: Surface, works: list[Work], above, search: Search, report:
 
 def _longer_than_below(works: list[Work]) -> tuple[list[Work], dict[int, np.ndarray]]:
     """Strings that a string of their pair at a lower level shows to be too long, with that one."""
-    late, starts = [], {}
+    late: list[Work] = []
+    starts: dict[int, np.ndarray] = {}
     for work in works:
         lower = [w.best for w in works if w.pair == work.pair and w.level < work.level and w.best]
         lengths = [found.normalized_length for found in lower]
         if not any(np.isfinite(lengths)):
             continue
-        i = int(np.nanargmin(lengths))
-        if work.best is None or not work.best.normalized_length <= 1.02 * lengths[i]:
+        shortest = lower[int(np.nanargmin(lengths))]
+        longer = work.best is None or not (
+            work.best.normalized_length <= 1.02 * shortest.normalized_length
+        )
+        if longer and work.pair not in starts:  # the highest such level of a pair
             late.append(work)
-            starts[work.index] = lower[i].beads
+            starts[work.pair] = shortest.beads
     return late, starts
 
 
@@ -335,15 +346,15 @@ def geodesics(
         members = [work for work in wave if work in bent]
         if shorten:
             _shorten(surface, members, above, search, report)
-            missed = [work for work in members if work.best is None and work.pair in above]
+            missed = [work for work in members if work.pair in above and not work.pulled]
             _shorten(surface, missed, {}, search, report)  # once more, from the sample
         for work in wave:
             if search.continuation and work.best is not None and work.best.connected:
                 above[work.pair] = work.best.beads
         for work in members:
             yield work.index, _conclude(surface, work, search)
-    late, starts = _longer_than_below(bent) if shorten and search.continuation else ([], {})
-    _shorten(surface, late, {work.pair: starts[work.index] for work in late}, search, report)
+    late, shorter = _longer_than_below(bent) if shorten and search.continuation else ([], {})
+    _shorten(surface, late, shorter, search, report)
     for work in late:
         yield work.index, work.found()
 

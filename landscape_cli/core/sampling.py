@@ -82,13 +82,15 @@ class Sampled:
 
 
 def _allowed(level: float, factor: float) -> float:
-    """factor λ, measured from below for negative levels too: level - (1 - factor)|level|."""
+    """The level times `factor`, measured from below for negative levels too: level - (1 - factor)|level|."""
     return level - (1 - factor) * abs(level)
 
 
 def _look(surface: Surface, strings: list[Sampled], settings: Sampling) -> list[tuple]:
     """Energies inside every untested segment; keep the bad ones with their insertion point."""
-    segments = [(s, i) for s, string in enumerate(strings) if not string.failed for i in string.bad]
+    segments = [
+        (s, i) for s, string in enumerate(strings) if not string.failed for i in string.bad
+    ]
     if not segments:
         return []
     t = np.arange(1, settings.points + 1) / (settings.points + 1)
@@ -102,21 +104,21 @@ def _look(surface: Surface, strings: list[Sampled], settings: Sampling) -> list[
         if not energies[row, worst] <= _allowed(string.level, settings.tau):
             where = t[worst] if settings.insertion == "worst" else 0.5
             bad.append((s, i, starts[row] + where * (ends[row] - starts[row])))
-            string.peak = energies[row, worst]
+            string.peak = float(energies[row, worst])
     return bad
 
 
-def _kick(points: np.ndarray, segments: np.ndarray) -> np.ndarray:
+def _kick(points: np.ndarray, segments: np.ndarray, names: list[tuple]) -> np.ndarray:
     """Points moved off their segments by 5 % of its length, in a direction across it.
 
     A chord can run over a saddle or a maximum, where the gradient vanishes or points along the
-    chord, so that a bead stays or slides back to an end. The direction is random but depends on
-    the point alone: a pair's result is the same in any order and any company.
+    chord, so that a bead stays or slides back to an end. The direction is random; named after
+    its string's ends it is the same in any order and any company, whatever the rounding.
     """
     moved = points.copy()
-    for row, (start, end) in enumerate(segments):
-        generator = np.random.default_rng(zlib.crc32(np.ascontiguousarray(points[row]).tobytes()))
-        direction = generator.standard_normal(points.shape[1])
+    for row, ((start, end), (ends, *place)) in enumerate(zip(segments, names, strict=True)):
+        seed = zlib.crc32(np.ascontiguousarray(ends).tobytes())
+        direction = np.random.default_rng([seed, *place]).standard_normal(points.shape[1])
         along = (end - start) / np.linalg.norm(end - start)
         if len(along) > 1:
             direction -= (direction @ along) * along
@@ -140,12 +142,13 @@ def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int)
     thetas, energies, spent = found.thetas, found.energies, found.gradients
     idle = np.flatnonzero(~(energies <= targets) | _slid_back(thetas, segments))
     if len(idle):
-        kicked = _kick(points[idle], segments[idle])
+        names = [(strings[s].beads[[0, -1]], depth, i) for s, i, _ in (bad[row] for row in idle)]
+        kicked = _kick(points[idle], segments[idle], names)
         again = descend(surface, optimizer, kicked, targets[idle], settings.bead_steps)
         spent[idle] += again.gradients
-        good = idle[again.energies <= targets[idle]]
-        thetas[good] = again.thetas[again.energies <= targets[idle]]
-        energies[good] = targets[good]
+        arrived = again.energies <= targets[idle]
+        thetas[idle[arrived]] = again.thetas[arrived]
+        energies[idle[arrived]] = again.energies[arrived]
     return thetas, energies <= targets, spent
 
 
@@ -194,13 +197,13 @@ def sample(
     ]
     if settings.three_beads:
         bad = [(s, 0, (string.beads[0] + string.beads[1]) / 2) for s, string in enumerate(strings)]
-        _insert(
-            strings, bad, *_new_beads(surface, optimizer, bad, strings, settings, 0), settings
-        )
+        _insert(strings, bad, *_new_beads(surface, optimizer, bad, strings, settings, 0), settings)
     for depth in range(settings.depth + 1):
         bad = _look(surface, strings, settings)
         for s, string in enumerate(strings):
-            string.bad = [i for owner, i, _ in bad if owner == s] or ([] if not string.failed else string.bad)
+            string.bad = [i for owner, i, _ in bad if owner == s] or (
+                [] if not string.failed else string.bad
+            )
         report(sum(string.inside for string in strings), len(strings))
         if not bad or depth == settings.depth:
             break
@@ -218,7 +221,9 @@ def shortcut(surface: Surface, strings: list[Sampled], points: int = 32) -> None
     """
     t = np.arange(1, points + 1) / (points + 1)
     while True:
-        beads = [(s, i) for s, x in enumerate(strings) if x.inside for i in range(1, len(x.beads) - 1)]
+        beads = [
+            (s, i) for s, x in enumerate(strings) if x.inside for i in range(1, len(x.beads) - 1)
+        ]
         if not beads:
             return
         triples = np.stack([strings[s].beads[i - 1 : i + 2] for s, i in beads])

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+Lengths = np.ndarray | np.floating  # a NumPy scalar for one string, an array for many
+
 
 def segment_lengths(beads: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """(..., bead-1) lengths; `mask` (param,) restricts the metric, e.g. to weights only."""
@@ -17,18 +19,18 @@ def segment_lengths(beads: np.ndarray, mask: np.ndarray | None = None) -> np.nda
     return np.linalg.norm(steps if mask is None else steps[..., mask], axis=-1)
 
 
-def length(beads: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+def length(beads: np.ndarray, mask: np.ndarray | None = None) -> Lengths:
     """Arclength of the polyline."""
     return segment_lengths(beads, mask).sum(-1)
 
 
-def chord_length(beads: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+def chord_length(beads: np.ndarray, mask: np.ndarray | None = None) -> Lengths:
     """Distance between the end points."""
     ends = beads[..., [0, -1], :]
     return segment_lengths(ends, mask)[..., 0]
 
 
-def normalized_length(beads: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+def normalized_length(beads: np.ndarray, mask: np.ndarray | None = None) -> Lengths:
     """Arclength over the chord, at least 1 up to rounding."""
     return length(beads, mask) / chord_length(beads, mask)
 
@@ -64,7 +66,7 @@ def inside(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
     return start + np.asarray(t)[:, None] * (end - start)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """One string with its verdict.
 

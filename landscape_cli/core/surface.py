@@ -18,6 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array, Float
 
 Energy = Callable[[Any, Any], Any]  # (theta, data) -> scalar; pure and hashable
@@ -37,16 +38,40 @@ def pad(rows: np.ndarray, size: int) -> np.ndarray:
     return np.concatenate([rows, fill]) if size > len(rows) else rows
 
 
+def _over_devices(function: Callable[[Any, Array], Any], data: Any, points: Array) -> Any:
+    """`function(data, points)` with the points shared out over all local devices.
+
+    Points need nothing of each other, so there is no communication; the number of points is
+    padded to a multiple of the devices.
+    """
+    devices = jax.local_device_count()
+    if devices == 1:
+        return function(data, points)
+    count = len(points)
+    padded = jnp.pad(points, ((0, -count % devices), (0, 0)), mode="edge")
+    mesh = jax.make_mesh((devices,), ("point",), axis_types=(AxisType.Auto,))
+    spread = jax.shard_map(
+        function, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec("point")),
+        out_specs=PartitionSpec("point"), check_vma=False,
+    )  # fmt: skip
+    return jax.tree.map(lambda leaf: leaf[:count], spread(data, padded))
+
+
 @partial(jax.jit, static_argnames=("energy", "chunk"))
 def _energies(energy: Energy, data: Any, points: Array, chunk: int) -> Array:
-    return jax.lax.map(lambda theta: energy(theta, data), points, batch_size=chunk)
+    def mapped(data: Any, points: Array) -> Array:
+        return jax.lax.map(lambda theta: energy(theta, data), points, batch_size=chunk)
+
+    return _over_devices(mapped, data, points)
 
 
 @partial(jax.jit, static_argnames=("energy", "chunk"))
 def _gradients(energy: Energy, data: Any, points: Array, chunk: int) -> tuple[Array, Array]:
-    return jax.lax.map(
-        lambda theta: jax.value_and_grad(energy)(theta, data), points, batch_size=chunk
-    )
+    def mapped(data: Any, points: Array) -> tuple[Array, Array]:
+        one = jax.value_and_grad(energy)
+        return jax.lax.map(lambda theta: one(theta, data), points, batch_size=chunk)
+
+    return _over_devices(mapped, data, points)
 
 
 # The single-point programs of the host loop; no loop construct around them (see above).
@@ -74,7 +99,7 @@ class Surface:
         dimension: number of parameters.
         loss: what gradients are taken of while descending; None where it is `energy` itself.
         loss_data: the data of `loss`; None: `data`.
-        batch: ``batch(data, key) -> data`` draws a mini-batch of `loss_data`; None: full batch only.
+        batch: ``batch(data, key) -> data`` draws a mini-batch of `loss_data`; None: full batch.
         smooth: False where `energy` has no useful gradient (0-1 error).
         strategy: "vmap" or "loop".
         chunk: points computed at a time; bounds the memory.
@@ -134,9 +159,7 @@ class Surface:
         """The loss that a descent follows, and its gradient."""
         return self._value_and_gradient(self.slope, self.slope_data, points)
 
-    def _value_and_gradient(
-        self, energy: Energy, data: Any, points: Array
-    ) -> tuple[Array, Array]:
+    def _value_and_gradient(self, energy: Energy, data: Any, points: Array) -> tuple[Array, Array]:
         self.count.gradients += len(points)
         if self.strategy == "vmap":
             return _gradients(energy, data, points, self.chunk)

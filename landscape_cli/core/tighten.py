@@ -153,7 +153,7 @@ def _onto_beads(forces: Array, samples: int) -> Array:
 
 
 def constraint(energies: Array, walls: Walls) -> tuple[Array, Array]:
-    """c and dc/dF: linear inside the level set, logarithmic outside, C¹ at the wall."""
+    """The constraint c and dc/dF: linear inside the level set, logarithmic outside, C¹ at the wall."""
     excess = (energies - walls.level) / walls.scale
     outside = jnp.maximum(excess, 0)
     c = jnp.where(excess > 0, jnp.log1p(outside), excess)
@@ -259,9 +259,7 @@ def _update_multipliers(state: State, walls, metric, samples, settings: Tighteni
     slow = state.now.violation > jnp.maximum(state.wanted / 2, settings.feasibility)
     mu = jnp.where(due, state.now.multipliers, state.mu)
     rho = jnp.where(settled & slow, jnp.minimum(state.rho * settings.growth, 1e3), state.rho)
-    now = _evaluate(
-        state.beads, state.energies, state.gradients, mu, rho, walls, metric, samples
-    )
+    now = _evaluate(state.beads, state.energies, state.gradients, mu, rho, walls, metric, samples)
     return state._replace(
         mu=mu,
         rho=rho,
@@ -330,10 +328,18 @@ def _begin_all(beads, energies, gradients, mu, rho, walls, metric, settings) -> 
     )
 
 
-def _at_points(surface: Surface, points: Array) -> tuple[Array, Array]:
-    """Energies and gradients at (string, point, param)."""
-    energies, gradients = surface.energies_and_gradients(points.reshape(-1, points.shape[-1]))
-    return energies.reshape(points.shape[:2]), gradients.reshape(points.shape)
+def _at_points(surface: Surface, points: Array, count: int) -> tuple[Array, Array]:
+    """Energies and gradients at (string, point, param); strings after `count` are padding."""
+    shape = points.shape
+    if surface.strategy == "loop":  # padding costs nothing in a batch, and all there is here
+        points = points[:count]
+    energies, gradients = surface.energies_and_gradients(points.reshape(-1, shape[-1]))
+    energies, gradients = energies.reshape(points.shape[:2]), gradients.reshape(points.shape)
+    if len(points) < shape[0]:
+        fill = [(0, shape[0] - len(points)), (0, 0), (0, 0)]
+        energies = jnp.pad(energies, fill[:2], mode="edge")
+        gradients = jnp.pad(gradients, fill, mode="edge")
+    return energies, gradients
 
 
 def tighten(
@@ -366,21 +372,24 @@ def tighten(
         residual=np.full(count, np.nan),
         violation=np.full(count, np.nan),
         multipliers=_spread(warm, count, points, surface.dtype),
-        rho=np.full(count,settings.rho) if warm is None else np.clip(warm.rho, 1, 100),
+        rho=np.full(count, settings.rho) if warm is None else np.clip(warm.rho, 1, 100),
         evaluations=np.zeros(count, int),
     )
     metric = jnp.asarray(green(segments), surface.dtype)
     left = np.arange(count)
     state, walls = _load(surface, result, left, levels, margins, metric, settings)
-    for spent in range(settings.check, settings.evaluations + 1, settings.check):
-        for _ in range(settings.check):
+    for first in range(0, settings.evaluations, settings.check):
+        spent = min(first + settings.check, settings.evaluations)
+        for _ in range(spent - first):
             trial = _trial_points(state, walls, settings.samples)
-            state = _advance_all(state, *_at_points(surface, trial), walls, metric, settings)
+            state = _advance_all(
+                state, *_at_points(surface, trial, len(left)), walls, metric, settings
+            )
         done = _store(result, state, left, spent, settings)
         report(count - len(left) + int(done.sum()), count)
         if done.all():
             break
-        left, state, walls = _compact(left, done, state, walls)
+        left, state, walls = _compact(surface, left, done, state, walls)
     return result
 
 
@@ -394,7 +403,7 @@ def _spread(warm: Tightened | None, count: int, points: int, dtype: Any) -> np.n
 
 def _load(surface, result: Tightened, left, levels, margins, metric, settings):
     """The batch of the strings `left`, padded to a size of the ladder."""
-    size = rung(len(left)) if surface.strategy == "vmap" else len(left)
+    size = rung(len(left))
     take = lambda a: jnp.asarray(pad(np.asarray(a, surface.dtype)[left], size))
     scale = np.where(levels == 0, 1.0, np.abs(levels))
     walls = Walls(
@@ -403,7 +412,7 @@ def _load(surface, result: Tightened, left, levels, margins, metric, settings):
     )  # fmt: skip
     inner = take(result.beads[:, 1:-1])
     points = jax.vmap(partial(sample_points, samples=settings.samples))(inner, walls)
-    energies, gradients = _at_points(surface, points)
+    energies, gradients = _at_points(surface, points, len(left))
     mu, rho = take(result.multipliers), take(result.rho)
     return _begin_all(inner, energies, gradients, mu, rho, walls, metric, settings), walls
 
@@ -423,11 +432,14 @@ def _store(result: Tightened, state: State, left, spent: int, settings) -> np.nd
     )
 
 
-def _compact(left: np.ndarray, done: np.ndarray, state: State, walls: Walls):
-    """Drop finished strings once a smaller size of the ladder holds the others."""
+def _compact(surface, left: np.ndarray, done: np.ndarray, state: State, walls: Walls):
+    """Drop finished strings, where that makes the next evaluation cheaper.
+
+    A compiled batch shrinks only to a size of the ladder; a host loop, string by string.
+    """
     keep = np.flatnonzero(~done)
-    size = rung(len(keep)) if len(state.rho) in (rung(len(left)),) else len(keep)
-    if size == len(state.rho):
+    size = rung(len(keep))
+    if size == len(state.rho) and surface.strategy == "vmap":
         return left, state, walls
     pick = jnp.asarray(pad(keep, size))
     state, walls = jax.tree.map(lambda leaf: leaf[pick], (state, walls))

@@ -22,8 +22,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from landscape_cli.core.report import Progress, Trajectories
 from landscape_cli.core.descent import initial_states
+from landscape_cli.core.report import Progress, Trajectories
 from landscape_cli.core.surface import Energy, Surface, pad, rung
 from landscape_cli.errors import UserError
 

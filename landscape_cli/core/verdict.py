@@ -50,6 +50,9 @@ def _refine(surface: Surface, beads, t, energies, rounds: int, most: int) -> tup
             near = np.clip(centre + width * np.array([-0.5, 0.5]), 0, 1)
             values = surface.energies(inside(beads[segment], beads[segment + 1], near))
             count += len(near)
+            if not np.isfinite(values).all():
+                peaks[segment] = np.nan  # every comparison with it would be false
+                break
             if values.max() > peaks[segment]:
                 peaks[segment], centre = values.max(), near[np.argmax(values)]
             width /= 2
@@ -67,8 +70,9 @@ def peak(surface: Surface, beads: np.ndarray, points: int = 50, rounds: int = 3)
     """
     t = np.arange(points) / points
     energies = _grid(surface, beads, t)
-    if not np.isfinite(energies).all():
-        worst = int(np.argmax(~np.isfinite(energies).all(1)))
-        return Peak(np.nan, worst, energies.max(1), energies.size)
-    peaks, more = _refine(surface, beads, t, energies, rounds, most=3)
+    peaks, more = energies.max(1), 0
+    if np.isfinite(peaks).all():
+        peaks, more = _refine(surface, beads, t, energies, rounds, most=3)
+    if not np.isfinite(peaks).all():
+        return Peak(np.nan, int(np.argmax(~np.isfinite(peaks))), peaks, energies.size + more)
     return Peak(float(peaks.max()), int(peaks.argmax()), peaks, energies.size + more)

@@ -21,6 +21,7 @@ from landscape_cli.core.verdict import peak
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.references import FREEMAN_BRUNA
 
+
 @dataclass(frozen=True)
 class DynamicString(PathMethod):
     """Freeman & Bruna, 2017, section 3: sampling without shortening."""

@@ -1,4 +1,4 @@
-"""The chord: the straight segment between two points, judged. Choose it for barriers at a glance."""
+"""The chord: the straight segment between two points, judged. For barriers at a glance."""
 
 from __future__ import annotations
 
@@ -46,12 +46,15 @@ class Straight(PathMethod):
             top = peak(surface, beads, self.dense)
             inside = top.energy <= level
             state = "straight" if inside else "not connected"
-            yield index, Found(
-                state=state if np.isfinite(top.energy) else "diverged",
-                beads=beads,
-                level=float(level),
-                peak=top.energy,
-                worst_segment=-1 if inside else top.segment,
-                energy_evaluations=top.energies,
+            yield (
+                index,
+                Found(
+                    state=state if np.isfinite(top.energy) else "diverged",
+                    beads=beads,
+                    level=float(level),
+                    peak=top.energy,
+                    worst_segment=-1 if inside else top.segment,
+                    energy_evaluations=top.energies,
+                ),
             )
             progress.update(index + 1, "chords judged")

@@ -1,0 +1,116 @@
+"""Descending a pool: company, order, padding and stragglers change nothing; targets are kept."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from landscape_cli.core.descent import adam, descend
+from landscape_cli.core.surface import LADDER, Surface, pad, rung
+from landscape_cli.models.base import model_surface
+from landscape_cli.models.ring import Ring
+
+RING = model_surface(Ring(3))
+POINTS = np.random.default_rng(0).normal(size=(21, 3)) * np.linspace(0.3, 3, 21)[:, None]
+TARGETS = np.geomspace(1e-6, 0.5, 21)
+ADAM = adam(0.01)
+
+
+def cliff(theta, data):
+    """A bowl without a value beyond ‖θ‖ = 2."""
+    return jnp.where(theta @ theta > 4.0, jnp.nan, 0.5 * theta @ theta)
+
+
+def test_the_ladder():
+    assert all(a < b <= 2 * a for a, b in zip(LADDER, LADDER[1:], strict=False))
+    assert [rung(n) for n in (1, 4, 5, 17, 25, 1000)] == [4, 4, 8, 24, 32, 1024]
+    padded = pad(POINTS[:3], 5)
+    np.testing.assert_array_equal(padded, POINTS[[0, 1, 2, 0, 0]])
+
+
+def test_everyone_arrives_below_their_own_target_or_says_so():
+    found = descend(RING, ADAM, POINTS, TARGETS, 4000)
+    assert (found.energies <= TARGETS).all()
+    np.testing.assert_allclose(found.energies, RING.energies(found.thetas), rtol=1e-12)
+    brief = descend(RING, ADAM, POINTS, TARGETS, 50)
+    assert (brief.gradients <= 50).all()
+    assert (brief.energies > TARGETS).any()
+
+
+def test_steps_are_a_limit():
+    found = descend(RING, ADAM, POINTS, np.zeros(21), 30)
+    assert (found.gradients == 30).all()
+
+
+def test_who_is_below_already_does_not_move_and_costs_nothing():
+    inside = np.array([[1.0, 0.0, 0.0], [0.0, 1.01, 0.0]])
+    found = descend(RING, ADAM, inside, np.array([0.01, 0.01]), 100)
+    np.testing.assert_array_equal(found.thetas, inside)
+    np.testing.assert_array_equal(found.gradients, 0)
+
+
+def test_company_and_order_and_padding_do_not_matter():
+    whole = descend(RING, ADAM, POINTS, TARGETS, 2000)
+    order = np.random.default_rng(1).permutation(21)
+    mixed = descend(RING, ADAM, POINTS[order], TARGETS[order], 2000)
+    np.testing.assert_allclose(mixed.thetas, whole.thetas[order], rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(mixed.gradients, whole.gradients[order])
+    for row in (0, 7, 20):
+        alone = descend(RING, ADAM, POINTS[[row]], TARGETS[[row]], 2000)
+        np.testing.assert_allclose(alone.thetas[0], whole.thetas[row], rtol=0, atol=1e-12)
+        np.testing.assert_array_equal(alone.gradients[0], whole.gradients[row])
+
+
+def test_a_straggler_costs_only_itself():
+    targets = np.full(21, 0.1)
+    targets[5] = -1.0  # never reached
+    surface = model_surface(Ring(3))
+    found = descend(surface, ADAM, POINTS, targets, 4000)
+    others = np.arange(21) != 5
+    assert (found.energies[others] <= 0.1).all()
+    assert found.gradients[5] == 4000
+    # Steps of the others and of the padding of the smallest rung; not 21 times 4000.
+    assert surface.count.gradients < 4 * 4000 + 2 * found.gradients[others].sum() + 500
+
+
+def test_a_nan_ends_one_point_and_leaves_the_others_alone():
+    surface = Surface(cliff, (), 3)
+    starts = np.array([[1.0, 0, 0], [5.0, 0, 0], [0, 1.5, 0]])
+    found = descend(surface, ADAM, starts, np.full(3, 0.01), 2000)
+    assert np.isnan(found.energies[1]) and (found.energies[[0, 2]] <= 0.01).all()
+    np.testing.assert_array_equal(found.thetas[1], starts[1])
+    leap = descend(surface, optax.sgd(-1.0), starts[[0]], np.zeros(1), 100)  # uphill, over the cliff
+    assert np.isnan(leap.energies[0])
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_host_loop_and_batched_program_agree(split):
+    """`split`: gradients of another function than the level functional."""
+    other = (lambda theta, data: (theta @ theta - data) ** 2) if split else None
+    surfaces = [
+        Surface(RING.energy, (), 3, loss=other, loss_data=1.0 if split else None, strategy=name)
+        for name in ("vmap", "loop")
+    ]
+    together, one_by_one = (descend(s, ADAM, POINTS, TARGETS, 500) for s in surfaces)
+    np.testing.assert_allclose(one_by_one.thetas, together.thetas, atol=1e-8)
+    np.testing.assert_allclose(one_by_one.energies, together.energies, atol=1e-8)
+    np.testing.assert_array_equal(one_by_one.gradients, together.gradients)
+
+
+def test_descent_is_that_of_optax():
+    theta = jnp.asarray(POINTS[15])
+    state, taken = ADAM.init(theta), 0
+    step = jax.jit(lambda theta, state: ADAM.update(jax.grad(RING.energy)(theta, ()), state))
+    while RING.energies(np.asarray(theta)[None]) > 0.01:
+        update, state = step(theta, state)
+        theta, taken = theta + update, taken + 1
+    found = descend(RING, ADAM, POINTS[[15]], np.array([0.01]), 4000)
+    np.testing.assert_allclose(found.thetas[0], theta, atol=1e-12)
+    assert found.gradients[0] - taken in range(25)
+
+
+def test_chunks_bound_the_memory_and_change_nothing():
+    wide = descend(RING, ADAM, POINTS, TARGETS, 500)
+    narrow = descend(Surface(RING.energy, (), 3, chunk=4), ADAM, POINTS, TARGETS, 500)
+    np.testing.assert_allclose(narrow.thetas, wide.thetas, atol=1e-12)

@@ -1,0 +1,150 @@
+"""Geodesics against closed forms: the ring, convex sets, and levels below a pass."""
+
+from functools import lru_cache
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from zoo import connect, dense_peak, log_sum_exp, ring, rotation
+
+from landscape_cli.core.surface import Surface
+from landscape_cli.methods.taut_string import TautString
+from landscape_cli.models.base import model_surface
+from landscape_cli.models.double_well import DoubleWell
+from landscape_cli.models.factorization import Factorization
+from landscape_cli.models.muller_brown import MINIMUM_A, MINIMUM_B, TERMS, MullerBrown
+from landscape_cli.models.quadratic_bowl import QuadraticBowl
+from landscape_cli.models.ring import Ring
+
+# Failures spend all of a budget; a smaller one says the same sooner.
+BRIEF = TautString(depth=6, bead_steps=1000, evaluations=150, max_beads=65)
+LEVELS = [1.0, 0.5, 0.1, 0.01, 0.001, 0.0001]
+
+
+@lru_cache
+def strings_of_ring(dimension):
+    """All levels of one randomly turned antipodal pair, and the pair the other way round."""
+    start = rotation(dimension, seed=1)[0]
+    starts = np.stack([start] * len(LEVELS) + [-start] * len(LEVELS))
+    surface = model_surface(Ring(dimension))
+    pairs = np.repeat([0, 1], len(LEVELS))
+    return start, connect(TautString(), surface, starts, -starts, LEVELS * 2, pairs)
+
+
+@pytest.fixture(params=[2, 100])
+def ring_strings(request):
+    # Kept by hand: a fixture of wider scope would run before float64 is switched on.
+    return strings_of_ring(request.param)
+
+
+def exact(level):
+    """The closed form again: tangent, arc around the forbidden ball, tangent."""
+    radius = np.sqrt(1 - np.sqrt(level))
+    return np.sqrt(1 - radius**2) + radius * (np.pi / 2 - np.arccos(radius))
+
+
+def test_ring_lengths_are_those_of_the_closed_form(ring_strings):
+    _, found = ring_strings
+    for each in found:
+        ratio = each.normalized_length / exact(each.level)
+        # Polylines with a margin lie above; only the checked slack could bring one below.
+        assert 1 - 1e-3 <= ratio <= 1 + 5e-3, (each.level, ratio)
+        assert each.normalized_length >= 1 - 1e-15
+
+
+def test_ring_strings_are_taut_and_inside(ring_strings):
+    start, found = ring_strings
+    for index, each in enumerate(found):
+        assert each.state == ("straight" if each.level == 1 else "taut"), each.level
+        assert dense_peak(ring, each.beads) <= each.level * (1 + 1e-12)
+        assert each.peak <= each.level
+        sign = 1 if index < len(LEVELS) else -1
+        assert np.array_equal(each.beads[0], sign * start)
+        assert np.array_equal(each.beads[-1], -sign * start)
+
+
+def test_ring_the_other_way_round_is_as_long(ring_strings):
+    _, found = ring_strings
+    for there, back in zip(found[: len(LEVELS)], found[len(LEVELS) :], strict=True):
+        assert back.normalized_length == pytest.approx(there.normalized_length, rel=5e-3)
+
+
+def test_convex_sets_are_crossed_straight():
+    rng = np.random.default_rng(0)
+    starts, ends = rng.normal(size=(2, 6, 4))
+    for surface in (model_surface(QuadraticBowl(4, 100.0)), Surface(log_sum_exp, (), 4)):
+        levels = np.maximum(surface.energies(starts), surface.energies(ends))
+        for each in connect(TautString(), surface, starts, ends, levels * (1 + 1e-12)):
+            assert each.state == "straight"
+            assert abs(each.normalized_length - 1) < 1e-6
+            assert each.gradient_evaluations == 0  # a chord costs nothing more
+
+
+def muller_brown(points):
+    height, a, b, c, x0, y0 = TERMS.T
+    x, y = points[..., :1] - x0, points[..., 1:] - y0
+    return (height * np.exp(a * x**2 + b * x * y + c * y**2)).sum(-1)
+
+
+def test_muller_brown_is_connected_above_its_higher_saddle_only():
+    # Saddles at -40.6648 and -72.2489: energies are negative, so are the levels.
+    levels = [-20.0, -40.0, -45.0, -100.0]
+    starts, ends = [MINIMUM_A] * 4, [MINIMUM_B] * 4
+    found = connect(BRIEF, model_surface(MullerBrown()), starts, ends, levels, [0] * 4)
+    assert [each.connected for each in found] == [True, True, False, False]
+    assert [each.state for each in found[2:]] == ["not connected"] * 2
+    for each in found[:2]:
+        assert dense_peak(muller_brown, each.beads) <= each.level
+    for each in found[2:]:  # what is reported of a failure
+        assert np.isnan(each.normalized_length) and np.isnan(each.length)
+        assert each.peak > -40.6649, "every path climbs over the saddle"
+        segment = each.beads[each.worst_segment : each.worst_segment + 2]
+        assert dense_peak(muller_brown, segment) > each.level
+        assert each.gradient_evaluations > 0
+    assert found[0].normalized_length <= found[1].normalized_length
+    assert found[1].normalized_length < 1.8
+
+
+def test_double_well_below_its_pass():
+    surface = model_surface(DoubleWell(2, 2.0))
+    a = np.tile([-1.0, 0.0], (3, 1))
+    found = connect(BRIEF, surface, a, -a, [2.1, 1.9, 0.5], [0] * 3)
+    assert [each.state for each in found] == ["straight", "not connected", "not connected"]
+    # The pass is at 2; the last bisection of the dense check ends within 1e-3 of it.
+    assert all(each.peak >= 2.0 - 2e-3 for each in found[1:])
+
+
+@pytest.mark.parametrize(("width", "joined"), [(1, False), (3, True)])
+def test_scalar_factors_do_not_turn_around_and_vectors_do(width, joined):
+    unit = np.eye(width)[0]
+    starts = np.tile(np.concatenate([unit, unit]), (2, 1))
+    surface = model_surface(Factorization(width))
+    found = connect(BRIEF, surface, starts, -starts, [0.9, 0.05], [0] * 2)
+    assert [each.connected for each in found] == [joined] * 2
+    if joined:
+        product = lambda p: ((p[..., :width] * p[..., width:]).sum(-1) - 1) ** 2
+        for each in found:
+            assert dense_peak(product, each.beads) <= each.level
+    else:
+        assert {each.state for each in found} == {"not connected"}
+
+
+def half_space_wall(theta, data):
+    """Energy 1 in a slab around the origin but for a gap far out; NaN inside a small ball."""
+    hole = jnp.where(theta @ theta < 0.01, jnp.nan, 0.0)
+    return hole + (theta @ theta - 1.0) ** 2
+
+
+def test_a_nan_on_the_chord_is_a_row_marked_so():
+    surface = Surface(half_space_wall, (), 2)
+    a = np.array([[1.0, 0.0], [1.0, 0.0]])
+    b = np.array([[-1.0, 0.0], [0.0, 1.0]])
+    found = connect(TautString(), surface, a, b, [0.1, 0.1])
+    assert found[0].state == "diverged" and not found[0].connected
+    assert found[1].state == "taut"  # its neighbor is not disturbed
+
+
+def test_identical_ends_are_joined_by_a_point():
+    a = np.array([[0.6, 0.8]])
+    (found,) = connect(TautString(), model_surface(Ring(2)), a, a, [0.01])
+    assert found.connected and found.normalized_length == 1.0

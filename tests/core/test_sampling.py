@@ -1,0 +1,127 @@
+"""Dynamic String Sampling: feasible, longer than taut, within its budget, shortened by shortcuts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from zoo import connect, dense_peak, ring, rotation
+
+from landscape_cli.core import sampling
+from landscape_cli.core.descent import adam
+from landscape_cli.core.sampling import Sampling, sample, shortcut
+from landscape_cli.core.string import length, normalized_length
+from landscape_cli.core.surface import Surface
+from landscape_cli.methods.dynamic_string import DynamicString
+from landscape_cli.methods.taut_string import TautString
+from landscape_cli.models.base import model_surface
+from landscape_cli.models.ring import Ring
+
+RING = model_surface(Ring(3))
+LEVELS = np.array([0.5, 0.1, 0.02])
+START = rotation(3, 4)[0]
+STARTS = np.tile(START, (3, 1))
+
+
+def sampled(**settings):
+    return sample(RING, adam(0.01), STARTS, -STARTS, LEVELS, Sampling(**settings))
+
+
+def test_the_taut_string_is_shorter_and_both_are_feasible():
+    loose = connect(DynamicString(), RING, STARTS, -STARTS, LEVELS)
+    taut = connect(TautString(), RING, STARTS, -STARTS, LEVELS)
+    for one, other in zip(loose, taut, strict=True):
+        assert one.connected and other.connected
+        assert dense_peak(ring, one.beads) <= one.level
+        assert dense_peak(ring, other.beads) <= other.level
+        assert 1 <= other.normalized_length < one.normalized_length
+        assert other.sampled_length > other.normalized_length
+
+
+@pytest.mark.parametrize("insertion", ["worst", "midpoint"])
+def test_sampled_strings_are_inside(insertion):
+    for string in sampled(insertion=insertion):
+        assert string.inside
+        assert dense_peak(ring, string.beads, 26) <= string.level * 1.02  # its own grid: 24
+        assert np.array_equal(string.beads[[0, -1]], [START, -START])
+        middle = ring(string.beads[1:-1])
+        assert (middle <= 0.7 * string.level).all(), "beads descend to alpha times the level"
+        assert string.gradients > 0 and string.energies > 0
+
+
+def test_slack_needs_fewer_beads():
+    strict = sampled(alpha=0.95)
+    slack = sampled(alpha=0.95, tau=1.5)
+    assert sum(len(s.beads) for s in slack) < sum(len(s.beads) for s in strict)
+    for string in slack:
+        assert string.inside
+        assert dense_peak(ring, string.beads) <= 1.55 * string.level
+
+
+def test_three_beads_are_inserted_where_the_chord_is_inside_already():
+    near = rotation(3, 4)[0] + [0.01, 0.0, 0.0]
+    settings = Sampling(three_beads=True)
+    near /= np.linalg.norm(near)
+    for wanted, published in ((2, replace(settings, three_beads=False)), (3, settings)):
+        (string,) = sample(RING, adam(0.01), START[None], near[None], np.array([0.1]), published)
+        assert string.inside and len(string.beads) == wanted
+
+
+@pytest.mark.parametrize("budget", [{"depth": 1}, {"max_beads": 4}, {"bead_steps": 1}])
+def test_budgets_end_a_string_and_are_no_proof(budget):
+    string = sampled(**budget)[2]
+    assert not string.inside
+    assert len(string.beads) <= 6
+    assert np.array_equal(string.beads[[0, -1]], [START, -START])
+
+
+def test_a_point_where_the_gradient_vanishes_is_left_by_a_kick():
+    """The midpoint of antipodes of the ring is the top of the hill, exactly."""
+    start = np.array([1.0, 0.0, 0.0])
+    (string,) = sample(
+        RING, adam(0.01), start[None], -start[None], np.array([0.1]), Sampling(insertion="midpoint")
+    )
+    assert string.inside
+
+
+def test_rounding_does_not_turn_a_kick_around():
+    """Else another batch size would change a string by more than rounding."""
+    points, segment = np.array([[0.2, 0.3, 0.4]]), np.stack([START, -START])[None]
+    names = [(np.stack([START, -START]), 3, 0)]
+    kicked = sampling._kick(points, segment, names)
+    shaken = sampling._kick(points * (1 + 1e-15), segment, names)
+    np.testing.assert_allclose(shaken, kicked, atol=1e-12)
+    assert np.linalg.norm(kicked - points) == pytest.approx(0.05 * 2)
+    assert (kicked - points)[0] @ START == pytest.approx(0, abs=1e-12), "across the segment"
+    other = sampling._kick(points, segment, [(np.stack([START, -START]), 4, 0)])
+    assert np.linalg.norm(other - kicked) > 0.01
+
+
+def test_order_and_company_do_not_matter():
+    whole = sampled()
+    for row in (2, 0, 1):
+        (alone,) = sample(
+            RING, adam(0.01), STARTS[[row]], -STARTS[[row]], LEVELS[[row]], Sampling()
+        )
+        np.testing.assert_allclose(alone.beads, whole[row].beads, atol=1e-10)
+        assert (alone.gradients, alone.energies) == (whole[row].gradients, whole[row].energies)
+
+
+def test_shortcuts_never_lengthen_and_never_leave_the_set():
+    strings = sampled(alpha=0.5)
+    before = [replace(string) for string in strings]
+    shortcut(RING, strings)
+    assert sum(len(new.beads) for new in strings) < sum(len(old.beads) for old in before)
+    for old, new in zip(before, strings, strict=True):
+        assert length(new.beads) <= length(old.beads) * (1 + 1e-12)
+        assert dense_peak(ring, new.beads, 34) <= new.level * 1.02  # its own grid: 32
+        assert np.array_equal(new.beads[[0, -1]], old.beads[[0, -1]])
+        assert normalized_length(new.beads) >= 1
+
+
+def test_shortcuts_leave_two_beads_of_a_convex_set():
+    rng = np.random.default_rng(0)
+    surface = Surface(lambda theta, data: theta @ theta, (), 3)
+    begun = sample(surface, adam(0.01), STARTS[:1], -STARTS[:1], np.array([2.0]), Sampling())
+    begun[0].beads = np.concatenate([STARTS[:1], 0.5 * rng.normal(size=(6, 3)), -STARTS[:1]])
+    shortcut(surface, begun)
+    assert len(begun[0].beads) == 2

@@ -1,0 +1,267 @@
+"""Tightening: the formulas against independent ones, the ring's taut string against KKT."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from zoo import rotation
+
+from landscape_cli.core import tighten as core
+from landscape_cli.core.descent import adam
+from landscape_cli.core.sampling import Sampling, sample
+from landscape_cli.core.string import length, normalized_length, reparametrized
+from landscape_cli.core.surface import Surface
+from landscape_cli.core.tighten import Tightening, Walls, doubled, green, tighten
+from landscape_cli.models.base import model_surface
+from landscape_cli.models.ring import Ring
+
+SETTINGS = Tightening()
+RNG = np.random.default_rng(0)
+
+
+def ring(theta, data):
+    return (theta @ theta - 1.0) ** 2
+
+
+def walls_of(start, end, level, margin=0.0):
+    size = abs(level) or 1.0
+    return Walls(*map(jnp.asarray, (start, end, level - margin * size, size)))
+
+
+def lagrangian(beads, mu, rho, walls, samples):
+    """The formula of the module's docstring, point by point, in no clever order."""
+    whole = jnp.concatenate([walls.start[None], beads, walls.end[None]])
+    segments = len(whole) - 1
+    chord2 = ((walls.end - walls.start) ** 2).sum()
+    value = segments * ((whole[1:] - whole[:-1]) ** 2).sum() / (2 * chord2) - 0.5
+    terms = []
+    for i in range(segments):
+        for j in range(samples):
+            if i == j == 0:
+                continue  # the start is fixed
+            f = j / samples
+            excess = (ring((1 - f) * whole[i] + f * whole[i + 1], ()) - walls.level) / walls.scale
+            c = jnp.where(excess > 0, jnp.log(1 + jnp.maximum(excess, 0)), excess)
+            k = len(terms)
+            terms.append((jnp.maximum(0, mu[k] + rho * c) ** 2 - mu[k] ** 2) / (2 * rho))
+    return value + sum(terms) / len(terms)
+
+
+def evaluated(beads, mu, rho, walls, samples):
+    points = core.sample_points(beads, walls, samples)
+    energies, gradients = jax.vmap(jax.value_and_grad(partial(ring, data=())))(points)
+    metric = jnp.asarray(green(len(beads) + 1))
+    return core._evaluate(beads, energies, gradients, mu, rho, walls, metric, samples)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("level", [0.2, 0.0])
+def test_the_lagrangian_and_its_gradient(samples, level):
+    start, end = RNG.normal(size=(2, 4))
+    beads = jnp.asarray(np.linspace(start, end, 8)[1:-1] + 0.3 * RNG.normal(size=(6, 4)))
+    mu = jnp.asarray(RNG.uniform(0, 0.5, 7 * samples - 1))
+    walls, rho = walls_of(start, end, level, margin=0.01), jnp.asarray(1.7)
+    now = evaluated(beads, mu, rho, walls, samples)
+    formula = partial(lagrangian, mu=mu, rho=rho, walls=walls, samples=samples)
+    assert float(now.value) == pytest.approx(float(formula(beads)), rel=1e-12)
+    np.testing.assert_allclose(now.gradient, jax.grad(formula)(beads), rtol=1e-9, atol=1e-12)
+    step = jnp.asarray(RNG.normal(size=beads.shape))
+    slope = (formula(beads + 1e-6 * step) - formula(beads - 1e-6 * step)) / 2e-6
+    assert float((now.gradient * step).sum()) == pytest.approx(float(slope), rel=1e-6)
+
+
+def test_the_metric_is_the_inverse_of_the_stretch():
+    for segments in (2, 5, 16):
+        matrix = 2 * np.eye(segments - 1) - np.eye(segments - 1, k=1) - np.eye(segments - 1, k=-1)
+        np.testing.assert_allclose(
+            green(segments) @ (segments * matrix), np.eye(segments - 1), atol=1e-12
+        )
+        beads = RNG.normal(size=(segments - 1, 3))
+        np.testing.assert_allclose(
+            core._stretch(jnp.asarray(beads)), segments * matrix @ beads, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("samples", [1, 2, 3])
+def test_forces_are_shared_out_by_the_transpose_of_sampling(samples):
+    zero = walls_of(np.zeros(3), np.zeros(3), 1.0)  # zero ends: sampling is linear
+    beads = jnp.asarray(RNG.normal(size=(6, 3)))
+    points = core.sample_points(beads, zero, samples)
+    forces = jnp.asarray(RNG.normal(size=points.shape))
+    assert points.shape == (7 * samples - 1, 3)
+    there = (points * forces).sum()
+    back = (beads * core._onto_beads(forces, samples)).sum()
+    assert float(there) == pytest.approx(float(back), rel=1e-12)
+
+
+def test_the_constraint_is_smooth_at_the_wall():
+    walls = walls_of(np.zeros(2), np.ones(2), 0.5)
+    energies = jnp.asarray([0.0, 0.25, 0.5 - 1e-9, 0.5, 0.5 + 1e-9, 1.0, 5.0])
+    c, slope = core.constraint(energies, walls)
+    np.testing.assert_allclose(c, [-1, -0.5, -2e-9, 0, 2e-9, np.log(2), np.log(10)], atol=1e-15)
+    grad = jax.vmap(jax.grad(lambda e: core.constraint(e, walls)[0]))(energies)
+    np.testing.assert_allclose(slope, grad, rtol=1e-12)
+
+
+def two_loop(gradient, pairs, scale, metric):
+    """Nocedal's recursion as in the textbook, on flat vectors, oldest pair first."""
+    q, kept = gradient.copy(), []
+    for dx, dg in reversed(pairs):
+        a = (dx * q).sum() / (dx * dg).sum()
+        q -= a * dg
+        kept.append(a)
+    r = scale * metric @ q
+    for (dx, dg), a in zip(pairs, reversed(kept), strict=True):
+        r += dx * (a - (dg * r).sum() / (dx * dg).sum())
+    return -r
+
+
+def test_directions_are_those_of_textbook_bfgs():
+    """More pairs than are remembered, one of them concave and thus refused."""
+    memory, shape, samples = 4, (5, 3), 2
+    start, end = RNG.normal(size=(2, 3))
+    walls, metric = walls_of(start, end, 0.3), jnp.asarray(green(6))
+    mu, rho = jnp.zeros(6 * samples - 1), jnp.asarray(1.0)
+    beads = jnp.asarray(np.linspace(start, end, 7)[1:-1])
+    points = core.sample_points(beads, walls, samples)
+    energies, gradients = jax.vmap(jax.value_and_grad(partial(ring, data=())))(points)
+    settings = Tightening(memory=memory, samples=samples)
+    state = core._begin(beads, energies, gradients, mu, rho, walls, metric, settings)
+    learn, direction = jax.jit(core._learn), jax.jit(core._direction)
+    pairs, scale = [], float(state.scale)
+    for number in range(7):
+        trial = state.beads + 0.05 * jnp.asarray(RNG.normal(size=shape))
+        dx = np.asarray(trial - state.beads)
+        dg = np.asarray(core._stretch(jnp.asarray(dx))) + 0.2 * dx + 0.1 * np.abs(dx)
+        dg = -dg if number == 3 else dg
+        new = state.now._replace(gradient=state.now.gradient + dg)
+        history, scale = learn(state, trial, new, jnp.asarray(True), metric)
+        state = state._replace(beads=trial, now=new, history=history, scale=scale)
+        if number != 3:
+            pairs = [*pairs, (dx, dg)][-memory:]
+        wanted = two_loop(np.array(new.gradient), pairs, float(scale), np.asarray(metric))
+        np.testing.assert_allclose(direction(state, metric), wanted, rtol=1e-9, atol=1e-12)
+
+
+def exact_string(level, segments):
+    """Tangent, arc, tangent, at equal arcs: the geodesic between (1, 0) and (-1, 0)."""
+    radius = np.sqrt(1 - np.sqrt(level))
+    angle = np.arccos(radius)
+    arc = np.linspace(angle, np.pi - angle, 20001)
+    path = radius * np.stack([np.cos(arc), np.sin(arc)], 1)
+    return reparametrized(np.concatenate([[[1.0, 0]], path, [[-1.0, 0]]]), segments)
+
+
+def pulled(beads, levels, margin=0.0, warm=None, **settings):
+    surface = model_surface(Ring(beads.shape[-1]))
+    margins = np.full(len(levels), margin)
+    return tighten(surface, beads, np.asarray(levels), margins, Tightening(**settings), warm)
+
+
+def test_kkt_residual_tells_the_geodesic_from_another_feasible_string():
+    levels = np.array([0.5, 0.1, 0.01])
+    exact = np.stack([exact_string(level, 32) for level in levels])
+    # Multipliers of the exact string are not known beforehand; keep the beads, find those.
+    found = pulled(exact, levels)
+    assert (found.residual < SETTINGS.tolerance).all()
+    assert (found.violation < SETTINGS.feasibility).all()
+    assert np.abs(length(found.beads) / length(exact) - 1).max() < 3e-3
+    # Weak walls let a string through the hill: either half of the ring is a geodesic.
+    assert np.abs(np.abs(found.beads) - np.abs(exact)).max() < 0.05
+    # A detour: every bead further out, and no wall there that could carry its pull.
+    begun = np.stack([np.concatenate([s[:1], 1.2 * s[1:-1], s[-1:]]) for s in exact])
+    for string in begun:
+        mu, walls = jnp.zeros(32 * 3 - 1), walls_of(string[0], string[-1], 2.0)
+        now = evaluated(jnp.asarray(string[1:-1]), mu, jnp.asarray(1.0), walls, 3)
+        assert now.residual > 0.3
+
+
+def test_sampled_strings_become_shorter_and_taut():
+    surface = model_surface(Ring(3))
+    start, end = rotation(3, 2)[0], -rotation(3, 2)[0]
+    levels = np.array([0.3, 0.05])
+    strings = sample(
+        surface, adam(0.01), np.stack([start] * 2), np.stack([end] * 2), levels, Sampling()
+    )
+    assert all(string.inside for string in strings)
+    begun = np.stack([reparametrized(string.beads, 16) for string in strings])
+    before = pulled(begun, levels, evaluations=10)
+    after = pulled(begun, levels)
+    assert (before.residual > 5 * SETTINGS.tolerance).all()
+    assert (after.residual < SETTINGS.tolerance).all()
+    lengths = [normalized_length(string.beads) for string in strings]
+    assert (normalized_length(after.beads) < lengths).all()
+    for string, level in zip(after.beads, levels, strict=True):
+        assert normalized_length(string) == pytest.approx(Ring.normalized_length(level), rel=1e-2)
+
+
+def test_ends_never_move_by_one_bit():
+    begun = np.stack([exact_string(0.1, 8) + 0.0] * 3) + 0.1 * RNG.normal(size=(3, 9, 2))
+    found = pulled(begun, [0.5, 0.1, 0.01], evaluations=50)
+    assert np.array_equal(found.beads[:, [0, -1]], begun[:, [0, -1]])
+    assert found.beads.shape == begun.shape
+    assert np.array_equal(doubled(found.beads)[:, [0, -1]], begun[:, [0, -1]])
+
+
+def test_twice_the_beads_change_the_length_by_the_square_of_the_spacing():
+    level, lengths = 0.1, []
+    for segments in (8, 16, 32):
+        found = pulled(
+            exact_string(level, segments)[None], [level], samples=4, tolerance=1e-4,
+            feasibility=1e-6, inner=1e-4, evaluations=1000,
+        )  # fmt: skip
+        lengths.append(float(normalized_length(found.beads[0])))
+    errors = np.abs(np.array(lengths) / Ring.normalized_length(level) - 1)
+    assert errors[2] < 1e-3
+    assert errors[2] < 0.5 * errors[1] < 0.25 * 1.2 * errors[0]
+
+
+def test_multipliers_are_taken_over():
+    levels = [0.1, 0.01]
+    begun = np.stack([exact_string(level, 16) for level in levels])
+    first = pulled(begun, levels, tolerance=2e-3)
+    again = pulled(first.beads, levels, warm=first, tolerance=2e-3)
+    assert again.evaluations.sum() < first.evaluations.sum()
+    fresh = pulled(doubled(first.beads), levels, tolerance=2e-3)
+    warm = pulled(doubled(first.beads), levels, warm=first, tolerance=2e-3)
+    assert warm.evaluations.sum() < fresh.evaluations.sum()
+    np.testing.assert_allclose(length(warm.beads), length(fresh.beads), rtol=2e-3)
+    # Interpolating multipliers to as many points as there are changes none.
+    spread = core._spread(first, 2, first.points, np.float64)
+    np.testing.assert_allclose(spread, first.multipliers)
+
+
+def test_company_does_not_matter():
+    levels = np.array([0.5, 0.1, 0.05, 0.01, 0.003])
+    begun = np.stack([exact_string(level, 8) * 1.02 for level in levels])
+    whole = pulled(begun, levels)
+    assert len(set(whole.evaluations)) > 1, "some finish before others"
+    for row in range(5):
+        alone = pulled(begun[[row]], levels[[row]])
+        assert alone.evaluations[0] == whole.evaluations[row]
+        np.testing.assert_allclose(alone.beads[0], whole.beads[row], atol=1e-8)
+        np.testing.assert_allclose(alone.multipliers[0], whole.multipliers[row], atol=1e-7)
+
+
+def test_a_nan_stops_one_string_and_leaves_the_others_alone():
+    def holed(theta, data):
+        return jnp.where(jnp.abs(theta[1] - 5) < 1, jnp.nan, ring(theta, data))
+
+    good = exact_string(0.1, 8)
+    bad = good + np.array([0.0, 5.0])
+    surface = Surface(holed, (), 2)
+    found = tighten(surface, np.stack([bad, good]), np.full(2, 0.1), np.zeros(2), SETTINGS)
+    assert not found.residual[0] < SETTINGS.tolerance
+    assert found.evaluations[0] == SETTINGS.check
+    assert found.residual[1] < SETTINGS.tolerance
+    assert np.isfinite(found.beads[1]).all()
+
+
+def test_evaluations_are_a_limit():
+    surface = model_surface(Ring(2))
+    begun = exact_string(0.1, 8)[None] * 1.1
+    found = tighten(surface, begun, np.array([0.1]), np.zeros(1), Tightening(evaluations=4))
+    assert found.evaluations[0] <= 4
+    assert np.isfinite(found.residual[0]), "an evaluation was spent, so the residual is known"

@@ -1,0 +1,75 @@
+"""The dense check: narrow peaks, values that are not finite, which segment is blamed."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from landscape_cli.core.surface import Surface
+from landscape_cli.core.verdict import peak
+
+LINE = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
+
+
+def bump(theta, data):
+    """Height 1 at x = data[0], of width data[1]."""
+    return jnp.exp(-(((theta[0] - data[0]) / data[1]) ** 2))
+
+
+def test_a_narrow_peak_between_two_samples_is_found():
+    # Samples at 1.30 and 1.32 see 0.105; the peak between them is 1.
+    surface = Surface(bump, (1.31, 0.00667), 2)
+    top = peak(surface, LINE, points=50)
+    assert max(surface.energies(np.array([[1.3, 0.0], [1.32, 0.0]]))) < 0.11
+    assert top.energy == pytest.approx(1.0, abs=1e-9)
+    assert top.segment == 1
+    np.testing.assert_allclose(top.per_segment, [0.0, 1.0], atol=1e-9)
+
+
+@pytest.mark.parametrize("where", [0.0, 0.137, 0.5, 1.0, 1.731, 2.0])
+def test_smooth_peaks_are_found_to_a_part_in_a_thousand(where):
+    # Three bisections of a spacing of 0.02 end within 0.00125 of the peak, of curvature 2/0.05².
+    surface = Surface(bump, (where, 0.05), 2)
+    top = peak(surface, LINE)
+    assert 1 - 1.1 * (0.00125 / 0.05) ** 2 <= top.energy <= 1
+    assert where - 1e-9 <= top.segment + 1 and top.segment <= where + 1e-9
+
+
+def test_the_peaks_of_three_segments_are_refined():
+    """Which of three equal peaks wins is decided by the refinement, not by the first grid."""
+
+    def three(theta, data):
+        x = theta[0]
+        heights = jnp.array([0.9, 1.0, 0.95])
+        centres = jnp.array([0.5, 1.51, 2.5])  # 1.51 lies between two samples
+        return (heights * jnp.exp(-(((x - centres) / 0.02) ** 2))).max()
+
+    beads = np.linspace([0.0], [3.0], 4)
+    top = peak(Surface(three, (), 1), beads, points=50)
+    assert top.segment == 1 and top.energy == pytest.approx(1.0, abs=1e-9)
+
+
+def gap(theta, data):
+    """Not finite within 0.001 of x = 1.51, whose neighbors on the grid are 1.50 and 1.52."""
+    middle = jnp.abs(theta[0] - 1.51)
+    return jnp.where(middle < 1e-3, data, 1.0 - middle)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_not_a_number_that_passes(value):
+    beads = np.linspace([0.0], [2.0], 3)
+    on_grid = peak(Surface(lambda theta, data: jnp.where(theta[0] > 1.4, data, 0.0), value, 1), beads)
+    assert not np.isfinite(on_grid.energy) and on_grid.segment == 1
+    between = peak(Surface(gap, value, 1), beads)
+    assert not np.isfinite(between.energy) and between.segment == 1
+
+
+def test_energies_spent_are_counted():
+    surface = Surface(bump, (0.3, 0.1), 2)
+    top = peak(surface, LINE, points=10)
+    assert top.energies == surface.count.energies
+    assert top.energies == 2 * 11 + 2 * 3 * 2  # grids, then three bisections of both segments
+
+
+def test_ends_count():
+    assert peak(Surface(bump, (2.0, 1e-6), 2), LINE).energy == 1.0
+    assert peak(Surface(bump, (0.0, 1e-6), 2), LINE).energy == 1.0

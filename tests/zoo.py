@@ -1,0 +1,118 @@
+"""Surfaces whose answer is known, and the table of all path methods that is run over them.
+
+Every formula is written again in NumPy, so that a string is judged by something that shares no
+line with the code that found it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+from landscape_cli import methods
+from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.core.string import Found
+from landscape_cli.core.surface import Surface
+from landscape_cli.models.base import model_surface
+from landscape_cli.models.double_well import DoubleWell
+from landscape_cli.models.quadratic_bowl import QuadraticBowl
+from landscape_cli.models.ring import Ring
+
+Formula = Callable[[np.ndarray], np.ndarray]  # (point, param) -> (point,)
+
+
+def ring(points: np.ndarray) -> np.ndarray:
+    return ((points**2).sum(-1) - 1) ** 2
+
+
+def bowl(points: np.ndarray) -> np.ndarray:
+    return 0.5 * (QuadraticBowl(3, 10.0).curvatures * points**2).sum(-1)
+
+
+def double_well(points: np.ndarray) -> np.ndarray:
+    return (points[..., 0] ** 2 - 1) ** 2 + 0.5 * (points[..., 1:] ** 2).sum(-1)
+
+
+def log_sum_exp(theta, data):
+    """Convex, smooth and not quadratic: log Σ exp(±θᵢ), 0 at the origin."""
+    return jnp.logaddexp.reduce(jnp.concatenate([theta, -theta])) - jnp.log(2.0 * theta.size)
+
+
+def dense_peak(formula: Formula, beads: np.ndarray, points: int = 200) -> float:
+    """Highest energy on an even grid of every segment, both of its ends included."""
+    highest = -np.inf
+    for left, right in zip(beads[:-1], beads[1:], strict=True):
+        for t in np.linspace(0, 1, points):
+            highest = max(highest, float(formula((1 - t) * left + t * right)))
+    return highest
+
+
+@dataclass(frozen=True)
+class Known:
+    """A surface, a pair of ends, and whether they can be joined at each level.
+
+    Attributes:
+        name: for the test's name.
+        surface: the surface.
+        formula: the same energy in NumPy.
+        start: (param,).
+        end: (param,).
+        level: λ.
+        joined: whether the level set joins them.
+        straight: whether the chord stays inside.
+    """
+
+    name: str
+    surface: Surface
+    formula: Formula
+    start: np.ndarray
+    end: np.ndarray
+    level: float
+    joined: bool
+    straight: bool
+
+
+E1 = np.array([1.0, 0.0, 0.0])
+RING = Known("ring", model_surface(Ring(3)), ring, E1, -E1, 0.1, True, False)
+BOWL = Known(
+    "bowl", model_surface(QuadraticBowl(3, 10.0)), bowl,
+    np.array([1.0, 0.2, 0.1]), np.array([-0.5, -0.3, 0.2]), 0.9, True, True,
+)  # fmt: skip
+WELLS = model_surface(DoubleWell(3))
+BELOW = Known("below the pass", WELLS, double_well, -E1, E1, 0.8, False, False)
+ABOVE = Known("above the pass", WELLS, double_well, -E1, E1, 1.1, True, True)
+SURFACES = [RING, BOWL, BELOW, ABOVE]
+
+
+def path_methods() -> list[type[PathMethod]]:
+    """Every method of the package: a new file is a new row of the table."""
+    for module in pkgutil.iter_modules(methods.__path__):
+        importlib.import_module(f"{methods.__name__}.{module.name}")
+    return sorted(_subclasses(PathMethod), key=lambda each: each.__name__)
+
+
+def _subclasses(base: type) -> set[type]:
+    found = {c for c in base.__subclasses__() if c.__module__.startswith(methods.__name__)}
+    return found.union(*map(_subclasses, found)) if found else found
+
+
+def connect(method: PathMethod, surface, starts, ends, levels, pairs=None) -> list[Found]:
+    """All results, in the order of the input; of one that comes twice, the later."""
+    pairs = np.arange(len(levels)) if pairs is None else np.asarray(pairs)
+    found = dict(
+        method.connect(
+            surface, np.asarray(starts), np.asarray(ends), np.asarray(levels), pairs, Progress()
+        )
+    )
+    assert sorted(found) == list(range(len(levels))), "no pair is ever dropped"
+    return [found[index] for index in range(len(levels))]
+
+
+def rotation(dimension: int, seed: int) -> np.ndarray:
+    """A random orthogonal matrix."""
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(dimension, dimension)))[0]
