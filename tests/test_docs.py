@@ -188,6 +188,14 @@ def test_worked_examples_build(name, worked, importable):
         build("geodesic", [plugins, f"{group}={option}"], worked)
 
 
+def test_the_commands_of_contributing_build(worked, importable):
+    lines = [line for line in commands(CONTRIBUTING) if line[:2] == ["landscape", "run"]]
+    assert lines
+    for line in lines:
+        chosen = flags.run_parser("run").parse_intermixed_args(line[2:])
+        build(chosen.experiment, chosen.overrides, worked)
+
+
 def test_worked_parts_run_together(worked, tmp_path):
     plugins = "plugins=[gauss_net,sine_wave,rmsprop,one_bend]"
     parts = ["model=gauss_net", "data=sine_wave", "functional=mse_test", "trainer=rmsprop"]

@@ -10,6 +10,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import jax.numpy as jnp
 import numpy as np
@@ -46,7 +47,7 @@ def log_sum_exp(theta, data):
 def dense_peak(formula: Formula, beads: np.ndarray, points: int = 200) -> float:
     """Highest energy on an even grid of every segment, both of its ends included."""
     highest = -np.inf
-    for left, right in zip(beads[:-1], beads[1:], strict=True):
+    for left, right in pairwise(beads):
         for t in np.linspace(0, 1, points):
             highest = max(highest, float(formula((1 - t) * left + t * right)))
     return highest

@@ -78,11 +78,11 @@ class Work:
         return self.best is not None and bool(np.isfinite(self.best.kkt_residual))
 
     def judge(self, surface: Surface, beads: np.ndarray, search: Search, **known: Any) -> Peak:
-        """Dense check; a feasible string shorter than the best replaces it."""
+        """Dense check; a feasible string shorter than the best, or than a failure, replaces it."""
         top = peak(surface, beads, search.dense)
         self.energies += top.energies
         if top.energy <= self.level and (
-            self.best is None or length(beads) <= self.best.length * (1 + 1e-9)
+            self.best is None or not length(beads) > self.best.length * (1 + 1e-9)
         ):
             self.best = Found("loose", beads, self.level, top.energy, **known)
         return top

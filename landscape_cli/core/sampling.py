@@ -82,7 +82,7 @@ class Sampled:
 
 
 def _allowed(level: float, factor: float) -> float:
-    """The level times `factor`, measured from below for negative levels too: level - (1 - factor)|level|."""
+    """The level times `factor`; for negative levels too, as level - (1 - factor)|level|."""
     return level - (1 - factor) * abs(level)
 
 

@@ -31,8 +31,9 @@ def chord_length(beads: np.ndarray, mask: np.ndarray | None = None) -> Lengths:
 
 
 def normalized_length(beads: np.ndarray, mask: np.ndarray | None = None) -> Lengths:
-    """Arclength over the chord, at least 1 up to rounding."""
-    return length(beads, mask) / chord_length(beads, mask)
+    """Arclength over the chord, at least 1 up to rounding; 1 for identical ends."""
+    whole, chord = length(beads, mask), chord_length(beads, mask)
+    return np.divide(whole, chord, out=np.ones_like(whole), where=chord > 0)
 
 
 def arclength(beads: np.ndarray) -> np.ndarray:

@@ -153,7 +153,7 @@ def _onto_beads(forces: Array, samples: int) -> Array:
 
 
 def constraint(energies: Array, walls: Walls) -> tuple[Array, Array]:
-    """The constraint c and dc/dF: linear inside the level set, logarithmic outside, C¹ at the wall."""
+    """The constraint c, and dc/dF: linear inside, logarithmic outside, C¹ at the wall."""
     excess = (energies - walls.level) / walls.scale
     outside = jnp.maximum(excess, 0)
     c = jnp.where(excess > 0, jnp.log1p(outside), excess)
@@ -389,7 +389,7 @@ def tighten(
         report(count - len(left) + int(done.sum()), count)
         if done.all():
             break
-        left, state, walls = _compact(surface, left, done, state, walls)
+        left, state, walls = _compact(left, done, state, walls)
     return result
 
 
@@ -432,16 +432,15 @@ def _store(result: Tightened, state: State, left, spent: int, settings) -> np.nd
     )
 
 
-def _compact(surface, left: np.ndarray, done: np.ndarray, state: State, walls: Walls):
-    """Drop finished strings, where that makes the next evaluation cheaper.
+def _compact(left: np.ndarray, done: np.ndarray, state: State, walls: Walls):
+    """Drop finished strings at once, so that no result depends on the company it is found in.
 
-    A compiled batch shrinks only to a size of the ladder; a host loop, string by string.
+    A compiled batch shrinks to a size of the ladder; a host loop computes none of the padding.
     """
-    keep = np.flatnonzero(~done)
-    size = rung(len(keep))
-    if size == len(state.rho) and surface.strategy == "vmap":
+    if not done.any():
         return left, state, walls
-    pick = jnp.asarray(pad(keep, size))
+    keep = np.flatnonzero(~done)
+    pick = jnp.asarray(pad(keep, rung(len(keep))))
     state, walls = jax.tree.map(lambda leaf: leaf[pick], (state, walls))
     return left[keep], state, walls
 

@@ -1,5 +1,7 @@
 """Descending a pool: company, order, padding and stragglers change nothing; targets are kept."""
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +25,7 @@ def cliff(theta, data):
 
 
 def test_the_ladder():
-    assert all(a < b <= 2 * a for a, b in zip(LADDER, LADDER[1:], strict=False))
+    assert all(a < b <= 2 * a for a, b in pairwise(LADDER))
     assert [rung(n) for n in (1, 4, 5, 17, 25, 1000)] == [4, 4, 8, 24, 32, 1024]
     padded = pad(POINTS[:3], 5)
     np.testing.assert_array_equal(padded, POINTS[[0, 1, 2, 0, 0]])
@@ -80,7 +82,9 @@ def test_a_nan_ends_one_point_and_leaves_the_others_alone():
     found = descend(surface, ADAM, starts, np.full(3, 0.01), 2000)
     assert np.isnan(found.energies[1]) and (found.energies[[0, 2]] <= 0.01).all()
     np.testing.assert_array_equal(found.thetas[1], starts[1])
-    leap = descend(surface, optax.sgd(-1.0), starts[[0]], np.zeros(1), 100)  # uphill, over the cliff
+    leap = descend(
+        surface, optax.sgd(-1.0), starts[[0]], np.zeros(1), 100
+    )  # uphill, over the cliff
     assert np.isnan(leap.energies[0])
 
 

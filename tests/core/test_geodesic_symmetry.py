@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import jax
 import numpy as np
 import pytest
-from zoo import connect, dense_peak, rotation
+from zoo import connect, rotation
 
 from landscape_cli.contracts import Progress
 from landscape_cli.core.surface import Surface
@@ -18,8 +19,8 @@ from landscape_cli.models.mlp import MLP
 from landscape_cli.trainers.adam import Adam
 
 NET = MLP(widths=(4, 4))
-LEVELS = (0.05, 0.01, 0.003)
-PAIRS = 4
+LEVELS = (0.05, 0.02, 0.01, 0.003)
+PAIRS = 2
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class Turned:
 
 @lru_cache
 def trained():
-    """Surface, layout, and the ends of four pairs where they first cross every level."""
+    """Surface, layout, and the ends of two pairs where they first cross every level."""
     key = jax.random.key(3)
     dataset = Polynomial(coefficients=(0.0, 3.0, -10.0, 8.0)).load(key)
     surface = model_surface(NET, dataset, Functional("mse"))
     begun = initial_thetas(NET, dataset, key, 2 * PAIRS)
-    found = Adam(steps=4000).descend(surface, begun, LEVELS, key, Progress())
+    found = Adam(steps=6000).descend(surface, begun, LEVELS, key, Progress())
     assert found.reached.all()
     return surface, network_layout(NET, dataset), found.thetas[::2], found.thetas[1::2]
 
@@ -60,45 +61,64 @@ def permuted(layout, thetas):
     return np.array(rows).reshape(thetas.shape)
 
 
+def turned(surface, starts, ends):
+    """The same surface and ends in rotated coordinates."""
+    turn = rotation(surface.dimension, 7)
+    data = (turn, surface.data)
+    rotated = Surface(Turned(surface.energy), data, surface.dimension, chunk=surface.chunk)
+    return rotated, starts @ turn, ends @ turn
+
+
 @lru_cache
-def strings(view):
+def strings(levels, method):
+    """The results of every view: name -> one `Found` per pair and level."""
     surface, layout, starts, ends = trained()
-    if view == "reversed":
-        starts, ends = ends, starts
-    if view == "permuted":
-        starts, ends = permuted(layout, starts), permuted(layout, ends)
-    if view == "rotated":
-        turn = rotation(surface.dimension, 7)
-        surface = Surface(
-            Turned(surface.energy), (turn, surface.data), surface.dimension, chunk=surface.chunk
-        )
-        starts, ends = starts @ turn, ends @ turn
-    flat = lambda thetas: thetas.reshape(-1, thetas.shape[-1])
-    levels, pairs = np.tile(LEVELS, PAIRS), np.repeat(np.arange(PAIRS), len(LEVELS))
-    return surface, connect(TautString(), surface, flat(starts), flat(ends), levels, pairs)
+    column = [LEVELS.index(level) for level in levels]
+    starts, ends = starts[:, column], ends[:, column]
+    views = {
+        "as it is": (starts, ends),
+        "reversed": (ends, starts),
+        "permuted": (permuted(layout, starts), permuted(layout, ends)),
+    }
+    flat = lambda thetas: np.concatenate(thetas).reshape(-1, surface.dimension)
+    height = np.tile(levels, PAIRS)
+    pair = np.repeat(np.arange(PAIRS), len(levels))
+    found = connect(
+        method,
+        surface,
+        flat([a for a, _ in views.values()]),
+        flat([b for _, b in views.values()]),
+        np.tile(height, 3),
+        np.concatenate([pair + PAIRS * number for number in range(3)]),
+    )
+    results = {name: found[i * len(pair) :][: len(pair)] for i, name in enumerate(views)}
+    results["rotated"] = connect(
+        method, *turned(surface, flat([starts]), flat([ends])), height, pair
+    )
+    return results
 
 
-def test_networks_are_joined_and_inside():
-    surface, found = strings("as it is")
-    for each in found:
+def check(results, taut):
+    surface = trained()[0]
+    for each in results["as it is"]:
         assert each.connected and each.normalized_length >= 1
-        assert dense_peak(lambda theta: surface.energies(theta[None])[0], each.beads[::4], 2) <= (
-            each.level
-        )
-        energies = surface.energies(
-            np.concatenate([np.linspace(a, b, 200) for a, b in zip(each.beads, each.beads[1:])])
-        )
-        assert energies.max() <= each.level * (1 + 1e-9)
-    assert sum(each.state == "taut" for each in found) >= 6
+        dense = [np.linspace(a, b, 200) for a, b in pairwise(each.beads)]
+        assert surface.energies(np.concatenate(dense)).max() <= each.level * (1 + 1e-9)
+    assert sum(each.state == "taut" for each in results["as it is"]) >= taut
+    for view in ("reversed", "permuted", "rotated"):
+        for one, other in zip(results[view], results["as it is"], strict=True):
+            assert one.connected == other.connected
+            assert one.normalized_length == pytest.approx(other.normalized_length, rel=5e-3), view
 
 
-@pytest.mark.parametrize("view", ["reversed", "permuted", "rotated"])
-def test_another_view_of_a_pair_is_as_long(view):
-    _, wanted = strings("as it is")
-    _, found = strings(view)
-    for one, other in zip(found, wanted, strict=True):
-        print(view, other.level, other.state, one.state, other.normalized_length,
-              one.normalized_length / other.normalized_length - 1, other.kkt_residual)
-    for one, other in zip(found, wanted, strict=True):
-        assert one.connected == other.connected
-        assert one.normalized_length == pytest.approx(other.normalized_length, rel=5e-3)
+def test_another_view_of_a_taut_string_is_as_long():
+    method = TautString(segments=8, max_beads=17, refinement=0.1)
+    results = strings((0.01,), method)
+    assert max(each.normalized_length for each in results["as it is"]) > 1.05, "not all straight"
+    check(results, taut=2)
+
+
+@pytest.mark.slow
+def test_another_view_of_a_pair_is_as_long_down_to_low_levels():
+    # At 0.003 the default budget leaves strings loose, at KKT residuals of 0.02.
+    check(strings(LEVELS, TautString()), taut=4)

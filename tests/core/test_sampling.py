@@ -1,4 +1,4 @@
-"""Dynamic String Sampling: feasible, longer than taut, within its budget, shortened by shortcuts."""
+"""Dynamic String Sampling: feasible, longer than taut, within its budget; shortcuts."""
 
 from dataclasses import replace
 
@@ -78,7 +78,12 @@ def test_a_point_where_the_gradient_vanishes_is_left_by_a_kick():
     """The midpoint of antipodes of the ring is the top of the hill, exactly."""
     start = np.array([1.0, 0.0, 0.0])
     (string,) = sample(
-        RING, adam(0.01), start[None], -start[None], np.array([0.1]), Sampling(insertion="midpoint")
+        RING,
+        adam(0.01),
+        start[None],
+        -start[None],
+        np.array([0.1]),
+        Sampling(insertion="midpoint"),
     )
     assert string.inside
 

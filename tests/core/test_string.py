@@ -55,5 +55,7 @@ def test_only_connected_strings_have_a_length(state):
     assert found.connected == (state in ("straight", "taut", "loose"))
     assert found.chord == 5
     assert np.isnan(found.length) != found.connected
-    assert found.normalized_length == pytest.approx(1.4 if found.connected else np.nan, nan_ok=True)
+    assert found.normalized_length == pytest.approx(
+        1.4 if found.connected else np.nan, nan_ok=True
+    )
     assert found.margin == 0.5  # inside, of a negative level too

@@ -74,7 +74,9 @@ def assert_same(found, wanted, atol):
         assert one.state == other.state
         assert one.beads.shape == other.beads.shape
         np.testing.assert_allclose(one.beads, other.beads, atol=atol)
-        assert one.normalized_length == pytest.approx(other.normalized_length, abs=atol, nan_ok=True)
+        assert one.normalized_length == pytest.approx(
+            other.normalized_length, abs=atol, nan_ok=True
+        )
         assert one.peak == pytest.approx(other.peak, abs=atol)
 
 

@@ -57,7 +57,9 @@ def gap(theta, data):
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_is_not_a_number_that_passes(value):
     beads = np.linspace([0.0], [2.0], 3)
-    on_grid = peak(Surface(lambda theta, data: jnp.where(theta[0] > 1.4, data, 0.0), value, 1), beads)
+    on_grid = peak(
+        Surface(lambda theta, data: jnp.where(theta[0] > 1.4, data, 0.0), value, 1), beads
+    )
     assert not np.isfinite(on_grid.energy) and on_grid.segment == 1
     between = peak(Surface(gap, value, 1), beads)
     assert not np.isfinite(between.energy) and between.segment == 1

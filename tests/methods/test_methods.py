@@ -1,0 +1,159 @@
+"""All methods over all surfaces whose answer is known; a new method is a new row by itself."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from zoo import RING, SURFACES, connect, dense_peak, path_methods
+
+from landscape_cli import config, listing
+from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.methods.dynamic_string import DynamicString
+from landscape_cli.methods.straight import Straight
+from landscape_cli.methods.taut_string import TautString
+
+CONF = Path(__file__).parents[2] / "conf"
+METHODS = path_methods()
+NAMES = list(listing.options("method", [CONF]))
+STATES = {"straight", "taut", "loose", "not connected", "diverged"}
+BRIEF = {"bead_steps": 600, "depth": 5, "max_beads": 33, "evaluations": 100}
+# Numbers no field of the name may take, wherever it occurs.
+REFUSED = {
+    "alpha": (0.0, 1.1, -0.5, float("nan")),
+    "tau": (0.9, float("inf"), float("nan")),
+    "deeper": (0.0, 1.5, float("nan")),
+    "depth": (0, -1),
+    "points": (0,),
+    "bead_steps": (0,),
+    "max_beads": (2, 0),
+    "learning_rate": (0.0, -1.0, float("inf"), float("nan")),
+    "dense": (0,),
+    "segments": (1, 0),
+    "samples": (0,),
+    "evaluations": (0,),
+    "tolerance": (0.0, -1.0, float("nan")),
+    "refinement": (0.0, float("inf")),
+    "margin": (-0.1, 1.0, float("nan")),
+    "insertion": ("best",),
+}
+
+
+def brief(method):
+    """The method with a small budget: a failure spends all of it."""
+    names = {field.name for field in dataclasses.fields(method)}
+    return method(**{name: value for name, value in BRIEF.items() if name in names})
+
+
+def composed(name):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("config", overrides=["experiment=geodesic", f"method={name}"])
+
+
+def test_the_table_has_all_methods():
+    assert {Straight, DynamicString, TautString} <= set(METHODS)
+    assert all(issubclass(method, PathMethod) for method in METHODS)
+
+
+@pytest.mark.parametrize("known", SURFACES, ids=lambda known: known.name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_verdicts_agree_with_an_independent_check(method, known):
+    (found,) = connect(brief(method), known.surface, [known.start], [known.end], [known.level])
+    assert found.state in STATES
+    assert np.array_equal(found.beads[0], known.start)
+    assert np.array_equal(found.beads[-1], known.end)
+    assert found.level == known.level
+    highest = dense_peak(known.formula, found.beads)
+    # The grids differ; both are within a part in a thousand of the true peak.
+    assert found.peak == pytest.approx(highest, rel=2e-3)
+    if found.connected:
+        assert known.joined, "joined what is not joined"
+        assert highest <= known.level * (1 + 1e-12)
+        assert found.normalized_length >= 1 - 1e-15
+        assert found.worst_segment == -1
+        assert found.margin >= 0
+    else:
+        assert found.state == "not connected", "no proof of anything more"
+        assert highest > known.level
+        assert np.isnan(found.normalized_length)
+        segment = found.beads[found.worst_segment : found.worst_segment + 2]
+        assert dense_peak(known.formula, segment) == pytest.approx(highest)
+    if known.straight:
+        assert found.state == "straight"
+        assert found.normalized_length == pytest.approx(1, abs=1e-6)
+    assert found.energy_evaluations > 0
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_identical_ends_and_no_pairs(method):
+    surface, point = RING.surface, RING.start[None]
+    (found,) = connect(brief(method), surface, point, point, [0.01])
+    assert found.connected and found.normalized_length == 1.0
+    none = np.zeros((0, 3))
+    whole = np.zeros(0)
+    assert list(brief(method).connect(surface, none, none, whole, whole, Progress())) == []
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_the_same_again_is_the_same_bit_by_bit(method):
+    rows = [RING.start] * 2, [RING.end] * 2, [RING.level, 0.02]
+    first, second = (connect(brief(method), RING.surface, *rows) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert np.array_equal(one.beads, other.beads)
+        assert (one.state, one.peak) == (other.state, other.peak)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_manners(method):
+    assert dataclasses.is_dataclass(method) and method.__dataclass_params__.frozen
+    assert method.__doc__ and not method.__doc__.startswith(f"{method.__name__}(")
+    assert method.reference.startswith("@"), "a run prints the references it used"
+    assert "surface" in (method.connect.__doc__ or "") or method.connect.__doc__
+    assert hash(method()) == hash(method())
+    targets = [composed(name).method._target_ for name in NAMES]
+    assert f"{method.__module__}.{method.__name__}" in targets, "no YAML names it"
+
+
+@pytest.mark.parametrize(
+    ("method", "field", "value"),
+    [
+        pytest.param(method, field.name, value, id=f"{method.__name__}-{field.name}={value}")
+        for method in METHODS
+        for field in dataclasses.fields(method)
+        for value in REFUSED.get(field.name, ())
+    ],
+)
+def test_what_is_out_of_range_is_refused_by_name(method, field, value):
+    with pytest.raises(ValueError, match=field):
+        method(**{field: value})
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_every_number_and_word_has_a_range(method):
+    for field in dataclasses.fields(method):
+        assert field.name in REFUSED or field.type == "bool", field.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_method_yaml_builds_and_says_what_it_is(name):
+    cfg = composed(name)
+    method = config.build(cfg.method, "method")
+    assert isinstance(method, PathMethod)
+    fields = {field.name for field in dataclasses.fields(method)}
+    assert set(cfg.method) - {"_target_"} == fields, "the YAML shows all settings"
+    text = (CONF / "method" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert text.startswith("# ")
+
+
+def test_the_published_settings():
+    method = config.build(composed("fb2016").method, "method")
+    assert (method.alpha, method.tau, method.insertion) == (0.95, 1.1, "midpoint")
+    assert method.depth == 10 and method.deeper == 1.0 and method.three_beads
+    assert method.learning_rate == 1e-3
+
+
+def test_beads_can_be_doubled_at_least_once():
+    with pytest.raises(ValueError, match="max_beads"):
+        TautString(segments=16, max_beads=32)
+    TautString(segments=16, max_beads=33)
