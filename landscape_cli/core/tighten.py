@@ -310,36 +310,44 @@ def _begin(beads, energies, gradients, mu, rho, walls, metric, settings: Tighten
 
 @partial(jax.jit, static_argnames="samples")
 def _trial_points(state: State, walls: Walls, samples: int) -> Array:
+    """Points of all trial strings, one after another: (string x point, param)."""
     trial = state.beads + state.step[:, None, None] * state.direction
-    return jax.vmap(partial(sample_points, samples=samples))(trial, walls)
+    return _all_points(trial, walls, samples)
+
+
+@partial(jax.jit, static_argnames="samples")
+def _all_points(beads: Array, walls: Walls, samples: int) -> Array:
+    points = jax.vmap(partial(sample_points, samples=samples))(beads, walls)
+    return points.reshape(-1, beads.shape[-1])
+
+
+def _by_string(count: int, energies: Array, gradients: Array) -> tuple[Array, Array]:
+    """(string, point) and (string, point, param) from what was evaluated in one row."""
+    return energies.reshape(count, -1), gradients.reshape(count, -1, gradients.shape[-1])
 
 
 @partial(jax.jit, static_argnames="settings", donate_argnums=0)
 def _advance_all(state, energies, gradients, walls, metric, settings) -> State:
     each = partial(_advance, settings=settings)
-    return jax.vmap(each, (0, 0, 0, 0, None))(state, energies, gradients, walls, metric)
+    here = _by_string(len(state.rho), energies, gradients)
+    return jax.vmap(each, (0, 0, 0, 0, None))(state, *here, walls, metric)
 
 
 @partial(jax.jit, static_argnames="settings")
 def _begin_all(beads, energies, gradients, mu, rho, walls, metric, settings) -> State:
     each = partial(_begin, settings=settings)
-    return jax.vmap(each, (0, 0, 0, 0, 0, 0, None))(
-        beads, energies, gradients, mu, rho, walls, metric
-    )
+    here = _by_string(len(beads), energies, gradients)
+    return jax.vmap(each, (0, 0, 0, 0, 0, 0, None))(beads, *here, mu, rho, walls, metric)
 
 
-def _at_points(surface: Surface, points: Array, count: int) -> tuple[Array, Array]:
-    """Energies and gradients at (string, point, param); strings after `count` are padding."""
-    shape = points.shape
-    if surface.strategy == "loop":  # padding costs nothing in a batch, and all there is here
-        points = points[:count]
-    energies, gradients = surface.energies_and_gradients(points.reshape(-1, shape[-1]))
-    energies, gradients = energies.reshape(points.shape[:2]), gradients.reshape(points.shape)
-    if len(points) < shape[0]:
-        fill = [(0, shape[0] - len(points)), (0, 0), (0, 0)]
-        energies = jnp.pad(energies, fill[:2], mode="edge")
-        gradients = jnp.pad(gradients, fill, mode="edge")
-    return energies, gradients
+def _evaluate_points(surface: Surface, points: Array, strings: int, size: int):
+    """Energies and gradients at the points of `size` strings, of which `strings` are real."""
+    if surface.strategy == "vmap" or strings == size:
+        return surface.energies_and_gradients(points)
+    real = len(points) // size * strings  # a host loop pays for every point: leave out padding
+    energies, gradients = surface.energies_and_gradients(points[:real])
+    fill = (0, len(points) - real)
+    return jnp.pad(energies, fill, mode="edge"), jnp.pad(gradients, (fill, (0, 0)), mode="edge")
 
 
 def tighten(
@@ -382,9 +390,8 @@ def tighten(
         spent = min(first + settings.check, settings.evaluations)
         for _ in range(spent - first):
             trial = _trial_points(state, walls, settings.samples)
-            state = _advance_all(
-                state, *_at_points(surface, trial, len(left)), walls, metric, settings
-            )
+            here = _evaluate_points(surface, trial, len(left), len(state.rho))
+            state = _advance_all(state, *here, walls, metric, settings)
         done = _store(result, state, left, spent, settings)
         report(count - len(left) + int(done.sum()), count)
         if done.all():
@@ -411,8 +418,8 @@ def _load(surface, result: Tightened, left, levels, margins, metric, settings):
         take(scale),
     )  # fmt: skip
     inner = take(result.beads[:, 1:-1])
-    points = jax.vmap(partial(sample_points, samples=settings.samples))(inner, walls)
-    energies, gradients = _at_points(surface, points, len(left))
+    points = _all_points(inner, walls, settings.samples)
+    energies, gradients = _evaluate_points(surface, points, len(left), size)
     mu, rho = take(result.multipliers), take(result.rho)
     return _begin_all(inner, energies, gradients, mu, rho, walls, metric, settings), walls
 
