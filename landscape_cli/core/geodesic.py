@@ -33,7 +33,7 @@ class Search:
     Attributes:
         optimizer: Optax transformation that moves a sampled bead; hashable.
         sampling: settings of Dynamic String Sampling.
-        tightening: settings of the shortening.
+        tightening: settings of the shortening; doubled strings get twice the evaluations.
         segments: segments of the first taut string; doubled at least once.
         max_beads: no string gets more beads than this, ends included.
         margin: part of |λ| by which the points of a string are first kept below λ.
@@ -202,8 +202,9 @@ def _double(surface: Surface, works: list[Work], result: Tightened, search: Sear
     """Twice the beads; strings that peek out between points get a wider margin, twice."""
     margins = np.full(len(works), search.margin)
     begun = doubled(result.beads)
+    twice = replace(search.tightening, evaluations=2 * search.tightening.evaluations)
     fine = tighten(
-        surface, begun, np.array([w.level for w in works]), margins, search.tightening, result,
+        surface, begun, np.array([w.level for w in works]), margins, twice, result,
         report=lambda done, total: report(done, total, "taut, doubled"),
     )  # fmt: skip
     changes = np.abs(length(fine.beads) / length(result.beads) - 1)

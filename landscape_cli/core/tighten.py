@@ -105,7 +105,7 @@ class Tightening:
     memory: int = 24
     tolerance: float = 1e-2
     feasibility: float = 1e-3
-    every: int = 100
+    every: int = 50
     inner: float = 0.01
     growth: float = 2.0
     rho: float = 1.0
@@ -258,7 +258,7 @@ def _update_multipliers(state: State, walls, metric, samples, settings: Tighteni
     due = settled | (state.since >= settings.every)
     slow = state.now.violation > jnp.maximum(state.wanted / 2, settings.feasibility)
     mu = jnp.where(due, state.now.multipliers, state.mu)
-    rho = jnp.where(settled & slow, jnp.minimum(state.rho * settings.growth, 1e3), state.rho)
+    rho = jnp.where(due & slow, jnp.minimum(state.rho * settings.growth, 1e3), state.rho)
     now = _evaluate(state.beads, state.energies, state.gradients, mu, rho, walls, metric, samples)
     return state._replace(
         mu=mu,

@@ -36,7 +36,7 @@ class TautString(PathMethod):
     segments: int = 16  # of the first taut string; doubled at least once
     max_beads: int = 129  # ends included
     samples: int = 3  # points per segment where F <= level is asked for
-    evaluations: int = 300  # most evaluations of a string at one bead count
+    evaluations: int = 300  # most evaluations of a string; twice that after doubling
     tolerance: float = 1e-2  # relative KKT residual of a taut string
     refinement: float = 1e-2  # its relative change of length when beads double
     margin: float = 3e-3  # part of the level kept free while pulling
