@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 CACHE := $(or $(LANDSCAPE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/landscape)
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
-CODE := landscape_cli experiments conf tests $(wildcard benchmarks)
+CODE := landscape_cli experiments conf tests benchmarks examples
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -133,6 +133,8 @@ def find_class(target: str, kind: str, key: str, plugins: Iterable[str]) -> type
         )
     module_name, _, class_name = target.rpartition(".")
     found = getattr(load_module(module_name, where), class_name, None)
+    if found is None:
+        raise UserError(f"{where}: module {module_name} has no class {class_name}")
     bases = tuple(load_base(base) for base in KINDS[kind])
     if not (inspect.isclass(found) and issubclass(found, bases)) or inspect.isabstract(found):
         kinds = " or ".join(base.rpartition(".")[2] for base in KINDS[kind])

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from landscape_cli import manifest
-from landscape_cli.runner import cache_folder, configure_jax
+from landscape_cli.cache import cache_folder
+from landscape_cli.runner import configure_jax
 
 
 def report() -> Iterator[str]:
@@ -36,7 +37,7 @@ def data() -> Iterator[str]:
 
 def cache() -> Iterator[str]:
     """The compilation cache: where, how much, and whether it can be written."""
-    folder = cache_folder()
+    folder = cache_folder("jax")
     files = [path for path in folder.glob("*") if path.is_file()] if folder.is_dir() else []
     size = sum(path.stat().st_size for path in files) / 1e6
     yield f"cache: {folder}, {len(files)} files, {size:.0f} MB (`make clean-cache` empties it)"

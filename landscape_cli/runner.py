@@ -7,7 +7,6 @@ at once.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
 import threading
@@ -23,6 +22,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from landscape_cli import config, hydra_errors
+from landscape_cli.cache import cache_folder
 from landscape_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -108,8 +108,9 @@ def run_job(cfg: DictConfig, job: Job) -> None:
     with interruptible():
         figures = execute(parts, settings, budget, folder)
     print(f"run: {job.folder}")
-    for path in figures:
-        print(f"figure: {path}")
+    if figures:
+        print(f"figures: {len(figures)} in {figures[0].parent}")
+        print(f"figure: {figures[0]}")
 
 
 def execute(
@@ -146,18 +147,10 @@ def configure_jax(precision: str) -> None:
     import jax
 
     jax.config.update("jax_enable_x64", precision == "float64")
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder()))
+    jax.config.update("jax_compilation_cache_dir", str(cache_folder("jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     logging.getLogger("jax").setLevel(logging.WARNING)  # else it tells of every backend it lacks
-
-
-def cache_folder() -> Path:
-    """Where compiled programs are kept between runs."""
-    if chosen := os.environ.get("LANDSCAPE_CACHE"):
-        return Path(chosen).expanduser() / "jax"
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "landscape" / "jax"
 
 
 @contextmanager

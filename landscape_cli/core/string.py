@@ -101,7 +101,7 @@ class Found:
 
     @property
     def connected(self) -> bool:
-        """Whether every point of the dense check obeys F <= level."""
+        """Whether the string was accepted: inside {F <= level}, up to a slack of the method."""
         return self.state in ("straight", "taut", "loose")
 
     @property

@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 Energy = Callable[[Any, Any], Any]  # (theta, data) -> scalar; pure and hashable
 
-# Batch sizes: few shapes, few compilations; never more than half as many lanes again.
+# Batch sizes: few shapes, few compilations; from 24 on never more than half as many lanes again.
 LADDER = tuple(sorted([4, 8, *(f * 2**k for k in range(3, 22) for f in (2, 3))]))
 
 

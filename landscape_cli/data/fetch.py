@@ -38,12 +38,6 @@ class _Cut(Exception):
     """The connection ended early; asking again may help."""
 
 
-def cache_folder() -> Path:
-    """Where downloads are kept: `data` in $LANDSCAPE_CACHE, else in ~/.cache/landscape."""
-    base = os.environ.get("LANDSCAPE_CACHE") or "~/.cache/landscape"
-    return Path(base).expanduser() / "data"
-
-
 def fetch(
     urls: Sequence[str],
     target: Path,

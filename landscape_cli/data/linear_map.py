@@ -14,7 +14,7 @@ import numpy as np
 
 from landscape_cli.contracts import Data, Dataset, Examples
 from landscape_cli.data.draws import generator, uniform_weights
-from landscape_cli.data.references import FREEMAN_BRUNA
+from landscape_cli.references import FREEMAN_BRUNA
 
 if TYPE_CHECKING:
     import jax

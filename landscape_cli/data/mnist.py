@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from landscape_cli.cache import cache_folder
 from landscape_cli.contracts import Data, Dataset, Examples
 from landscape_cli.data.draws import check_count, generator, subset, uniform_weights
-from landscape_cli.data.fetch import Unavailable, cache_folder, fetch
+from landscape_cli.data.fetch import Unavailable, fetch
 from landscape_cli.data.idx import read_idx
 from landscape_cli.data.images import check_size, prepare
 from landscape_cli.data.references import LECUN
@@ -154,7 +155,7 @@ class Mnist(Data):
 
 
 def _cache() -> Path:
-    return cache_folder() / "mnist"
+    return cache_folder("data") / "mnist"
 
 
 def _read(name: str, path: Path, *, verify: bool) -> np.ndarray:

@@ -1,14 +1,5 @@
 """BibTeX of the works the data sets come from, for a run's list of references."""
 
-FREEMAN_BRUNA = """@inproceedings{freeman2017topology,
-  title     = {Topology and Geometry of Half-Rectified Network Optimization},
-  author    = {Freeman, C. Daniel and Bruna, Joan},
-  booktitle = {International Conference on Learning Representations},
-  year      = {2017},
-  eprint    = {1611.01540},
-  archivePrefix = {arXiv},
-}"""
-
 LECUN = """@article{lecun1998gradient,
   title   = {Gradient-Based Learning Applied to Document Recognition},
   author  = {LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},

@@ -12,7 +12,7 @@ import flax.linen as nn
 from jaxtyping import Array, Float
 
 from landscape_cli.models.choices import INITIALIZERS, check_outputs, check_sizes, drawn
-from landscape_cli.models.references import FREEMAN_BRUNA
+from landscape_cli.references import FREEMAN_BRUNA
 
 
 class LinearNet(nn.Module):

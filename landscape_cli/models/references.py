@@ -1,14 +1,5 @@
 """BibTeX of the works the models come from, for a run's list of references."""
 
-FREEMAN_BRUNA = """@inproceedings{freeman2017topology,
-  title     = {Topology and Geometry of Half-Rectified Network Optimization},
-  author    = {Freeman, C. Daniel and Bruna, Joan},
-  booktitle = {International Conference on Learning Representations},
-  year      = {2017},
-  eprint    = {1611.01540},
-  archivePrefix = {arXiv},
-}"""
-
 MULLER_BROWN = """@article{muller1979location,
   title   = {Location of saddle points and minimum energy paths by a constrained simplex
              optimization procedure},

@@ -5,8 +5,9 @@ import threading
 import numpy as np
 import pytest
 
+from landscape_cli.cache import cache_folder
 from landscape_cli.data import fetch as module
-from landscape_cli.data.fetch import Unavailable, cache_folder, fetch
+from landscape_cli.data.fetch import Unavailable, fetch
 from landscape_cli.errors import UserError
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -128,6 +129,6 @@ def test_jobs_that_start_together_download_once(mirrors, get):
 
 def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("LANDSCAPE_CACHE", str(tmp_path))
-    assert cache_folder() == tmp_path / "data"
+    assert cache_folder("data") == tmp_path / "data"
     monkeypatch.delenv("LANDSCAPE_CACHE")
-    assert cache_folder().parts[-3:] == (".cache", "landscape", "data")
+    assert cache_folder("data").parts[-3:] == (".cache", "landscape", "data")
