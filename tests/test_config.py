@@ -84,7 +84,7 @@ def test_build_makes_hashable_parts(plugin):
     [
         ("os.system", "model", "refused; only classes of landscape_cli, toy may be named"),
         ("toy", "model", "refused"),
-        ("toy.Absent", "model", "a model must be a subclass of Module or ClosedForm"),
+        ("toy.Absent", "model", "module toy has no class Absent"),
         ("toy.Net", "data", "a data must be a subclass of Data"),
         ("landscape_cli.contracts.Data", "data", "a data must be a subclass of Data"),
         ("landscape_cli.absent.Thing", "data", "cannot import landscape_cli.absent"),

@@ -209,17 +209,13 @@ def _double(surface: Surface, works: list[Work], result: Tightened, search: Sear
     )  # fmt: skip
     changes = np.abs(length(fine.beads) / length(result.beads) - 1)
     left = np.arange(len(works))
-    touch_up = replace(
-        search.tightening,
-        evaluations=max(search.tightening.evaluations // 3, search.tightening.check),
-    )
     for attempt in range(3):
         left = _keep_feasible(surface, works, fine, left, margins, changes, search)
         if len(left) == 0 or attempt == 2:
             break
         again = tighten(
             surface, fine.beads[left], np.array([works[i].level for i in left]), margins[left],
-            touch_up, _take(fine, left),
+            search.tightening, _take(fine, left),
         )  # fmt: skip
         again.evaluations += fine.evaluations[left]
         _put(fine, left, again)

@@ -97,6 +97,7 @@ class Tightening:
         inner: KKT residual of the inner problem at which multipliers are updated.
         growth: factor of the penalty ρ where an update left more than half the violation.
         rho: first penalty. Small: a stiff wall costs more evaluations than a few updates.
+        gross: violation above which ρ grows even before the inner problem is solved.
         check: evaluations between two looks at who is done.
     """
 
@@ -109,6 +110,7 @@ class Tightening:
     inner: float = 0.01
     growth: float = 2.0
     rho: float = 1.0
+    gross: float = 0.1
     check: int = 10
 
 
@@ -256,7 +258,10 @@ def _update_multipliers(state: State, walls, metric, samples, settings: Tighteni
     """First-order update when the inner problem is solved well enough, or is out of time."""
     settled = (state.now.residual < settings.inner) & (state.since > 4)
     due = settled | (state.since >= settings.every)
-    slow = state.now.violation > jnp.maximum(state.wanted / 2, settings.feasibility)
+    # A stiffer wall costs many evaluations: only where the violation is not coming down, and in
+    # an inner problem that is not solved yet only where it is gross.
+    least = jnp.where(settled, settings.feasibility, settings.gross)
+    slow = state.now.violation > jnp.maximum(state.wanted / 2, least)
     mu = jnp.where(due, state.now.multipliers, state.mu)
     rho = jnp.where(due & slow, jnp.minimum(state.rho * settings.growth, 1e3), state.rho)
     now = _evaluate(state.beads, state.energies, state.gradients, mu, rho, walls, metric, samples)

@@ -99,7 +99,9 @@ def test_host_loop_and_batched_program_agree(split):
     together, one_by_one = (descend(s, ADAM, POINTS, TARGETS, 500) for s in surfaces)
     np.testing.assert_allclose(one_by_one.thetas, together.thetas, atol=1e-8)
     np.testing.assert_allclose(one_by_one.energies, together.energies, atol=1e-8)
-    np.testing.assert_array_equal(one_by_one.gradients, together.gradients)
+    # A host loop looks more often who has arrived; nobody pays for more than a look's steps.
+    assert (one_by_one.gradients <= together.gradients).all()
+    assert (together.gradients - one_by_one.gradients < 25).all()
 
 
 def test_descent_is_that_of_optax():

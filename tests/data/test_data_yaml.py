@@ -18,7 +18,10 @@ def build(name):
     """The part a YAML stands for, at a small budget."""
     with initialize_config_dir(str(CONF.parent), version_base="1.3"):
         config = compose(
-            overrides=[f"+data={name}", "+budget.examples=100", "+budget.test_examples=40"]
+            overrides=[
+                f"+data={name}",
+                "+budget={examples: 100, test_examples: 40, image_size: 28}",
+            ]
         )
     settings = OmegaConf.to_container(config.data, resolve=True)
     module, _, cls = settings.pop("_target_").rpartition(".")
