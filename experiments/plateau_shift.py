@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import xarray
-from landscape_cli.experiments.geodesic import Geodesic
+from landscape_cli.experiments.geodesic import Geodesic  # pyright: ignore[reportMissingImports]
 
 from landscape_cli.contracts import Experiment, Record, Setup
 from landscape_cli.errors import UserError
@@ -64,7 +64,8 @@ class PlateauShift(Experiment):
         record = Shifts.empty(self.alphas, setup, plateaux[self.plateau])
         for index, alpha in enumerate(self.alphas):
             setup.progress.message(f"alpha {alpha:g}")
-            varied = replace(setup, method=replace(setup.method, alpha=alpha))
+            method: Any = setup.method  # a frozen dataclass, as every part is
+            varied = replace(setup, method=replace(method, alpha=alpha))
             for part in Geodesic(paired=self.paired, metric=self.metric).run(varied):
                 if part.name == "geodesics":
                     record.put(index, part)

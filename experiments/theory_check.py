@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -146,8 +146,9 @@ class TheoryCheck(Experiment):
     def _join(self, setup: Setup, surface: Surface, starts, ends, level: float) -> list[Found]:
         """One string for every pair whose two ends are there: connected, or the lowest found."""
         there = np.flatnonzero(np.isfinite(starts).all(axis=1) & np.isfinite(ends).all(axis=1))
-        best: dict[int, Found] = {}
-        for method in [replace(setup.method, alpha=alpha) for alpha in self.alphas]:
+        best: dict[Any, Found] = {}
+        base: Any = setup.method  # a frozen dataclass, as every part is
+        for method in [replace(base, alpha=alpha) for alpha in self.alphas]:
             left = np.array([i for i in there if i not in best or not best[i].connected], int)
             if len(left) == 0:
                 break

@@ -1,0 +1,58 @@
+"""Every recipe runs at the smallest budget and writes the files it promises."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray
+
+CONF = Path(__file__).parents[1] / "conf" / "experiment"
+NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
+LANDSCAPE = Path(sys.executable).parent / "landscape"
+FEWER = {  # levels enough to see the procedure
+    "fb2016_cubic": ["levels=[0.3,0.16]"],
+    "fb2016_quadratic": ["levels=[0.125,0.1]"],
+    "fb2016_mnist": ["levels=[0.8,0.7]"],
+    "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
+    "geodesic": ["levels=[0.05,0.02]"],
+    "theory_check": [],
+}
+NEEDS_MNIST = {"fb2016_mnist"}
+
+
+def run(folder, name, *words):
+    command = [LANDSCAPE, "run", name, "budget=smoke", "figures=[png]", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280)
+
+
+def test_every_recipe_is_tried_here():
+    assert set(NAMES) == set(FEWER)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recipe_runs_at_the_smallest_budget(name, tmp_path):
+    if name in NEEDS_MNIST and not os.environ.get("LANDSCAPE_DATA"):
+        pytest.skip("set LANDSCAPE_DATA to a folder with MNIST")
+    done = run(tmp_path, name, *FEWER[name])
+    assert done.returncode == 0, done.stderr[-2000:]
+    (folder,) = tmp_path.glob("outputs/*/*")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["status"] == "finished"
+    files = sorted((folder / "data").glob("*.nc"))
+    assert files and all(xarray.load_dataset(file, engine="h5netcdf").sizes for file in files)
+    assert set(json.loads((folder / "summary.json").read_text())) == {f.stem for f in files}
+
+
+def test_a_seed_gives_the_same_numbers_and_another_seed_others(tmp_path):
+    lengths = []
+    for number, seed in enumerate((3, 3, 4)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert run(folder, "geodesic", "levels=[0.05,0.02]", f"seed={seed}").returncode == 0
+        (file,) = folder.glob("outputs/*/*/data/geodesics.nc")
+        rows = xarray.load_dataset(file, engine="h5netcdf")
+        lengths.append(rows.length.fillna(-1).values.tolist() + rows.peak.values.tolist())
+    assert lengths[0] == lengths[1] != lengths[2]
