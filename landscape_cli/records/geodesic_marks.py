@@ -37,8 +37,10 @@ def draw_lengths(ax: Axes, record: Geodesics) -> None:
     levels, lengths = record.levels[order], record.connected_lengths[:, order]
     ax.axhline(1.0, color=PALE, lw=0.8, zorder=0)
     draw_pairs(ax, levels, lengths, "one pair")
-    loose = np.where(record.data["state"].values[:, order] == "loose", lengths, np.nan)
-    if np.isfinite(loose).any():
+    states = record.data["state"].values[:, order]
+    loose = np.where(states == "loose", lengths, np.nan)
+    # Where nothing was pulled taut, as with sampling alone, the mark would say nothing.
+    if np.isfinite(loose).any() and (states == "taut").any():
         marks = {"ls": "", "marker": "o", "ms": 4, "mfc": "none", "mec": AMBER, "mew": 0.8}
         lines = ax.plot(levels, loose.T, **marks)
         lines[0].set_label("loose string")
@@ -109,9 +111,17 @@ def draw_published(ax: Axes, record: Geodesics, what: str) -> None:
     if published is None or not np.isfinite(published[what]).any():
         return
     order = np.argsort(published["level"])
-    marks = {"color": ORANGE, "marker": "s", "ms": 3.5, "ls": "--", "lw": 1.0, "capsize": 2}
+    marks = {
+        "color": ORANGE,
+        "marker": "s",
+        "ms": 4,
+        "mfc": "none",
+        "ls": "--",
+        "lw": 1.0,
+        "capsize": 2,
+    }
     columns = (published[key][order] for key in ("level", what, f"{what}_error"))
-    ax.errorbar(*columns, label=published["label"], zorder=2, **marks)
+    ax.errorbar(*columns, label=published["label"], zorder=4, **marks)
 
 
 def draw_failures(ax: Axes, record: Geodesics) -> None:
