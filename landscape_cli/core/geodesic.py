@@ -1,11 +1,11 @@
 """Geodesics of level sets: sample a string inside, pull it taut, double its beads, judge it.
 
 For every string the chord is tried first: where it stays inside, it is the geodesic. The others
-are sampled (`sampling`), all pairs and levels in one pool. From the highest level down,
-two starts of every pair are pulled taut side by side (`tighten`): its sampled string, and the
-taut string of the level above with its ends moved. The shorter feasible one gets twice the beads
-and is pulled again; the two lengths say how far discretization still matters. The last word is
-the dense check (`verdict`).
+are sampled (`sampling`), all pairs and levels in one pool. From the highest level down, strings
+are pulled taut (`tighten`), each starting from the taut string of its pair at the level above with
+its ends moved, or from its sample where that fails. Each then gets twice the beads and is pulled
+again; the two lengths say how far discretization still matters. Where a lower level found a
+shorter way, the higher one tries that too. The last word is the dense check (`verdict`).
 """
 
 from __future__ import annotations
