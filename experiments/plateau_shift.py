@@ -5,8 +5,10 @@ constant, whose weights need no agreement between the ends) is an admissible bea
 
     αλ >= C,    that is    λ >= C / α
 
-and above that level strings should be nearly straight. So the upper edge of the spike has to move
-with α, and length against αλ has to be one curve. The same pairs are joined for every α.
+and above that level strings should be nearly straight. The lower edge belongs to the ends, which
+descend to λ itself and leave the constant below λ = C. So the upper edge has to move as C/α, the
+lower one has to stay, and with α = 1 nothing is left of the spike. The same pairs are joined for
+every α.
 
 The hypothesis is about the curve of Freeman & Bruna, 2017 (arXiv 1611.01540); it is not theirs.
 """
@@ -120,9 +122,14 @@ class Shifts(Record):
         return np.array(found)[:, 0], np.array(found)[:, 1]
 
     def rows(self) -> list[Row]:
-        """One statement for every α, and one on the ratio of edges."""
+        """One statement for every α.
+
+        An edge counts as found within three bootstrap errors or one step of the level grid; where
+        the excess is down to `FOOT` and not to nothing, the reading is a little low.
+        """
         alphas, (found, errors) = self.data["alpha"].values, self.edges()
-        step = float(np.abs(np.diff(self.data["level"].values)).max(initial=0.0))
+        gaps = np.abs(np.diff(self.data["level"].values))
+        step = float(np.median(gaps)) if len(gaps) else 0.0
         rows = []
         for alpha, wanted, value, error in zip(alphas, self.predicted, found, errors, strict=True):
             passed = bool(abs(value - wanted) <= max(ERRORS * error, step))
@@ -147,7 +154,7 @@ class Shifts(Record):
         return numbers
 
     def figures(self) -> dict[str, Figure]:
-        """Length against λ with the predicted edges, and against αλ, where one curve is due."""
+        """Length against λ with the predicted edges, and against αλ, where upper edges agree."""
         figure = new_figure(8.4, 3.8)
         left, right = figure.subplots(1, 2, sharey=True)
         levels, (means, errors) = self.data["level"].values, self.means
