@@ -37,6 +37,8 @@ class Sampling:
         points: energies looked at inside a segment.
         max_beads: beads of a string, ends included; more is out of budget.
         bead_steps: most optimizer steps of a bead.
+        kick: move a bead that stays high or slides back to an end off its segment, once, and
+            let it descend again; not in the published algorithm.
         three_beads: insert the first bead even where the chord stays inside, as published.
     """
 
@@ -48,6 +50,7 @@ class Sampling:
     points: int = 24
     max_beads: int = 128
     bead_steps: int = 4000
+    kick: bool = True
     three_beads: bool = False
 
     def __post_init__(self) -> None:
@@ -133,7 +136,7 @@ def _slid_back(thetas: np.ndarray, segments: np.ndarray) -> np.ndarray:
 
 
 def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int):
-    """Descend every inserted point; one that stays high or slides back is kicked, once."""
+    """Descend every inserted point; one that stays high or slides back may be kicked, once."""
     points = np.stack([point for *_, point in bad])
     segments = np.stack([strings[s].beads[i : i + 2] for s, i, _ in bad])
     factor = settings.alpha * settings.deeper ** max(0, depth - 3)
@@ -141,7 +144,7 @@ def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int)
     found = descend(surface, optimizer, points, targets, settings.bead_steps)
     thetas, energies, spent = found.thetas, found.energies, found.gradients
     idle = np.flatnonzero(~(energies <= targets) | _slid_back(thetas, segments))
-    if len(idle):
+    if settings.kick and len(idle):
         names = [(strings[s].beads[[0, -1]], depth, i) for s, i, _ in (bad[row] for row in idle)]
         kicked = _kick(points[idle], segments[idle], names)
         again = descend(surface, optimizer, kicked, targets[idle], settings.bead_steps)

@@ -36,6 +36,7 @@ class DynamicString(PathMethod):
     learning_rate: float = 0.01  # of the Adam that moves beads
     bead_steps: int = 4000  # most optimizer steps of a bead
     max_beads: int = 129  # ends included
+    kick: bool = True  # move beads that stay or slide back off their segment, once
     three_beads: bool = False  # begin with three beads even where the chord stays inside
     dense: int = 50  # points per segment of the last check
 
