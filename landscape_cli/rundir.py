@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -114,6 +115,13 @@ class RunDir:
         self.manifest |= plain(extra or {})
         self._write_manifest()  # before drawing: no trouble with a figure can change how it ended
         return draw(self.path, self._records.values(), self.formats)
+
+    def discard(self) -> bool:
+        """Remove the folder of a run that was refused before it had any result."""
+        if self._records:
+            return False
+        shutil.rmtree(self.path, ignore_errors=True)
+        return True
 
     def _write_manifest(self) -> None:
         write(self.path / "manifest.json", json_text(self.manifest).encode())

@@ -138,7 +138,9 @@ def execute(
         problem = hydra_errors.one_line(error) or f"{type(error).__name__}: {error}"
         raise
     finally:
-        figures = folder.finish(status, problem, {"phases": progress.phases})
+        # Settings that do not fit each other may show only when the recipe puts them together.
+        refused = isinstance(sys.exception(), UserError) and folder.discard()
+        figures = [] if refused else folder.finish(status, problem, {"phases": progress.phases})
     return figures
 
 

@@ -56,3 +56,18 @@ def test_a_seed_gives_the_same_numbers_and_another_seed_others(tmp_path):
         rows = xarray.load_dataset(file, engine="h5netcdf")
         lengths.append(rows.length.fillna(-1).values.tolist() + rows.peak.values.tolist())
     assert lengths[0] == lengths[1] != lengths[2]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("trainer.batch=1000", "trainer.batch=1000: the data has 64 examples"),
+        ("functional=cross_entropy", "functional.metric=cross_entropy: data=cubic has no classes"),
+    ],
+)
+def test_parts_that_do_not_fit_leave_no_run_folder(tmp_path, word, message):
+    done = run(tmp_path, "geodesic", word)
+    assert done.returncode == 2
+    assert f"landscape: {message}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("outputs/*/*"))
