@@ -67,7 +67,6 @@ class Work:
     level: float
     sampled: Sampled | None = None
     best: Found | None = None  # shortest feasible string so far
-    taut: np.ndarray | None = None  # beads to start the level below from
     gradients: int = 0
     energies: int = 0
     seconds: float = 0.0
@@ -106,7 +105,6 @@ def _try_chords(surface: Surface, works: list[Work], search: Search) -> None:
         top = work.judge(surface, chord, search, kkt_residual=0.0, length_change=0.0)
         if work.best is not None:
             work.best = work.best.with_(state="straight")
-            work.taut = chord
         elif not np.isfinite(top.energy):
             work.best = Found("diverged", chord, work.level, top.energy, top.segment)
 
@@ -207,10 +205,10 @@ def _double(surface: Surface, works: list[Work], result: Tightened, search: Sear
         surface, begun, np.array([w.level for w in works]), margins, twice, result,
         report=lambda done, total: report(done, total, "taut, doubled"),
     )  # fmt: skip
-    changes = np.abs(length(fine.beads) / length(result.beads) - 1)
+    coarse = length(result.beads)
     left = np.arange(len(works))
     for attempt in range(3):
-        left = _keep_feasible(surface, works, fine, left, margins, changes, search)
+        left = _keep_feasible(surface, works, fine, left, margins, coarse, search)
         if len(left) == 0 or attempt == 2:
             break
         again = tighten(
@@ -221,15 +219,16 @@ def _double(surface: Surface, works: list[Work], result: Tightened, search: Sear
         _put(fine, left, again)
     for row, work in enumerate(works):
         work.gradients += int(fine.evaluations[row]) * fine.points
-    return fine, changes
+    return fine
 
 
-def _keep_feasible(surface, works, fine: Tightened, left, margins, changes, search) -> np.ndarray:
+def _keep_feasible(surface, works, fine: Tightened, left, margins, coarse, search) -> np.ndarray:
     """Judge the rows `left`; return those that peek out, their margins widened."""
     out = []
     for row in left:
         work = works[row]
-        known = dict(kkt_residual=float(fine.residual[row]), length_change=float(changes[row]))
+        change = abs(float(length(fine.beads[row]) / coarse[row]) - 1)  # of the string judged
+        known = dict(kkt_residual=float(fine.residual[row]), length_change=change)
         top = work.judge(surface, fine.beads[row], search, **known)
         if not top.energy <= work.level and np.isfinite(top.energy):
             margins[row] += 1.5 * (top.energy - work.level) / (abs(work.level) or 1.0)
@@ -237,14 +236,13 @@ def _keep_feasible(surface, works, fine: Tightened, left, margins, changes, sear
     return np.array(out, int)
 
 
-def _settle(works: list[Work], fine: Tightened, changes, search: Search) -> list[int]:
+def _settle(works: list[Work], search: Search) -> list[int]:
     """Call strings taut where both tests agree; return the rows that want more beads."""
     more = []
     for row, work in enumerate(works):
         best = work.best
         if best is None or best.state == "straight":
             continue
-        work.taut = fine.beads[row]
         taut = best.kkt_residual < search.tightening.tolerance
         if taut and best.length_change < search.refinement:
             work.best = best.with_(state="taut")
@@ -261,8 +259,8 @@ def _shorten(surface: Surface, works: list[Work], above, search: Search, report:
     result = _pull(surface, works, above, search, report)
     left = works
     while left:
-        fine, changes = _double(surface, left, result, search, report)
-        more = _settle(left, fine, changes, search)
+        fine = _double(surface, left, result, search, report)
+        more = _settle(left, search)
         if not more or 4 * (result.beads.shape[1] - 1) + 1 > search.max_beads:
             break
         result, left = _take(fine, more), [left[row] for row in more]
@@ -292,9 +290,8 @@ def _longer_than_below(works: list[Work]) -> tuple[list[Work], dict[int, np.ndar
 def _conclude(surface: Surface, work: Work, search: Search) -> Found:
     """The verdict of a string; a failure keeps its beads and its worst segment."""
     if work.best is None:
-        beads = work.taut if work.taut is not None else np.stack([work.start, work.end])
-        if work.sampled is not None:
-            beads = work.sampled.beads
+        assert work.sampled is not None  # only strings whose chord failed get here
+        beads = work.sampled.beads
         top = peak(surface, beads, search.dense)
         state = "not connected" if np.isfinite(top.energy) else "diverged"
         work.best = Found(state, beads, work.level, top.energy, top.segment)
