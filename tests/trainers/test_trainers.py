@@ -110,3 +110,17 @@ def test_yaml_composes_and_builds(option, part):
         config = compose(overrides=["+budget=smoke", f"+trainer={option}"])
     trainer = build(config.trainer, "trainer")
     assert trainer == part(steps=config.budget.train_steps)
+
+
+@pytest.mark.parametrize(
+    "name", ["fb2016_cubic", "fb2016_quadratic", "fb2016_mnist", "plateau_shift"]
+)
+def test_another_trainer_brings_its_own_settings_into_a_published_recipe(name):
+    """A recipe that set `trainer.learning_rate` itself would leave it behind, even here."""
+    with initialize_config_module("landscape_cli.conf", version_base="1.3"):
+        published = compose("config", overrides=[f"experiment={name}"]).trainer
+        other = compose("config", overrides=[f"experiment={name}", "trainer=sgd"]).trainer
+        plain = compose("config", overrides=["experiment=geodesic", "trainer=sgd"]).trainer
+    assert other == plain
+    batch, check = (100, 10) if name == "fb2016_mnist" else (None, 100)
+    assert (published.learning_rate, published.batch, published.check) == (1e-3, batch, check)
