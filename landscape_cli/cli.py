@@ -56,6 +56,12 @@ def dispatch(argv: list[str]) -> int:
     """Hand the words after the verb to the verb."""
     if argv[:1] in (["-sc"], ["--shell-completion"]):
         return complete(argv)
+    if argv[:1] in (["-m"], ["--multirun"]):
+        known = ", ".join(listing.options("experiment", [listing.conf_folder()]))
+        raise UserError(
+            f"{argv[0]}: which experiment? write `landscape run <experiment> -m key=a,b`; "
+            f"choose from {known}"
+        )
     parser = Parser(prog="landscape", description=OVERVIEW, usage=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version=f"landscape {listing.version()}")
     parser.add_argument("--debug", action="store_true", help="show a traceback for every error")

@@ -143,6 +143,12 @@ def test_a_plugin_must_be_declared(toy_folder, tmp_path):
         (["rum"], "rum: no such verb; .*did you mean 'run'"),
         (["run", "geodesik"], "geodesik: no such experiment; .*did you mean 'geodesic'"),
         (["run"], "which experiment"),
+        (["sweep"], "which experiment"),
+        (["-m"], "-m: which experiment.* `landscape run <experiment> -m .*geodesic"),
+        (
+            ["--multirun", "geodesic"],
+            "--multirun: which experiment.* `landscape run <experiment> -m",
+        ),
         (["run", "geodesic", "--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
         (["list", "modles"], "list modles: .*did you mean 'models'"),
         (["show", "nowhere"], "nowhere: no such folder"),
