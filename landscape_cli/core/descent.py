@@ -52,9 +52,14 @@ def _select(keep: Array, new: Any, old: Any) -> Any:
     return jax.tree.map(choose, new, old)
 
 
+def free(surface: Surface) -> bool:
+    """Whether the energy comes with the gradient: the loss is the energy, of the same data."""
+    return surface.slope is surface.energy and surface.loss_data is None
+
+
 @partial(jax.jit, static_argnames=("optimizer", "energy", "loss", "chunk"))
 def _advance(optimizer, energy, loss, data, loss_data, thetas, states, targets, steps, chunk):
-    """`steps` optimizer steps of every lane that is still above its target."""
+    """`steps` optimizer steps of every lane above its target; energy None: the loss is it."""
 
     def one(lane):
         theta, state, target = lane
@@ -63,7 +68,7 @@ def _advance(optimizer, energy, loss, data, loss_data, thetas, states, targets, 
             theta, state = carry
             value, gradient = jax.value_and_grad(loss)(theta, loss_data)
             # The level functional costs an evaluation of its own only where it is not the loss.
-            value = value if loss is energy else energy(theta, data)
+            value = value if energy is None else energy(theta, data)
             return _select(value > target, _update(optimizer, theta, state, gradient), carry)
 
         return jax.lax.fori_loop(0, steps, step, (theta, state))
@@ -89,7 +94,7 @@ def _host_steps(surface, optimizer, thetas, states, targets, steps):
     """The same as `_advance` for surfaces that are computed point by point."""
     for _ in range(steps):
         energies, gradients = surface.losses_and_gradients(thetas)
-        if surface.slope is not surface.energy:
+        if not free(surface):
             energies = jnp.asarray(surface.energies(np.asarray(thetas)))
         active = energies > targets
         if not bool(active.any()):
@@ -153,7 +158,8 @@ def _run(surface, optimizer, lanes, states, goals, steps):
     if surface.strategy == "loop":
         return _host_steps(surface, optimizer, lanes, states, goals, steps)
     surface.count.gradients += len(lanes) * steps
+    energy = None if free(surface) else surface.energy
     return _advance(
-        optimizer, surface.energy, surface.slope, surface.data, surface.slope_data,
+        optimizer, energy, surface.slope, surface.data, surface.slope_data,
         lanes, states, goals, steps, surface.chunk,
     )  # fmt: skip

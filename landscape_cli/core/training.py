@@ -22,7 +22,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from landscape_cli.core.descent import initial_states
+from landscape_cli.core.descent import free, initial_states
 from landscape_cli.core.report import Progress, Trajectories
 from landscape_cli.core.surface import Energy, Surface, pad, rung
 from landscape_cli.errors import UserError
@@ -247,15 +247,10 @@ def _advance(program, data, loss_data, levels, lanes, key, first, count, check, 
     return jax.vmap(one)(lanes) if size <= chunk else jax.lax.map(one, lanes, batch_size=chunk)
 
 
-def _free(surface: Surface) -> bool:
-    """Whether the energy comes with the gradient."""
-    return surface.slope is surface.energy and surface.loss_data is None
-
-
 def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger, progress):
     """All networks in one program; those that have ended are dropped when half have."""
     draw = surface.batch if batch else None
-    program = Program(optimizer, surface.energy, surface.slope, draw, _free(surface))
+    program = Program(optimizer, surface.energy, surface.slope, draw, free(surface))
     levels = jnp.asarray(ledger.levels)
     members = np.arange(len(starts))  # the network of each lane; lanes after them are padding
     lanes = _lanes(optimizer, starts, 0 if batch else len(levels))
@@ -381,5 +376,5 @@ def _gradient(surface, batch, theta, key, network, step) -> tuple[Array, Array]:
 def _energies(surface: Surface, thetas: list, losses: list) -> np.ndarray:
     """The level functional, where losses are known; NaN where a loss is not finite."""
     values = np.array([np.asarray(loss) for loss in losses])
-    energies = values if _free(surface) else surface.energies(np.stack(thetas))
+    energies = values if free(surface) else surface.energies(np.stack(thetas))
     return np.where(np.isfinite(values), energies, np.nan)

@@ -1,5 +1,6 @@
 """Descending a pool: company, order, padding and stragglers change nothing; targets are kept."""
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import jax
@@ -120,3 +121,41 @@ def test_chunks_bound_the_memory_and_change_nothing():
     wide = descend(RING, ADAM, POINTS, TARGETS, 500)
     narrow = descend(Surface(RING.energy, (), 3, chunk=4), ADAM, POINTS, TARGETS, 500)
     np.testing.assert_allclose(narrow.thetas, wide.thetas, atol=1e-12)
+
+
+@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+def test_a_loss_on_other_examples_is_not_taken_for_the_energy(strategy):
+    """The same formula on the training split (center 0) and on the test split (center 1, 0, 0)."""
+
+    def squares(theta, data):
+        return ((theta - data) ** 2).sum()
+
+    train, test = jnp.zeros(3), jnp.array([1.0, 0.0, 0.0])
+    surface = Surface(squares, test, 3, loss_data=train, strategy=strategy)
+    start = np.array([[-2.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
+    found = descend(surface, optax.sgd(0.05), start, np.array([1.5, 0.25]), 200)
+    # θ_t = 0.9^t θ_0 until (θ - 1)² is at the target; there the point stays.
+    steps = [np.ceil(np.log((np.sqrt(1.5) - 1) / 2) / np.log(0.9)), 3]
+    np.testing.assert_allclose(found.thetas[:, 0], start[:, 0] * 0.9 ** np.array(steps))
+    np.testing.assert_allclose(found.energies, surface.energies(found.thetas))
+    assert (found.energies <= [1.5, 0.25]).all()
+
+
+def test_a_program_traced_for_one_split_does_not_serve_two():
+    """Equal functions compile once; whether the energy is the loss must not be remembered."""
+
+    @dataclass(frozen=True)
+    class Squares:
+        power: int = 2
+
+        def __call__(self, theta, data):
+            return ((theta - data) ** self.power).sum()
+
+    train, test = jnp.zeros(3), jnp.array([1.0, 0.0, 0.0])
+    formula = Squares()
+    one = Surface(formula, train, 3)
+    two = Surface(Squares(), test, 3, loss=Squares(), loss_data=train)
+    start, goal, optimizer = np.array([[2.0, 0.0, 0.0]]), np.array([0.25]), optax.sgd(0.05)
+    assert descend(one, optimizer, start, goal, 200).energies[0] <= 0.25
+    found = descend(two, optimizer, start, goal, 200)
+    np.testing.assert_allclose(found.thetas[0, 0], 2 * 0.9**3)
