@@ -10,8 +10,9 @@ import pytest
 
 from landscape_cli.contracts import Progress
 from landscape_cli.core import training
+from landscape_cli.core.ledger import RECORDS
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.training import RECORDS, check_batch, train
+from landscape_cli.core.training import check_batch, train
 from landscape_cli.errors import UserError
 
 KEY = jax.random.key(0)
