@@ -15,29 +15,17 @@ The hypothesis is about the curve of Freeman & Bruna, 2017 (arXiv 1611.01540); i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
-import xarray
 from landscape_cli.experiments.geodesic import Geodesic  # pyright: ignore[reportMissingImports]
 
 from landscape_cli.contracts import Experiment, Record, Setup
 from landscape_cli.errors import UserError
-from landscape_cli.plots import BLUE, GRAY, GREEN, ORANGE, PALE, PURPLE, new_figure
-from landscape_cli.records.statistics import mean_and_error
-from landscape_cli.records.table import Row, Table
+from landscape_cli.records.shifts import Shifts
+from landscape_cli.records.table import Table
 from landscape_cli.references import FREEMAN_BRUNA
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-FOOT = 0.05  # the edge: where the excess length has fallen to this part of the spike's
-ERRORS = 3.0  # bootstrap errors within which an edge has to be found
-RESAMPLES = 1000
-COLORS = (BLUE, ORANGE, GREEN, PURPLE, GRAY)
-MARKERS = ("o", "s", "D", "^", "v")
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,10 @@ class PlateauShift(Experiment):
         if self.plateau not in plateaux:
             known = ", ".join(plateaux) or "none for this data"
             raise UserError(f"experiment.plateau={self.plateau}: choose from {known}")
-        record = Shifts.empty(self.alphas, setup, plateaux[self.plateau])
+        record = Shifts.empty(
+            self.alphas, setup.pairs, setup.levels, plateaux[self.plateau],
+            setup.functional.describe(),
+        )  # fmt: skip
         for index, alpha in enumerate(self.alphas):
             setup.progress.message(f"alpha {alpha:g}")
             method: Any = setup.method  # a frozen dataclass, as every part is
@@ -73,133 +64,3 @@ class PlateauShift(Experiment):
                     record.put(index, part)
             yield record
         yield Table.of(record.rows(), name="predictions")
-
-
-class Shifts(Record):
-    """Normalized lengths for every α, pair and level, and the edges read off them."""
-
-    name = "plateau_shift"
-
-    @classmethod
-    def empty(cls, alphas: Sequence[float], setup: Setup, plateau: float) -> Shifts:
-        """A record of nothing but NaN; `plateau` is C."""
-        shape = (len(alphas), setup.pairs, len(setup.levels))
-        coordinates = {
-            "alpha": np.asarray(alphas, float),
-            "pair": np.arange(setup.pairs),
-            "level": np.asarray(setup.levels, float),
-        }
-        lengths = (tuple(coordinates), np.full(shape, np.nan))
-        words = {"functional": setup.functional.describe(), "plateau": plateau}
-        return cls(xarray.Dataset({"normalized_length": lengths}, coordinates, words))
-
-    def put(self, index: int, part: Any) -> None:
-        """Take the lengths of one α, NaN where a pair is not connected."""
-        self.data["normalized_length"].values[index] = part.connected_lengths
-
-    @property
-    def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """(alpha, level) means over connected pairs, and their standard errors."""
-        lengths = np.moveaxis(self.data["normalized_length"].values, 1, -1)
-        both = np.array([[mean_and_error(row) for row in level] for level in lengths])
-        return both[..., 0], both[..., 1]
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """(alpha,) C / α."""
-        return self.data.attrs["plateau"] / self.data["alpha"].values
-
-    def edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """(alpha,) edges found, and their bootstrap errors over pairs; NaN where there is none."""
-        levels, found = self.data["level"].values, []
-        draws = np.random.default_rng(0)  # fixed: a redrawn figure equals the first one
-        for lengths in self.data["normalized_length"].values:
-            picks = draws.integers(len(lengths), size=(RESAMPLES, len(lengths)))
-            again = [edge(levels, _mean(lengths[rows])) for rows in picks]
-            finite = [value for value in again if np.isfinite(value)]
-            spread = float(np.std(finite)) if len(finite) > RESAMPLES / 2 else np.nan
-            found.append((edge(levels, _mean(lengths)), spread))
-        return np.array(found)[:, 0], np.array(found)[:, 1]
-
-    def rows(self) -> list[Row]:
-        """One statement for every α.
-
-        An edge counts as found within three bootstrap errors or one step of the level grid; where
-        the excess is down to `FOOT` and not to nothing, the reading is a little low.
-        """
-        alphas, (found, errors) = self.data["alpha"].values, self.edges()
-        gaps = np.abs(np.diff(self.data["level"].values))
-        step = float(np.median(gaps)) if len(gaps) else 0.0
-        rows = []
-        for alpha, wanted, value, error in zip(alphas, self.predicted, found, errors, strict=True):
-            passed = bool(abs(value - wanted) <= max(ERRORS * error, step))
-            text = f"{value:.4f} ± {error:.4f}" if np.isfinite(value) else "no spike"
-            rows.append(
-                Row(f"upper edge at alpha {alpha:g}", f"{wanted:.4f}", text, passed, value)
-            )
-        return rows
-
-    def summary(self) -> dict[str, Any]:
-        """For every α the predicted and the found edge, its error, and the height of the spike."""
-        columns = (self.data["alpha"].values, self.predicted, *self.edges(), self.means[0])
-        numbers: dict[str, Any] = {"plateau": float(self.data.attrs["plateau"])}
-        for alpha, wanted, value, error, mean in zip(*columns, strict=True):
-            highest = float(np.nanmax(mean)) if np.isfinite(mean).any() else np.nan
-            numbers |= {
-                f"edge_predicted, alpha {alpha:g}": float(wanted),
-                f"edge_found, alpha {alpha:g}": float(value),
-                f"edge_error, alpha {alpha:g}": float(error),
-                f"highest_mean_length, alpha {alpha:g}": highest,
-            }
-        return numbers
-
-    def figures(self) -> dict[str, Figure]:
-        """Length against λ with the predicted edges, and against αλ, where upper edges agree."""
-        figure = new_figure(8.4, 3.8)
-        left, right = figure.subplots(1, 2, sharey=True)
-        levels, (means, errors) = self.data["level"].values, self.means
-        for i, alpha in enumerate(self.data["alpha"].values):
-            marks = {"color": COLORS[i % 5], "marker": MARKERS[i % 5], "ms": 3, "capsize": 1.5}
-            for ax, x in ((left, levels), (right, alpha * levels)):
-                ax.errorbar(x, means[i], errors[i], lw=1.0, label=f"α = {alpha:g}", **marks)
-            left.axvline(self.predicted[i], color=COLORS[i % 5], lw=0.9, ls=(0, (4, 2)), zorder=0)
-        right.axvline(self.data.attrs["plateau"], color=GRAY, lw=0.9, ls=(0, (4, 2)), zorder=0)
-        words = self.data.attrs["functional"]
-        left.set_xlabel(f"level λ: {words}\n(dashed: predicted edge C / α)")
-        right.set_xlabel("αλ, the level beads are descended to\n(dashed: C, the best constant)")
-        left.set_ylabel("normalized length, mean ± standard error")
-        for ax in (left, right):
-            ax.axhline(1.0, color=PALE, lw=0.8, zorder=0)
-        left.legend()
-        return {"plateau_shift": figure}
-
-
-def edge(levels: np.ndarray, means: np.ndarray) -> float:
-    """Lowest level above the spike where the excess length has fallen to `FOOT` of the spike's.
-
-    Args:
-        levels: (level,) in any order.
-        means: (level,) mean normalized lengths; NaN where unknown.
-
-    Returns:
-        The level, interpolated; NaN where the mean does not fall that far.
-    """
-    order = np.argsort(levels)
-    known = order[np.isfinite(means[order])]
-    if len(known) == 0:
-        return np.nan
-    x, excess = levels[known], means[known] - 1.0
-    top = int(np.argmax(excess))
-    below = np.flatnonzero(excess[top:] <= FOOT * excess[top])
-    if len(below) == 0 or below[0] == 0:
-        return np.nan
-    right = top + int(below[0])
-    part = (excess[right - 1] - FOOT * excess[top]) / (excess[right - 1] - excess[right])
-    return float(x[right - 1] + part * (x[right] - x[right - 1]))
-
-
-def _mean(lengths: np.ndarray) -> np.ndarray:
-    """(level,) means of what is finite; NaN where nothing is."""
-    finite = np.isfinite(lengths)
-    total = np.where(finite, lengths, 0.0).sum(axis=0)
-    return np.where(finite.any(axis=0), total / np.maximum(finite.sum(axis=0), 1), np.nan)

@@ -33,7 +33,7 @@ def rules():
         yield PACKAGE / part, above | DRAWING | others | ours({"records"})
     yield PACKAGE / "contracts.py", above | {"jax", "flax", "matplotlib", "xarray"}
     yield PACKAGE / "records", above | ours(PARTS) | {"flax", "optax"}
-    yield RECIPES, ours(TOP | FILES | PARTS - {"models", "data"}) | SETTINGS | {"matplotlib"}
+    yield RECIPES, ours(TOP | FILES | PARTS - {"models", "data"} | {"plots"}) | SETTINGS | DRAWING
     for name in ("cli", "flags", "listing", "schema", "errors", "__main__"):
         yield PACKAGE / f"{name}.py", {"jax", "flax", "optax", "numpy", *DRAWING}
 

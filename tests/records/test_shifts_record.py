@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+from landscape_cli import plots
+from landscape_cli.records.encoding import netcdf, read_record
+from landscape_cli.records.shifts import Shifts, edge
+
+LEVELS = [0.18, 0.17, 0.16, 0.15]
+
+
+def shifts():
+    """Excess lengths 0, 0, 1, 0.5 of two equal pairs at the first α; nothing connected after."""
+    record = Shifts.empty((0.9, 1.0), 2, LEVELS, 0.1575, "test mean absolute error")
+    record.data["normalized_length"].values[0] = [1.0, 1.0, 2.0, 1.5]
+    return record
+
+
+def test_an_edge_by_hand():
+    # From 2 at 0.16 to 1 at 0.17: 5 % of the excess is left at 95 % of the way.
+    assert edge(np.array(LEVELS), np.array([1.0, 1.0, 2.0, 1.5])) == pytest.approx(0.1695)
+    assert edge(np.array(LEVELS)[::-1], np.array([1.5, 2.0, 1.0, 1.0])) == pytest.approx(0.1695)
+    assert np.isnan(edge(np.array(LEVELS), np.array([2.0, 1.5, 1.2, 1.1]))), "still up there"
+    assert np.isnan(edge(np.array(LEVELS), np.full(4, np.nan)))
+
+
+def test_it_comes_back_with_the_edges_it_predicts_and_finds(tmp_path):
+    (tmp_path / "x.nc").write_bytes(netcdf(shifts()))
+    back = read_record(tmp_path / "x.nc")
+    assert isinstance(back, Shifts) and back.name == "plateau_shift"
+    summary = back.summary()
+    assert summary["edge_predicted, alpha 0.9"] == pytest.approx(0.175)
+    assert summary["edge_found, alpha 0.9"] == pytest.approx(0.1695)
+    assert summary["edge_error, alpha 0.9"] == pytest.approx(0, abs=1e-12), "the pairs are equal"
+    assert summary["highest_mean_length, alpha 0.9"] == 2.0
+    assert np.isnan(summary["edge_found, alpha 1"])
+    first, second = back.rows()
+    assert first.passed and first.found.startswith("0.1695")  # within one step of the level grid
+    assert not second.passed and second.found == "no spike"
+
+
+def test_the_figure_is_drawn_from_the_data():
+    with plots.style():
+        (figure,) = shifts().figures().values()
+        assert plots.render(figure, "svg").startswith(b"<?xml")
