@@ -83,7 +83,7 @@ class Geodesic(Experiment):
             model=type(setup.model).__name__, data=dataset.name,
             functional=setup.functional.describe(), method=type(setup.method).__name__,
             level_unit=setup.functional.unit, seed=setup.seed,
-            plateaux=setup.functional.plateaux(dataset), published=overlay,
+            plateaux=setup.functional.plateaux(dataset), published=overlay, paired=self.paired,
         )  # fmt: skip
         strings = Strings.empty(setup.pairs, setup.levels, surface.dimension, surface.dtype)
         return record, strings
@@ -92,7 +92,8 @@ class Geodesic(Experiment):
         known = None
         if isinstance(setup.model, ClosedForm):
             known = setup.model.ends(setup.pairs, setup.key("ends"))
-        if known is not None:
+        if known is not None:  # the same ends at every level, whatever was asked for
+            record.data.attrs["paired"] = "true"
             shape = (setup.pairs, len(setup.levels))
             thetas = [np.repeat(points[:, None], shape[1], 1) for points in known]
             energies = [np.repeat(surface.energies(p)[:, None], shape[1], 1) for p in known]

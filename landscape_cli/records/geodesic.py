@@ -40,7 +40,7 @@ FLOATS = (
 COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "worst_segment": -1}
 PLAIN_ATTRIBUTES = {
     **{"model": "", "data": "", "functional": "", "method": "", "level_unit": "", "seed": 0},
-    **{"plateaux": "{}", "published": ""},
+    **{"plateaux": "{}", "published": "", "paired": "true"},
 }
 
 
@@ -66,7 +66,8 @@ class Geodesics(Record):
             t: points at which energies along a string are kept.
             attributes: model, data, functional, method, level_unit (texts), seed, plateaux
                 (a dict of label and energy), published (a dict with label, level, length,
-                length_error, beads, beads_error).
+                length_error, beads, beads_error), paired (False where a pair is another one at
+                every level).
         """
         if unknown := set(attributes) - set(PLAIN_ATTRIBUTES):
             raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
@@ -153,6 +154,11 @@ class Geodesics(Record):
     def plateaux(self) -> dict[str, float]:
         """Energies of trivial predictors by label."""
         return json.loads(self.data.attrs["plateaux"] or "{}")
+
+    @property
+    def paired(self) -> bool:
+        """Whether a pair at one level is the same two networks as at the others."""
+        return self.data.attrs.get("paired") != "false"  # files from before have no entry
 
     @property
     def published(self) -> dict[str, Any] | None:

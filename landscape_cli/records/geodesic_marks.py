@@ -36,7 +36,7 @@ def draw_lengths(ax: Axes, record: Geodesics) -> None:
     data, order = record.statistics(bootstrap=True), np.argsort(record.levels)
     levels, lengths = record.levels[order], record.connected_lengths[:, order]
     ax.axhline(1.0, color=PALE, lw=0.8, zorder=0)
-    draw_pairs(ax, levels, lengths, "one pair")
+    draw_pairs(ax, levels, lengths, record.paired)
     states = record.data["state"].values[:, order]
     loose = np.where(states == "loose", lengths, np.nan)
     # Where nothing was pulled taut, as with sampling alone, the mark would say nothing.
@@ -76,7 +76,7 @@ def draw_beads(ax: Axes, record: Geodesics) -> None:
     """Bead counts of single pairs, mean ± standard error, published points."""
     data, order = record.statistics(), np.argsort(record.levels)
     levels, beads = record.levels[order], record.connected_beads[:, order]
-    draw_pairs(ax, levels, beads, "one pair")
+    draw_pairs(ax, levels, beads, record.paired)
     draw_mean(ax, levels, data["beads"][order], data["beads_error"][order])
     draw_published(ax, record, "beads")
     ax.set_ylabel("beads of a string, ends included")
@@ -88,12 +88,16 @@ def draw_beads(ax: Axes, record: Geodesics) -> None:
         say(ax, "no pair is connected")
 
 
-def draw_pairs(ax: Axes, levels: np.ndarray, values: np.ndarray, label: str) -> None:
-    """One faint line for each pair, broken where it is not connected."""
+def draw_pairs(ax: Axes, levels: np.ndarray, values: np.ndarray, paired: bool) -> None:
+    """One faint line for each pair, broken where it is not connected.
+
+    Dots alone where not `paired`: a line would join networks that have nothing in common.
+    """
     if np.isfinite(values).any():
         faint = {"color": GRAY, "alpha": 0.4, "lw": 0.6, "marker": "o", "ms": 1.8, "mew": 0}
+        faint |= {} if paired else {"ls": "", "ms": 2.4}
         lines = ax.plot(levels, values.T, zorder=1, **faint)
-        lines[0].set_label(label)
+        lines[0].set_label("one pair" if paired else "one pair, trained for a level")
 
 
 def draw_mean(ax: Axes, levels: np.ndarray, mean: np.ndarray, error: np.ndarray) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from landscape_cli import plots
+from landscape_cli.records.encoding import netcdf, read_record
 from landscape_cli.records.geodesic import STATES, Geodesics
 
 LEVELS = [0.05, 0.02, 0.01, 0.001]
@@ -191,6 +192,30 @@ def test_the_main_figure_says_what_it_shows():
     assert "best constant 0.04" in said and "far away" not in said
     assert "UNFINISHED: 2 of 24 rows pending" in said
     assert figure.axes[-1].get_xscale() == "log"
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_only_pairs_that_are_the_same_at_all_levels_are_joined_by_lines(paired):
+    record = synthetic(fail=0)
+    record.data.attrs["paired"] = "true" if paired else "false"
+    with plots.style():
+        figures = record.figures()
+    for name in ("length", "beads", "overview"):
+        faint = [line for ax in figures[name].axes for line in ax.lines if line.get_alpha() == 0.4]
+        assert len(faint) == (12 if name == "overview" else 6)
+        assert {line.get_linestyle() for line in faint} == {"-" if paired else "None"}
+        assert {line.get_marker() for line in faint} == {"o"}
+    said = " ".join(words(figures["length"]))
+    assert ("trained for a level" in said) == (not paired)
+
+
+def test_whether_pairs_are_the_same_is_kept_in_the_file(tmp_path):
+    for paired in (True, False):
+        (tmp_path / "x.nc").write_bytes(netcdf(Geodesics.empty(1, [0.1], 2, paired=paired)))
+        back = read_record(tmp_path / "x.nc")
+        assert isinstance(back, Geodesics) and back.paired is paired
+    del back.data.attrs["paired"]
+    assert back.paired, "a file from before there was the entry"
 
 
 def test_style_does_not_leak():
