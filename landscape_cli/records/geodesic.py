@@ -196,8 +196,10 @@ class Geodesics(Record):
         standard_error, beads, beads_error, connected, tried, fraction_connected,
         end_not_reached, and where a published level agrees to 0.1 %: published_length,
         length_z, published_beads, beads_z. What there is no number for is NaN (null in JSON).
+        With a published curve the totals end with published_levels_within_three_standard_errors.
         """
-        return {**self._totals(), **self._by_level(), **self.standard_errors_apart()}
+        apart = self.standard_errors_apart()
+        return {**self._totals(), **self._agreement(apart), **self._by_level(), **apart}
 
     def standard_errors_apart(self) -> dict[str, float]:
         """Published numbers at our levels and how many standard errors ours are from them."""
@@ -205,7 +207,7 @@ class Geodesics(Record):
         if published is None:
             return apart
         for i, level in enumerate(self.levels):
-            match = np.flatnonzero(np.isclose(published["level"], level, rtol=1e-3, atol=0))
+            match = np.flatnonzero(_same(published["level"], level))
             for name, mean in (("length", "mean"), ("beads", "beads")) if len(match) else ():
                 theirs, error = (published[key][match[0]] for key in (name, f"{name}_error"))
                 if np.isfinite(theirs):
@@ -246,6 +248,17 @@ class Geodesics(Record):
             "diverged_networks": int(data["diverged"].sum()),
         }
 
+    def _agreement(self, apart: dict[str, float]) -> dict[str, str]:
+        """`k of n` lengths near the published ones; n counts our levels with a published error."""
+        if (published := self.published) is None:
+            return {}
+        errors = published["length_error"]
+        known = [x for x in self.levels if np.isfinite(errors[_same(published["level"], x)]).any()]
+        z = np.array([apart[f"length_z@{level:.12g}"] for level in known])
+        text, missing = f"{int((abs(z) <= 3).sum())} of {len(z)}", int(np.isnan(z).sum())
+        text += f", {missing} with too few lengths of ours" if missing else ""
+        return {"published_levels_within_three_standard_errors": text}
+
     def _by_level(self) -> dict[str, Any]:
         found, tried = self.statistics(), self.tried
         connected = self.data["connected"].values.sum(axis=0)
@@ -264,6 +277,11 @@ class Geodesics(Record):
             for i, level in enumerate(self.levels)
             for name, column in columns.items()
         }
+
+
+def _same(published: np.ndarray, level: float) -> np.ndarray:
+    """(published level,) which of the published levels is ours, to 0.1 %."""
+    return np.isclose(published, level, rtol=1e-3, atol=0)
 
 
 def _lowest(values: np.ndarray) -> float:

@@ -135,6 +135,29 @@ def test_distance_to_published_values():
     assert not [name for name in summary if name.endswith("@0.02") and "published" in name]
 
 
+@pytest.mark.parametrize(
+    ("lengths", "words"),
+    [
+        ({0.05: (1.1, 1.3), 0.01: (1.4, 1.5)}, "2 of 2"),  # z = 0.9 and -0.9
+        ({0.05: (1.1, 1.3), 0.01: (1.7, 1.74)}, "1 of 2"),  # z = 6.1 at 0.01
+        ({0.05: (1.1, 1.3), 0.01: (1.5,)}, "1 of 2, 1 with too few lengths of ours"),
+        ({0.05: (), 0.01: ()}, "0 of 2, 2 with too few lengths of ours"),
+    ],
+)
+def test_the_published_levels_we_agree_with_are_counted(lengths, words):
+    """0.3 is published without an error bar, 0.02 is not published: neither counts."""
+    levels = [0.3, 0.05, 0.02, 0.01]
+    record = Geodesics.empty(2, levels, 4, published=PUBLISHED)
+    for level, found in lengths.items():
+        for pair, length in enumerate(found):
+            record.fill(pair, levels.index(level), state="taut", normalized_length=length)
+    name = "published_levels_within_three_standard_errors"
+    assert record.summary()[name] == words
+    assert name not in Geodesics.empty(2, levels, 4).summary()
+    apart = Geodesics.empty(2, [0.5], 4, published=PUBLISHED).summary()
+    assert apart[name] == "0 of 0", "no level in common"
+
+
 def digest(record):
     with plots.style():
         figures = record.figures()
