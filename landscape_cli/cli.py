@@ -44,8 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"landscape: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
-        kept = f"; what was finished is kept in {error}" if str(error) else ""
-        print(f"landscape: interrupted{kept}", file=sys.stderr)
+        print("; ".join(filter(None, ["landscape: interrupted", str(error)])), file=sys.stderr)
         return 130
     except BrokenPipeError:  # `landscape list | head`: nobody reads on, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

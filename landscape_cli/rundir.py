@@ -98,6 +98,8 @@ class RunDir:
     ) -> list[Path]:
         """Write how the run ended, then draw every record; returns the figures' paths.
 
+        An interrupted run is not drawn: whoever stops it waits, and `redraw` can do it later.
+
         Args:
             status: `finished`, `interrupted` or `failed`.
             error: one line on what went wrong.
@@ -114,11 +116,17 @@ class RunDir:
         self.manifest |= {"error": error} if error else {}
         self.manifest |= plain(extra or {})
         self._write_manifest()  # before drawing: no trouble with a figure can change how it ended
-        return draw(self.path, self._records.values(), self.formats)
+        records = () if status == "interrupted" else self._records.values()
+        return draw(self.path, records, self.formats)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no record has been saved."""
+        return not self._records
 
     def discard(self) -> bool:
         """Remove the folder of a run that was refused before it had any result."""
-        if self._records:
+        if not self.empty:
             return False
         shutil.rmtree(self.path, ignore_errors=True)
         return True

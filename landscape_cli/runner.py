@@ -7,6 +7,7 @@ at once.
 from __future__ import annotations
 
 import logging
+import shlex
 import signal
 import sys
 import threading
@@ -105,8 +106,11 @@ def run_job(cfg: DictConfig, job: Job) -> None:
     yaml = OmegaConf.to_yaml(cfg, resolve=True)
     folder = RunDir.create(job.folder, yaml, manifest, settings.figures)
     budget = config.plain(cfg.budget)
-    with interruptible():
-        figures = execute(parts, settings, budget, folder)
+    try:
+        with interruptible():
+            figures = execute(parts, settings, budget, folder)
+    except KeyboardInterrupt:  # while working or while drawing
+        raise KeyboardInterrupt(kept(folder)) from None
     print(f"run: {job.folder}")
     if figures:
         print(f"figures: {len(figures)} in {figures[0].parent}")
@@ -116,7 +120,7 @@ def run_job(cfg: DictConfig, job: Job) -> None:
 def execute(
     parts: dict[str, Any], settings: config.Settings, budget: dict[str, Any], folder: RunDir
 ) -> list[Path]:
-    """Save every record as the recipe yields it, write how it ended, draw the figures."""
+    """Save every record as the recipe yields it, write how it ended, draw unless interrupted."""
     from landscape_cli.contracts import Setup
     from landscape_cli.progress import reporter
 
@@ -133,7 +137,7 @@ def execute(
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
-        raise KeyboardInterrupt(folder.path) from None
+        raise
     except BaseException as error:
         problem = hydra_errors.one_line(error) or f"{type(error).__name__}: {error}"
         raise
@@ -142,6 +146,13 @@ def execute(
         refused = isinstance(sys.exception(), UserError) and folder.discard()
         figures = [] if refused else folder.finish(status, problem, {"phases": progress.phases})
     return figures
+
+
+def kept(folder: RunDir) -> str:
+    """What an interrupted run leaves, and how to draw it."""
+    said = f"what was finished is kept in {folder.path}"
+    draw = f"; draw it with: landscape plot {shlex.quote(str(folder.path))}"
+    return said if folder.empty else said + draw
 
 
 def configure_jax(precision: str) -> None:

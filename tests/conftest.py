@@ -38,6 +38,7 @@ import xarray
 
 from landscape_cli.contracts import Data, Experiment, PathMethod, Record, Trainer
 from landscape_cli.errors import UserError
+from landscape_cli.plots import new_figure
 
 
 class Net(nn.Module):
@@ -82,14 +83,22 @@ class Numbers(Record):
     def summary(self):
         return {"largest": float(self.data["value"].max())}
 
+    def figures(self):
+        if self.data.attrs.get("slow"):
+            print("drawing", flush=True)
+            time.sleep(60)
+        return {"numbers": new_figure(1.0, 1.0)}
+
 
 @dataclass(frozen=True)
 class Count(Experiment):
     reference: ClassVar[str] = "@misc{toy, title={A toy}}"
-    then: str = "end"  # end | wait | refuse | crash | fill the disk
+    then: str = "end"  # end | wait | draw | refuse | crash | fill the disk
 
     def run(self, setup):
         yield Numbers(xarray.Dataset({"value": ("pair", np.arange(float(setup.pairs)))}))
+        if self.then == "draw":
+            yield Numbers(xarray.Dataset({"value": ("pair", [1.0])}, attrs={"slow": 1}))
         if self.then == "wait":
             print("waiting", flush=True)
             time.sleep(60)

@@ -175,10 +175,16 @@ def test_how_a_run_ended_is_written(toy, tmp_path, then, code, status):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_keeps_what_is_finished(toy_folder, tmp_path, number):
+@pytest.mark.parametrize(
+    ("then", "line", "status"),
+    [("wait", "waiting\n", "interrupted"), ("draw", "drawing\n", "finished")],
+)
+def test_an_interrupted_run_keeps_what_is_finished(
+    toy_folder, tmp_path, number, then, line, status
+):
     words = ["run", "toy", "--config-dir", str(toy_folder), "plugins=[toy]"]
     with subprocess.Popen(
-        [COMMAND, *words, "experiment.then=wait"],
+        [COMMAND, *words, f"experiment.then={then}"],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -186,14 +192,17 @@ def test_an_interrupted_run_keeps_what_is_finished(toy_folder, tmp_path, number)
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert process.stdout.readline() == "waiting\n"
+        assert process.stdout.readline() == line
         process.send_signal(number)
         said = process.stderr.read()
     assert process.returncode == 130
-    assert "landscape: interrupted; what was finished is kept in" in said
+    (folder,) = tmp_path.glob("outputs/*/*")
+    kept = f"landscape: interrupted; what was finished is kept in {folder}"
+    assert f"{kept}; draw it with: landscape plot {folder}\n" in said
     assert "Traceback" not in said
-    assert [manifest["status"] for manifest in manifests(tmp_path)] == ["interrupted"]
+    assert [manifest["status"] for manifest in manifests(tmp_path)] == [status]
     assert list(tmp_path.glob("outputs/*/*/data/numbers.nc"))
+    assert not (folder / "plots").exists(), "who stops a run does not wait for figures"
 
 
 def test_the_configuration_can_be_looked_at(toy, tmp_path):

@@ -58,6 +58,13 @@ def test_figures_wait_for_the_end_unless_asked_for(run):
     assert (run.path / "plots" / "length.png").exists()
 
 
+def test_an_interrupted_run_ends_at_once_and_is_drawn_later(run):
+    run.save(geodesics())
+    assert run.finish("interrupted") == [] and not (run.path / "plots").exists()
+    assert rundir.read_manifest(run.path)["status"] == "interrupted"
+    assert run.path / "plots" / "length.png" in rundir.redraw(run.path)
+
+
 def test_redrawn_figures_equal_the_first(run):
     run.save(geodesics())
     first = {path.name: path.read_bytes() for path in run.finish("finished")}
