@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from landscape_cli.core.string import Found
     from landscape_cli.core.surface import Surface
+    from landscape_cli.data.augment import Augmentation
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,15 @@ class Dataset:
         train: the training split.
         test: the test split.
         classes: number of classes, or None for regression.
+        augmentation: varies the inputs of mini-batches in training; None to leave them as they
+            are. Energies never see it.
     """
 
     name: str
     train: Examples
     test: Examples
     classes: int | None = None
+    augmentation: Augmentation | None = None
 
     @property
     def outputs(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 LARGEST = 256  # pixels; guards memory against a slip of the keyboard
@@ -17,19 +19,50 @@ def prepare(pixels: np.ndarray, white: float, size: int) -> np.ndarray:
     """Scale pixels to [0, 1] and resize.
 
     Args:
-        pixels: (example, height, width), between 0 and `white`.
+        pixels: (example, height, width) or (example, height, width, channel), between 0 and
+            `white`.
         white: the pixel value that becomes 1.
         size: height and width wanted.
 
     Returns:
-        (example, size, size, 1) float32.
+        (example, size, size, channel) float32, with one channel where there was no such axis.
     """
     images = pixels / np.float32(white)
     for axis in (1, 2):
         if images.shape[axis] != size:
             images = np.moveaxis(images, axis, -1) @ _hat(images.shape[axis], size)
             images = np.moveaxis(images, -1, axis)
-    return np.ascontiguousarray(images[..., None], dtype=np.float32)
+    return np.ascontiguousarray(images.reshape(*images.shape[:3], -1), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What standardizing subtracts and divides by, channel by channel.
+
+    Attributes:
+        mean: one number per channel, or one for all.
+        deviation: likewise, positive.
+    """
+
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
+
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> Scale:
+        """Mean and standard deviation of (example, height, width, channel) bytes over 255."""
+        mean, deviation = [], []
+        for channel in np.moveaxis(pixels, -1, 0):  # squares of bytes fit in 16 bits
+            first = channel.mean(dtype=np.float64)
+            second = np.square(channel, dtype=np.uint16).mean(dtype=np.float64)
+            mean.append(float(first / 255))
+            # Images of one gray have no deviation.
+            deviation.append(max(float(np.sqrt(max(second - first**2, 0.0)) / 255), 1e-6))
+        return cls(tuple(mean), tuple(deviation))
+
+    def apply(self, images: np.ndarray) -> np.ndarray:
+        """(example, height, width, channel) float32 images on this scale."""
+        mean, deviation = (np.asarray(x, np.float32) for x in (self.mean, self.deviation))
+        return (images - mean) / deviation
 
 
 def _hat(old: int, new: int) -> np.ndarray:

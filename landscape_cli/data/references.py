@@ -18,3 +18,10 @@ ALPAYDIN_KAYNAK = """@misc{alpaydin1998optical,
   year         = {1998},
   doi          = {10.24432/C50P49},
 }"""
+
+KRIZHEVSKY = """@techreport{krizhevsky2009learning,
+  title       = {Learning Multiple Layers of Features from Tiny Images},
+  author      = {Krizhevsky, Alex},
+  institution = {University of Toronto},
+  year        = {2009},
+}"""
