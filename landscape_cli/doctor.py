@@ -6,8 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from landscape_cli import manifest
+from omegaconf import OmegaConf
+
+from landscape_cli import config, listing, manifest
 from landscape_cli.cache import cache_folder
+from landscape_cli.data.files import ImageFiles
+from landscape_cli.errors import UserError
 from landscape_cli.runner import configure_jax
 
 
@@ -24,7 +28,7 @@ def report() -> Iterator[str]:
 
 
 def data() -> Iterator[str]:
-    """Data sets found where `LANDSCAPE_DATA` points."""
+    """What is where `LANDSCAPE_DATA` points, and the data sets found there or in the cache."""
     place = os.environ.get("LANDSCAPE_DATA")
     if not place:
         yield "data: LANDSCAPE_DATA is not set; files are looked for where data.dir says"
@@ -33,6 +37,22 @@ def data() -> Iterator[str]:
     else:
         names = sorted(path.name for path in Path(place).iterdir() if path.is_dir())
         yield f"data: {place} holds {', '.join(names) or 'nothing'}"
+    if not place or Path(place).is_dir():
+        yield from data_sets(place or None)
+
+
+def data_sets(place: str | None) -> Iterator[str]:
+    """Where every data set that is read from files is; its content is not looked at."""
+    for name, path in listing.options("data", [listing.conf_folder()]).items():
+        target = OmegaConf.select(OmegaConf.load(path), "_target_")
+        part = config.find_class(target, "data", name, ()) if target else None
+        if part and issubclass(part, ImageFiles):
+            try:
+                files = part(dir=place).find()
+                found = os.path.commonpath(files.values()) if files else "not on this machine"
+            except UserError as error:
+                found = str(error)
+            yield f"data={name}: {found}"
 
 
 def cache() -> Iterator[str]:

@@ -38,14 +38,14 @@ class Augmentation:
         Zero is black, or the mean color of standardized images.
         """
         moves, coins = jax.random.split(key)
-        count, height, width, _ = inputs.shape
-        rows, columns = jax.random.randint(moves, (2, count, 1), -self.crop, self.crop + 1)
-        rows, columns = rows + jnp.arange(height), columns + jnp.arange(width)
-        if self.flip:
-            mirrored = jax.random.bernoulli(coins, shape=(count, 1))
-            columns = jnp.where(mirrored, columns[:, ::-1], columns)
-        rows, columns = rows[:, :, None], columns[:, None, :]
-        inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-        examples = jnp.arange(count)[:, None, None]
-        found = inputs[examples, rows.clip(0, height - 1), columns.clip(0, width - 1)]
-        return jnp.where(inside[..., None], found, 0)
+        count, *shape = inputs.shape
+        corners = jax.random.randint(moves, (count, 2), 0, 2 * self.crop + 1)
+        around = (self.crop, self.crop)
+        padded = jnp.pad(inputs, ((0, 0), around, around, (0, 0)))
+        moved = jax.vmap(lambda image, at: jax.lax.dynamic_slice(image, (*at, 0), shape))(
+            padded, corners
+        )
+        if not self.flip:
+            return moved
+        mirror = jax.random.bernoulli(coins, shape=(count, 1, 1, 1))
+        return jnp.where(mirror, moved[:, :, ::-1], moved)

@@ -54,6 +54,7 @@ class Cifar(ImageFiles):
     """
 
     reference: ClassVar[str] = KRIZHEVSKY
+    forms: ClassVar[str] = "one of its archives (binary or Python), packed or unpacked"
     published: ClassVar[dict[str, Form]]  # by name of the archive; the first is downloaded
     columns: ClassVar[tuple[str, ...]]  # the labels of an image
 

@@ -33,10 +33,6 @@ class Cifar10(Cifar):
 
     name: ClassVar[str] = "cifar10"
     title: ClassVar[str] = "CIFAR-10"
-    forms: ClassVar[str] = (
-        f"one of {', '.join(PUBLISHED)}, or with the folder that it unpacks to "
-        f"({', '.join(form.folder for form in PUBLISHED.values())})"
-    )
     places: ClassVar[tuple[str, ...]] = (".", "cifar10")
     published: ClassVar[dict[str, Form]] = PUBLISHED
     columns: ClassVar[tuple[str, ...]] = ("labels",)

@@ -147,11 +147,11 @@ class ImageFiles(Data):
         return files
 
     def _absent(self, why: str) -> UserError:
-        places = " or ".join(str(folder) for folder in self._folders())
+        looked = " or ".join(str(folder) for folder in self._folders())
         return UserError(
-            f"data={self.name}: no {self.title} files in {places}, and {why}. Two ways out: set "
-            f"data.dir or LANDSCAPE_DATA to a folder with {self.forms}; "
-            "or connect to the network once, with data.download=true. "
+            f"data={self.name}: no {self.title} files in {looked}, and {why}. Two ways out: set "
+            f"data.dir or LANDSCAPE_DATA to a folder that has, in {' or '.join(self.places)}, "
+            f"{self.forms}; or connect to the network once, with data.download=true. "
             "data=digits is a smaller data set that needs no download"
         )
 

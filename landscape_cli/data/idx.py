@@ -12,7 +12,6 @@ memory is set aside, and the content with a checksum where one is known.
 from __future__ import annotations
 
 import gzip
-import hashlib
 import math
 import struct
 import zlib
@@ -21,6 +20,7 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from landscape_cli.data.checksum import check_content
 from landscape_cli.errors import UserError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -50,7 +50,7 @@ def read_idx(path: Path, dimensions: int, md5: str | None = None) -> np.ndarray:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
     if md5 is not None:
-        _check_md5(path, content, md5)
+        check_content(path, content, md5)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
 
@@ -88,11 +88,3 @@ def _shape(header: bytes, path: Path, dimensions: int) -> tuple[int, ...]:
             f"{path}: truncated: header of {len(header)} bytes, expected {4 + 4 * dimensions}"
         )
     return struct.unpack(f">{dimensions}I", header[4:])
-
-
-def _check_md5(path: Path, content: bytes, expected: str) -> None:
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != expected:
-        raise UserError(
-            f"{path}: MD5 of its content is {found}, expected {expected}: damaged, or other data"
-        )

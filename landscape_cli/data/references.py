@@ -25,3 +25,21 @@ KRIZHEVSKY = """@techreport{krizhevsky2009learning,
   institution = {University of Toronto},
   year        = {2009},
 }"""
+
+XIAO = """@misc{xiao2017fashion,
+  title         = {Fashion-{MNIST}: a Novel Image Dataset for Benchmarking Machine Learning
+                   Algorithms},
+  author        = {Xiao, Han and Rasul, Kashif and Vollgraf, Roland},
+  year          = {2017},
+  eprint        = {1708.07747},
+  archiveprefix = {arXiv},
+}"""
+
+CLANUWAT = """@misc{clanuwat2018deep,
+  title         = {Deep Learning for Classical {Japanese} Literature},
+  author        = {Clanuwat, Tarin and Bober-Irizar, Mikel and Kitamoto, Asanobu and Lamb, Alex
+                   and Yamamoto, Kazuaki and Ha, David},
+  year          = {2018},
+  eprint        = {1812.01718},
+  archiveprefix = {arXiv},
+}"""

@@ -12,18 +12,13 @@ from landscape_cli.contracts import Data
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
-READ = ("mnist", "digits", "cifar10")  # from files
+READ = ("cifar10", "cifar100", "fashion_mnist", "kmnist", "mnist")  # from files
 
 
-def build(name):
+def build(name, budget="smoke"):
     """The part a YAML stands for, at a small budget."""
     with initialize_config_dir(str(CONF.parent), version_base="1.3"):
-        config = compose(
-            overrides=[
-                f"+data={name}",
-                "+budget={examples: 100, test_examples: 40, image_size: 28, color_image_size: 32}",
-            ]
-        )
+        config = compose(overrides=[f"+data={name}", f"+budget={budget}"])
     settings = OmegaConf.to_container(config.data, resolve=True)
     module, _, cls = settings.pop("_target_").rpartition(".")
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
@@ -37,13 +32,21 @@ def test_yaml_builds_a_part(name):
     assert first.startswith("# ")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in READ])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*READ, "digits")])
 def test_made_up_data_load(name):
     data = build(name).load(jax.random.key(0))
     assert data.name == name.removesuffix("_random")
     assert name == "none" or data.train.weights.sum() == pytest.approx(1, abs=1e-12)
 
 
-def test_mnist_yaml_names_the_mirrors_of_the_class():
-    mnist = build("mnist")
-    assert mnist.mirrors == type(mnist).mirrors
+@pytest.mark.parametrize("name", READ)
+def test_yaml_names_the_mirrors_of_the_class(name):
+    part = build(name)
+    assert part.mirrors and part.mirrors == type(part).mirrors
+
+
+@pytest.mark.parametrize("name", READ)
+def test_the_largest_budget_asks_for_all_there_is_at_full_size(name):
+    part = build(name, "paper")
+    train, size = (50_000, 32) if name.startswith("cifar") else (60_000, 28)
+    assert (part.train, part.test, part.size) == (train, 10_000, size)
