@@ -1,0 +1,41 @@
+"""The doctor says where every data set is, or that it is not there."""
+
+import pytest
+
+from landscape_cli import doctor
+from landscape_cli.data.idx_images import NAMES
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("LANDSCAPE_CACHE", str(tmp_path / "cache"))
+
+
+def lines(monkeypatch, place):
+    """Lines about data with LANDSCAPE_DATA at `place`, by data set."""
+    monkeypatch.setenv("LANDSCAPE_DATA", str(place))
+    return dict(line.split(": ", 1) for line in doctor.data())
+
+
+def test_data_sets_and_where_they_are(monkeypatch, tmp_path):
+    (tmp_path / "mnist").mkdir()
+    for name in NAMES:
+        (tmp_path / "mnist" / f"{name}.gz").touch()
+    cached = tmp_path / "cache" / "data" / "cifar10" / "cifar-10-binary.tar.gz"
+    cached.parent.mkdir(parents=True)
+    cached.touch()
+    found = lines(monkeypatch, tmp_path)
+    assert found["data=mnist"] == str(tmp_path / "mnist")
+    assert found["data=cifar10"] == str(cached)
+    for name in ("cifar100", "fashion_mnist", "kmnist"):
+        assert found[f"data={name}"] == "not on this machine"
+    assert len(found) == 6  # and none that is computed
+
+    (tmp_path / "mnist" / f"{NAMES[0]}.gz").unlink()
+    assert "holds only part of MNIST" in lines(monkeypatch, tmp_path)["data=mnist"]
+
+
+def test_without_a_folder(monkeypatch, tmp_path):
+    assert lines(monkeypatch, "")["data=mnist"] == "not on this machine"
+    wrong = tmp_path / "tpyo"
+    assert lines(monkeypatch, wrong) == {"data": f"LANDSCAPE_DATA={wrong} is not a folder"}
