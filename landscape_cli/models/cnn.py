@@ -8,7 +8,6 @@ of 28 × 28 about five times cheaper on two CPU cores. The published network (Fr
 from __future__ import annotations
 
 import flax.linen as nn
-import jax
 from jaxtyping import Array, Float
 
 from landscape_cli.models.choices import (
@@ -19,6 +18,7 @@ from landscape_cli.models.choices import (
     choose,
     drawn,
 )
+from landscape_cli.models.layers import biased, check_images, connected, convolve, largest_of
 
 
 class CNN(nn.Module):
@@ -60,46 +60,20 @@ class CNN(nn.Module):
         self, inputs: Float[Array, "example height width channel"]
     ) -> Float[Array, "example output"]:
         """Outputs for every image."""
-        if inputs.ndim != 4:
-            raise ValueError("convolutions need images, (height, width, channel)")
-        activation = ACTIVATIONS[self.activation]
+        check_images(inputs)
+        activation, draws = ACTIVATIONS[self.activation], INITIALIZERS[self.initializer]
         hidden = inputs
         for layer, channels in enumerate(self.channels):
             hidden = activation(largest_of(self.convolved(hidden, layer, channels), self.pool))
         hidden = hidden.reshape(len(hidden), -1)
         first = len(self.channels)
         for layer, width in enumerate(self.widths, start=first):
-            hidden = activation(self.connected(hidden, layer, width))
-        return self.connected(hidden, first + len(self.widths), self.outputs or 1)
+            hidden = activation(connected(self, hidden, layer, width, *draws))
+        return connected(self, hidden, first + len(self.widths), self.outputs or 1, *draws)
 
     def convolved(self, hidden: Array, layer: int, channels: int) -> Array:
         """One convolution with its bias."""
         kernels, biases = INITIALIZERS[self.initializer]
         shape = (self.kernel, self.kernel, hidden.shape[-1], channels)
         kernel = drawn(self, f"kernel_{layer}", kernels, shape)
-        numbers = ("NHWC", "HWIO", "NHWC")
-        strides = (self.stride, self.stride)
-        convolved = jax.lax.conv_general_dilated(
-            hidden, kernel, strides, "SAME", dimension_numbers=numbers
-        )
-        return convolved + drawn(self, f"bias_{layer}", biases, (channels,))
-
-    def connected(self, hidden: Array, layer: int, width: int) -> Array:
-        """One fully connected layer."""
-        kernels, biases = INITIALIZERS[self.initializer]
-        kernel = drawn(self, f"kernel_{layer}", kernels, (hidden.shape[-1], width))
-        return hidden @ kernel + drawn(self, f"bias_{layer}", biases, (width,))
-
-
-def largest_of(images: Array, pool: int) -> Array:
-    """Largest value of each pool × pool block.
-
-    A reshape and a maximum: the gradient of `reduce_window` is four times slower on a CPU.
-    """
-    if pool == 1:
-        return images
-    count, height, width, channels = images.shape
-    if height % pool or width % pool:
-        raise ValueError(f"images of {height} × {width} cannot be pooled by {pool}")
-    blocks = (count, height // pool, pool, width // pool, pool, channels)
-    return images.reshape(blocks).max(axis=(2, 4))
+        return biased(self, convolve(hidden, kernel, self.stride), layer, biases)

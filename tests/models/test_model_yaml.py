@@ -1,7 +1,10 @@
 """Model YAMLs: they build, and a model's data, functional and levels give way to the command."""
 
+import re
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -41,6 +44,17 @@ def test_model_yaml_builds_with_its_data_and_levels(composed, name):
     assert (functional.metric == "energy") == cfg.data._target_.endswith("NoData")
     lines = (CONF / "model" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "# @package _global_" and lines[1].startswith("# ")
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if re.match("cifar|resnet|vgg|dense|alex", n)])
+def test_networks_for_cifar_have_as_many_parameters_as_their_yaml_says(composed, name):
+    cfg = composed(f"model={name}")
+    network = config.build(cfg.model, "model").clone(outputs=10)
+    images = jnp.zeros((1, cfg.data.size, cfg.data.size, 3), jnp.float32)
+    params = jax.eval_shape(lambda: network.init(jax.random.key(0), images))["params"]
+    count = sum(leaf.size for leaf in jax.tree.leaves(params))
+    comment = listing.first_comment(CONF / "model" / f"{name}.yaml")
+    assert re.search(r"([\d,]+) parameters", comment)[1] == f"{count:,}"
 
 
 @pytest.mark.parametrize("name", FUNCTIONALS)

@@ -23,7 +23,8 @@ from landscape_cli.models.base import (
     network_layout,
     weight_mask,
 )
-from landscape_cli.models.cnn import CNN, largest_of
+from landscape_cli.models.cnn import CNN
+from landscape_cli.models.layers import largest_of
 from landscape_cli.models.linear_net import LinearNet
 from landscape_cli.models.mlp import MLP
 
