@@ -17,7 +17,17 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from landscape_cli.core.surface import Surface, pad, rung
+from landscape_cli.core.surface import (
+    Surface,
+    in_shares,
+    over_devices,
+    pad,
+    rung,
+    total_energy,
+    total_gradient,
+)
+
+FEW = 8  # lanes below which a second thread costs more than it saves
 
 
 @cache
@@ -58,24 +68,30 @@ def free(surface: Surface) -> bool:
 
 
 @partial(jax.jit, static_argnames=("optimizer", "energy", "loss", "chunk"))
-def _advance(optimizer, energy, loss, data, loss_data, thetas, states, targets, steps, chunk):
-    """`steps` optimizer steps of every lane above its target; energy None: the loss is it."""
+def _advance(optimizer, energy, loss, blocks, loss_blocks, lanes, steps, chunk):
+    """`steps` optimizer steps of every lane (theta, state, target) above its target.
 
-    def one(lane):
-        theta, state, target = lane
+    `energy` is None where the loss is it.
+    """
+
+    def one(shared, lane):
+        (blocks, loss_blocks, steps), (theta, state, target) = shared, lane
 
         def step(_, carry):
             theta, state = carry
-            value, gradient = jax.value_and_grad(loss)(theta, loss_data)
+            value, gradient = total_gradient(loss, loss_blocks, theta)
             # The level functional costs an evaluation of its own only where it is not the loss.
-            value = value if energy is None else energy(theta, data)
+            value = value if energy is None else total_energy(energy, blocks, theta)
             return _select(value > target, _update(optimizer, theta, state, gradient), carry)
 
         return jax.lax.fori_loop(0, steps, step, (theta, state))
 
-    lanes = (thetas, states, targets)
-    few = len(thetas) <= chunk
-    return jax.vmap(one)(lanes) if few else jax.lax.map(one, lanes, batch_size=chunk)
+    def run(shared, lanes):
+        few = len(lanes[0]) <= chunk
+        each = partial(one, shared)
+        return jax.vmap(each)(lanes) if few else jax.lax.map(each, lanes, batch_size=chunk)
+
+    return over_devices(run, (blocks, loss_blocks, steps), lanes)
 
 
 @partial(jax.jit, static_argnames=("optimizer",))
@@ -159,7 +175,8 @@ def _run(surface, optimizer, lanes, states, goals, steps):
         return _host_steps(surface, optimizer, lanes, states, goals, steps)
     surface.count.gradients += len(lanes) * steps
     energy = None if free(surface) else surface.energy
-    return _advance(
-        optimizer, energy, surface.slope, surface.data, surface.slope_data,
-        lanes, states, goals, steps, surface.chunk,
-    )  # fmt: skip
+    blocks = () if energy is None else surface.blocks
+    advance = lambda lanes: _advance(
+        optimizer, energy, surface.slope, blocks, surface.slope_blocks, lanes, steps, surface.chunk
+    )
+    return in_shares(advance, (lanes, states, goals), least=FEW)

@@ -28,7 +28,18 @@ import numpy as np
 from jaxtyping import Array
 
 from landscape_cli.core.string import reparametrized
-from landscape_cli.core.surface import Surface, pad, rung
+from landscape_cli.core.surface import (
+    Surface,
+    mapped,
+    over_devices,
+    pad,
+    rung,
+    side_by_side,
+    total_gradient,
+    workers,
+)
+
+LANES = 8  # strings that advance together on a CPU: their memory stays in a core's cache
 
 
 class Walls(NamedTuple):
@@ -238,7 +249,10 @@ def _judge_trial(state: State, energies, gradients, walls, metric, samples) -> S
     trial = state.beads + state.step * state.direction
     new = _evaluate(trial, energies, gradients, state.mu, state.rho, walls, metric, samples)
     slope = (state.now.gradient * state.direction).sum()
-    good = (new.value <= state.now.value + 1e-4 * state.step * slope) & jnp.isfinite(new.value)
+    # Rounding decides nothing: near the end values differ by less than they are known to.
+    noise = 8 * jnp.finfo(new.value.dtype).eps * jnp.abs(state.now.value)
+    enough = new.value <= state.now.value + 1e-4 * state.step * slope + noise
+    good = enough & jnp.isfinite(new.value)
     history, scale = _learn(state, trial, new, good, metric)
     choose = lambda a, b: jnp.where(good, a, b)
     return state._replace(
@@ -313,17 +327,15 @@ def _begin(beads, energies, gradients, mu, rho, walls, metric, settings: Tighten
     return _next_direction(state, metric)
 
 
-@partial(jax.jit, static_argnames="samples")
-def _trial_points(state: State, walls: Walls, samples: int) -> Array:
-    """Points of all trial strings, one after another: (string x point, param)."""
-    trial = state.beads + state.step[:, None, None] * state.direction
-    return _all_points(trial, walls, samples)
-
-
-@partial(jax.jit, static_argnames="samples")
 def _all_points(beads: Array, walls: Walls, samples: int) -> Array:
+    """Points of all strings, one after another: (string x point, param)."""
     points = jax.vmap(partial(sample_points, samples=samples))(beads, walls)
     return points.reshape(-1, beads.shape[-1])
+
+
+def _trial_points(state: State, walls: Walls, samples: int) -> Array:
+    trial = state.beads + state.step[:, None, None] * state.direction
+    return _all_points(trial, walls, samples)
 
 
 def _by_string(count: int, energies: Array, gradients: Array) -> tuple[Array, Array]:
@@ -331,7 +343,6 @@ def _by_string(count: int, energies: Array, gradients: Array) -> tuple[Array, Ar
     return energies.reshape(count, -1), gradients.reshape(count, -1, gradients.shape[-1])
 
 
-@partial(jax.jit, static_argnames="settings", donate_argnums=0)
 def _advance_all(state, energies, gradients, walls, metric, settings) -> State:
     each = partial(_advance, settings=settings)
     here = _by_string(len(state.rho), energies, gradients)
@@ -345,6 +356,44 @@ def _begin_all(beads, energies, gradients, mu, rho, walls, metric, settings) -> 
     return jax.vmap(each, (0, 0, 0, 0, 0, 0, None))(beads, *here, mu, rho, walls, metric)
 
 
+@partial(jax.jit, static_argnames=("energy", "chunk", "settings"), donate_argnames="state")
+def _trials(energy, blocks, metric, state, walls, count, chunk, settings) -> State:
+    """`count` trials of every string, gradients included, as one program."""
+
+    def run(shared: Any, lanes: Any) -> State:
+        (blocks, metric, count), (state, walls) = shared, lanes
+
+        def evaluated(points: Array) -> tuple[Array, Array]:
+            return mapped(total_gradient, energy, blocks, points, chunk)
+
+        def nothing(points: Array) -> tuple[Array, Array]:
+            return jnp.zeros_like(points[:, 0]), jnp.zeros_like(points)
+
+        def trial(_: Any, state: State) -> State:
+            points = _trial_points(state, walls, settings.samples)
+            # Always taken: a branch is compiled apart, so it rounds as it does in a host loop.
+            energies, gradients = jax.lax.cond(count > 0, evaluated, nothing, points)
+            return _advance_all(state, energies, gradients, walls, metric, settings)
+
+        return jax.lax.fori_loop(0, count, trial, state)
+
+    return over_devices(run, (blocks, metric, count), (state, walls))
+
+
+# The same for surfaces that are computed point by point, with the gradients in between.
+_points_of = jax.jit(_all_points, static_argnames="samples")
+_points_of_trial = jax.jit(_trial_points, static_argnames="samples")
+_after_trial: Any = jax.jit(_advance_all, static_argnames="settings", donate_argnums=0)
+
+
+class Batch(NamedTuple):
+    """Strings that one worker advances together; lanes after `rows` are padding."""
+
+    rows: np.ndarray  # which strings
+    state: State
+    walls: Walls
+
+
 def _evaluate_points(surface: Surface, points: Array, strings: int, size: int):
     """Energies and gradients at the points of `size` strings, of which `strings` are real."""
     if surface.strategy == "vmap" or strings == size:
@@ -353,6 +402,21 @@ def _evaluate_points(surface: Surface, points: Array, strings: int, size: int):
     energies, gradients = surface.energies_and_gradients(points[:real])
     fill = (0, len(points) - real)
     return jnp.pad(energies, fill, mode="edge"), jnp.pad(gradients, (fill, (0, 0)), mode="edge")
+
+
+def _advance_batch(surface: Surface, batch: Batch, metric, count: int, settings) -> Batch:
+    """`count` trials of the strings of a batch."""
+    rows, state, walls = batch
+    if surface.strategy == "vmap":
+        state = _trials(
+            surface.energy, surface.blocks, metric, state, walls, count, surface.chunk, settings
+        )
+        return Batch(rows, state, walls)
+    for _ in range(count):
+        points = _points_of_trial(state, walls, settings.samples)
+        energies, gradients = _evaluate_points(surface, points, len(rows), len(state.rho))
+        state = _after_trial(state, energies, gradients, walls, metric, settings)
+    return Batch(rows, state, walls)
 
 
 def tighten(
@@ -389,19 +453,20 @@ def tighten(
         evaluations=np.zeros(count, int),
     )
     metric = jnp.asarray(green(segments), surface.dtype)
-    left = np.arange(count)
-    state, walls = _load(surface, result, left, levels, margins, metric, settings)
+    batches = _load(surface, result, levels, margins, metric, settings)
     for first in range(0, settings.evaluations, settings.check):
-        spent = min(first + settings.check, settings.evaluations)
-        for _ in range(spent - first):
-            trial = _trial_points(state, walls, settings.samples)
-            here = _evaluate_points(surface, trial, len(left), len(state.rho))
-            state = _advance_all(state, *here, walls, metric, settings)
-        done = _store(result, state, left, spent, settings)
-        report(count - len(left) + int(done.sum()), count)
-        if done.all():
+        steps = min(settings.check, settings.evaluations - first)
+        advance = lambda batch, steps=steps: _advance_batch(
+            surface, batch, metric, steps, settings
+        )
+        batches = side_by_side(advance, batches)
+        batches = [_store(result, batch, first + steps, settings) for batch in batches]
+        batches = [batch for batch in batches if len(batch.rows)]
+        report(count - sum(len(batch.rows) for batch in batches), count)
+        if not batches:
             break
-        left, state, walls = _compact(left, done, state, walls)
+    if surface.strategy == "vmap":
+        surface.count.gradients += int(result.evaluations.sum()) * points
     return result
 
 
@@ -413,48 +478,58 @@ def _spread(warm: Tightened | None, count: int, points: int, dtype: Any) -> np.n
     return np.stack([np.interp(new, old, mu) for mu in warm.multipliers]).astype(dtype)
 
 
-def _load(surface, result: Tightened, left, levels, margins, metric, settings):
-    """The batch of the strings `left`, padded to a size of the ladder."""
-    size = rung(len(left))
-    take = lambda a: jnp.asarray(pad(np.asarray(a, surface.dtype)[left], size))
+def _load(surface, result: Tightened, levels, margins, metric, settings) -> list[Batch]:
+    """All strings, evaluated and dealt out to batches."""
+    count = len(result.beads)
     scale = np.where(levels == 0, 1.0, np.abs(levels))
+    take = lambda a: jnp.asarray(pad(np.asarray(a, surface.dtype), rung(count)))
     walls = Walls(
         take(result.beads[:, 0]), take(result.beads[:, -1]), take(levels - margins * scale),
         take(scale),
     )  # fmt: skip
     inner = take(result.beads[:, 1:-1])
-    points = _all_points(inner, walls, settings.samples)
-    energies, gradients = _evaluate_points(surface, points, len(left), size)
+    points = _points_of(inner, walls, settings.samples)
+    here = _evaluate_points(surface, points, count, rung(count))
     mu, rho = take(result.multipliers), take(result.rho)
-    return _begin_all(inner, energies, gradients, mu, rho, walls, metric, settings), walls
+    state = _begin_all(inner, *here, mu, rho, walls, metric, settings)
+    deal = np.array_split(np.arange(count), _batches(surface, count))
+    if len(deal) == 1:
+        return [Batch(deal[0], state, walls)]
+    return [Batch(rows, *_picked((state, walls), pad(rows, rung(len(rows))))) for rows in deal]
 
 
-def _store(result: Tightened, state: State, left, spent: int, settings) -> np.ndarray:
-    """Write the batch back; return who is done."""
-    n = len(left)
-    result.beads[left, 1:-1] = np.asarray(state.beads)[:n]
-    result.residual[left] = np.asarray(state.now.residual)[:n]
-    result.violation[left] = np.asarray(state.now.violation)[:n]
-    result.multipliers[left] = np.asarray(state.now.multipliers)[:n]
-    result.rho[left] = np.asarray(state.rho)[:n]
-    result.evaluations[left] = spent
-    taut = result.residual[left] < settings.tolerance
-    return (taut & (result.violation[left] < settings.feasibility)) | ~np.isfinite(
-        np.asarray(state.now.value)[:n]
-    )
+def _batches(surface: Surface, count: int) -> int:
+    """How many batches are dealt: small ones stay in a core's cache, a GPU wants one big one."""
+    if (
+        surface.strategy == "loop"
+        or jax.default_backend() != "cpu"
+        or jax.local_device_count() > 1
+    ):
+        return 1
+    return max(-(-count // LANES), min(workers(), count))
 
 
-def _compact(left: np.ndarray, done: np.ndarray, state: State, walls: Walls):
-    """Drop finished strings at once, so that no result depends on the company it is found in.
+@jax.jit
+def _picked(lanes: Any, rows: Array) -> Any:
+    return jax.tree.map(lambda leaf: leaf[rows], lanes)
 
-    A compiled batch shrinks to a size of the ladder; a host loop computes none of the padding.
-    """
-    if not done.any():
-        return left, state, walls
-    keep = np.flatnonzero(~done)
-    pick = jnp.asarray(pad(keep, rung(len(keep))))
-    state, walls = jax.tree.map(lambda leaf: leaf[pick], (state, walls))
-    return left[keep], state, walls
+
+def _store(result: Tightened, batch: Batch, spent: int, settings: Tightening) -> Batch:
+    """Write the batch back and drop finished strings, so that no result depends on its company."""
+    rows, state, walls = batch
+    real = lambda leaf: np.asarray(leaf)[: len(rows)]
+    result.beads[rows, 1:-1] = real(state.beads)
+    result.residual[rows] = real(state.now.residual)
+    result.violation[rows] = real(state.now.violation)
+    result.multipliers[rows] = real(state.now.multipliers)
+    result.rho[rows] = real(state.rho)
+    result.evaluations[rows] = spent
+    taut = result.residual[rows] < settings.tolerance
+    done = taut & (result.violation[rows] < settings.feasibility)
+    keep = np.flatnonzero(~(done | ~np.isfinite(real(state.now.value))))
+    if len(keep) in (0, len(rows)):
+        return batch._replace(rows=rows[keep])
+    return Batch(rows[keep], *_picked((state, walls), pad(keep, rung(len(keep)))))
 
 
 def doubled(beads: np.ndarray) -> np.ndarray:

