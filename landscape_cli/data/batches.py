@@ -121,7 +121,8 @@ def decode_python(
     try:
         batch = _Reader(io.BytesIO(content), fix_imports=False, encoding="bytes").load()
     except Exception as error:  # a damaged pickle may raise anything
-        raise ValueError(f"not a Python batch of CIFAR ({error})") from None
+        why = str(error) or type(error).__name__  # MemoryError has no words
+        raise ValueError(f"not a Python batch of CIFAR ({why})") from None
     if not isinstance(batch, dict):
         raise ValueError("not a Python batch of CIFAR (no dictionary)")
     pixels, labels = _pixels(batch.get(b"data")), batch.get(label.encode())
