@@ -68,20 +68,20 @@ def free(surface: Surface) -> bool:
 
 
 @partial(jax.jit, static_argnames=("optimizer", "energy", "loss", "chunk"))
-def _advance(optimizer, energy, loss, blocks, loss_blocks, lanes, steps, chunk):
+def _advance(optimizer, energy, loss, parts, loss_parts, lanes, steps, chunk):
     """`steps` optimizer steps of every lane (theta, state, target) above its target.
 
     `energy` is None where the loss is it.
     """
 
     def one(shared, lane):
-        (blocks, loss_blocks, steps), (theta, state, target) = shared, lane
+        (parts, loss_parts, steps), (theta, state, target) = shared, lane
 
         def step(_, carry):
             theta, state = carry
-            value, gradient = total_gradient(loss, loss_blocks, theta)
+            value, gradient = total_gradient(loss, loss_parts, theta)
             # The level functional costs an evaluation of its own only where it is not the loss.
-            value = value if energy is None else total_energy(energy, blocks, theta)
+            value = value if energy is None else total_energy(energy, parts, theta)
             return _select(value > target, _update(optimizer, theta, state, gradient), carry)
 
         return jax.lax.fori_loop(0, steps, step, (theta, state))
@@ -91,7 +91,7 @@ def _advance(optimizer, energy, loss, blocks, loss_blocks, lanes, steps, chunk):
         each = partial(one, shared)
         return jax.vmap(each)(lanes) if few else jax.lax.map(each, lanes, batch_size=chunk)
 
-    return over_devices(run, (blocks, loss_blocks, steps), lanes)
+    return over_devices(run, (parts, loss_parts, steps), lanes)
 
 
 @partial(jax.jit, static_argnames=("optimizer",))
@@ -175,8 +175,8 @@ def _run(surface, optimizer, lanes, states, goals, steps):
         return _host_steps(surface, optimizer, lanes, states, goals, steps)
     surface.count.gradients += len(lanes) * steps
     energy = None if free(surface) else surface.energy
-    blocks = () if energy is None else surface.blocks
+    parts = () if energy is None else surface.parts
     advance = lambda lanes: _advance(
-        optimizer, energy, surface.slope, blocks, surface.slope_blocks, lanes, steps, surface.chunk
+        optimizer, energy, surface.slope, parts, surface.slope_parts, lanes, steps, surface.chunk
     )
     return in_shares(advance, (lanes, states, goals), least=FEW)

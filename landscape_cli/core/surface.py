@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,7 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array, Float
 
-Energy = Callable[[Any, Any], Any]  # (theta, data) -> scalar; pure and hashable
+Energy = Any  # (theta, data) -> scalar, or (theta, data, context) -> scalar; pure and hashable
 
 # Batch sizes: few shapes, few compilations; from 24 on never more than half as many lanes again.
 LADDER = tuple(sorted([4, 8, *(f * 2**k for k in range(3, 22) for f in (2, 3))]))
@@ -91,7 +91,7 @@ def side_by_side(function: Callable[[Any], Any], items: Iterable[Any]) -> list[A
     items = list(items)
     if workers() == 1 or len(items) < 2:
         return [function(item) for item in items]
-    wide = jax.config.jax_enable_x64  # a thread does not inherit it
+    wide = jax.dtypes.canonicalize_dtype(float) == np.float64  # a thread does not inherit it
 
     def one(item: Any) -> Any:
         with jax.enable_x64(wide):
@@ -113,6 +113,18 @@ def in_shares(function: Callable[[Any], Any], lanes: Any, least: int = SHARE) ->
     cut = [jax.tree.map(lambda leaf: leaf[a:b], lanes) for a, b in pairwise(edges)]  # noqa: B023
     found = side_by_side(function, cut)
     return jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
+
+
+class Parts(NamedTuple):
+    """The data of an energy, as it is computed from.
+
+    Attributes:
+        blocks: examples in blocks, whose energies add up.
+        reference: what an energy's context is computed from; empty for an energy without one.
+    """
+
+    blocks: Any
+    reference: Any = ()
 
 
 def in_blocks(data: Any, block: int | None) -> Any:
@@ -148,40 +160,73 @@ def _sum(function: Callable[[Any], Any], blocks: Any) -> Any:
     return jax.lax.scan(add, first, jax.tree.map(lambda leaf: leaf[1:], blocks))[0]
 
 
-def total_energy(energy: Energy, blocks: Any, theta: Array) -> Array:
+def _context(energy: Energy, reference: Any, theta: Array) -> Any:
+    """What the energy needs once per point, such as batch-norm statistics."""
+    return energy.context(theta, reference) if hasattr(energy, "context") else ()
+
+
+def whole(energy: Energy, data: Any) -> Parts:
+    """All of a mini-batch at once, its own reference."""
+    return Parts(in_blocks(data, None), data if hasattr(energy, "context") else ())
+
+
+def _energy(energy: Energy, theta: Array, context: Any, data: Any) -> Array:
+    return energy(theta, data, context) if hasattr(energy, "context") else energy(theta, data)
+
+
+def _gradient(energy: Energy, theta: Array, context: Any, data: Any) -> tuple[Array, Any]:
+    """The energy of some examples; its gradients in the parameters and in the context."""
+    return jax.value_and_grad(partial(_energy, energy), argnums=(0, 1))(theta, context, data)
+
+
+def total_energy(energy: Energy, parts: Parts, theta: Array) -> Array:
     """F(θ) over all blocks of examples."""
-    return _sum(partial(energy, theta), blocks)
+    context = _context(energy, parts.reference, theta)
+    return _sum(partial(_energy, energy, theta, context), parts.blocks)
 
 
-def total_gradient(energy: Energy, blocks: Any, theta: Array) -> tuple[Array, Array]:
+def total_gradient(energy: Energy, parts: Parts, theta: Array) -> tuple[Array, Array]:
     """F(θ) and ∇F(θ); gradients of blocks are added up as they come, so memory is one block's."""
-    return _sum(partial(jax.value_and_grad(energy), theta), blocks)
+    context, pull = jax.vjp(partial(_context, energy, parts.reference), theta)
+    total, (direct, through) = _sum(partial(_gradient, energy, theta, context), parts.blocks)
+    return total, direct + pull(through)[0] if hasattr(energy, "context") else direct
 
 
-def mapped(function: Callable, energy: Energy, blocks: Any, points: Array, chunk: int) -> Any:
+def mapped(function: Callable, energy: Energy, parts: Parts, points: Array, chunk: int) -> Any:
     """`total_energy` or `total_gradient` at many points, `chunk` at a time; traced."""
-    return jax.lax.map(partial(function, energy, blocks), points, batch_size=chunk)
+    return jax.lax.map(partial(function, energy, parts), points, batch_size=chunk)
 
 
 @partial(jax.jit, static_argnames=("energy", "chunk"))
-def _energies(energy: Energy, blocks: Any, points: Array, chunk: int) -> Array:
-    return over_devices(lambda b, p: mapped(total_energy, energy, b, p, chunk), blocks, points)
+def _energies(energy: Energy, parts: Parts, points: Array, chunk: int) -> Array:
+    return over_devices(lambda d, p: mapped(total_energy, energy, d, p, chunk), parts, points)
 
 
 @partial(jax.jit, static_argnames=("energy", "chunk"))
-def _gradients(energy: Energy, blocks: Any, points: Array, chunk: int) -> tuple[Array, Array]:
-    return over_devices(lambda b, p: mapped(total_gradient, energy, b, p, chunk), blocks, points)
+def _gradients(energy: Energy, parts: Parts, points: Array, chunk: int) -> tuple[Array, Array]:
+    return over_devices(lambda d, p: mapped(total_gradient, energy, d, p, chunk), parts, points)
 
 
 # The single-point programs of the host loop; no loop construct around them (see above).
-@partial(jax.jit, static_argnames="energy", donate_argnames="total")
-def _add_energy(energy: Energy, data: Any, theta: Array, total: Array) -> Array:
-    return total + energy(theta, data)
+_one_context = jax.jit(_context, static_argnames="energy")
 
 
 @partial(jax.jit, static_argnames="energy", donate_argnames="total")
-def _add_gradient(energy: Energy, data: Any, theta: Array, total: tuple) -> tuple[Array, Array]:
-    return jax.tree.map(jnp.add, total, jax.value_and_grad(energy)(theta, data))
+def _add_energy(energy: Energy, theta: Array, context: Any, data: Any, total: Array) -> Array:
+    return total + _energy(energy, theta, context, data)
+
+
+@partial(jax.jit, static_argnames="energy", donate_argnames="total")
+def _add_gradient(energy: Energy, theta: Array, context: Any, data: Any, total: Any) -> Any:
+    return jax.tree.map(jnp.add, total, _gradient(energy, theta, context, data))
+
+
+@partial(jax.jit, static_argnames="energy", donate_argnames="direct")
+def _add_through(
+    energy: Energy, theta: Array, reference: Any, through: Any, direct: Array
+) -> Array:
+    _, pull = jax.vjp(partial(_context, energy, reference), theta)
+    return direct + pull(through)[0]
 
 
 @dataclass
@@ -202,6 +247,9 @@ class Surface:
         dimension: number of parameters.
         loss: what gradients are taken of while descending; None where it is `energy` itself.
         loss_data: the data of `loss`; None: `data`.
+        reference: what `energy.context(theta, reference)` is computed from, for an energy with
+            such a method: its value, such as batch-norm statistics, is computed once per point
+            and is the third argument of `energy` and of `loss`.
         batch: ``batch(data, key) -> data`` draws a mini-batch of `loss_data`; None: full batch.
         smooth: False where `energy` has no useful gradient (0-1 error).
         strategy: "vmap" or "loop".
@@ -216,6 +264,7 @@ class Surface:
     dimension: int
     loss: Energy | None = None
     loss_data: Any = None
+    reference: Any = ()
     batch: Callable[[Any, jax.Array], Any] | None = None
     smooth: bool = True
     strategy: str = "vmap"
@@ -235,24 +284,27 @@ class Surface:
         return self.data if self.loss_data is None else self.loss_data
 
     @cached_property
-    def blocks(self) -> Any:
-        """`data` in blocks of examples: stacked, or a list for the host loop."""
-        return self.cut(self.data)
+    def parts(self) -> Parts:
+        """`data` as energies are computed from it."""
+        return self.cut(self.data, self.reference)
 
     @cached_property
-    def slope_blocks(self) -> Any:
-        """`slope_data` in blocks of examples."""
-        return self.blocks if self.loss_data is None else self.cut(self.loss_data)
+    def slope_parts(self) -> Parts:
+        """`slope_data` as a descent's gradients are computed from it."""
+        if self.loss_data is None:
+            return self.parts
+        return self.cut(self.loss_data, self.reference)
 
-    def cut(self, data: Any) -> Any:
-        """`data` in blocks of at most `block` examples, as the strategy wants them."""
+    def cut(self, data: Any, reference: Any) -> Parts:
+        """`data` in blocks of at most `block` examples: stacked, or a list for the host loop."""
+        reference = reference if hasattr(self.energy, "context") else ()
         if self.strategy == "vmap":
-            return in_blocks(data, self.block)
+            return Parts(in_blocks(data, self.block), reference)
         if self.block is None or not jax.tree.leaves(data):
-            return [data]
+            return Parts([data], reference)
         stacked = in_blocks(data, self.block)
-        count = len(jax.tree.leaves(stacked)[0])
-        return [jax.tree.map(lambda leaf: leaf[i], stacked) for i in range(count)]  # noqa: B023
+        take = lambda i: jax.tree.map(lambda leaf: leaf[i], stacked)
+        return Parts([take(i) for i in range(len(jax.tree.leaves(stacked)[0]))], reference)
 
     def energies(self, points: np.ndarray) -> np.ndarray:
         """F at every point.
@@ -277,39 +329,45 @@ class Surface:
         self, points: Float[Array, "point param"]
     ) -> tuple[Float[Array, " point"], Float[Array, "point param"]]:
         """F and ∇F at a batch of points; stays on the device."""
-        return self._value_and_gradient(self.energy, self.blocks, points)
+        return self._value_and_gradient(self.energy, self.parts, points)
 
     def losses_and_gradients(
         self, points: Float[Array, "point param"]
     ) -> tuple[Float[Array, " point"], Float[Array, "point param"]]:
         """The loss that a descent follows, and its gradient."""
-        return self._value_and_gradient(self.slope, self.slope_blocks, points)
+        return self._value_and_gradient(self.slope, self.slope_parts, points)
 
     def _value_and_gradient(
-        self, energy: Energy, blocks: Any, points: Array
+        self, energy: Energy, parts: Parts, points: Array
     ) -> tuple[Array, Array]:
         self.count.gradients += len(points)
         if self.strategy == "loop":
-            found = side_by_side(partial(self._one_gradient, energy, blocks), points)
+            found = side_by_side(partial(self._one_gradient, energy, parts), points)
             return jnp.stack([e for e, _ in found]), jnp.stack([g for _, g in found])
-        return in_shares(lambda share: _gradients(energy, blocks, share, self.chunk), points)
+        return in_shares(lambda share: _gradients(energy, parts, share, self.chunk), points)
 
     def _some_energies(self, rows: np.ndarray) -> np.ndarray:
         padded = pad(rows, rung(len(rows)))
-        return np.asarray(_energies(self.energy, self.blocks, padded, self.chunk))[: len(rows)]
+        return np.asarray(_energies(self.energy, self.parts, padded, self.chunk))[: len(rows)]
 
     def _one_energy(self, theta: np.ndarray) -> np.ndarray:
+        context = _one_context(self.energy, self.parts.reference, theta)
         total = jnp.zeros((), self.dtype)
-        for block in self.blocks:
-            total = _add_energy(self.energy, block, theta, total)
+        for block in self.parts.blocks:
+            total = _add_energy(self.energy, theta, context, block, total)
         return np.asarray(total)
 
-    def loss_and_gradient(self, theta: Array, blocks: list) -> tuple[Array, Array]:
-        """The loss and its gradient at one point, on examples cut for the host loop; uncounted."""
-        return self._one_gradient(self.slope, blocks, theta)
+    def loss_and_gradient(self, theta: Array, parts: Parts) -> tuple[Array, Array]:
+        """The loss and its gradient at one point, on data cut for the host loop; uncounted."""
+        return self._one_gradient(self.slope, parts, theta)
 
-    def _one_gradient(self, energy: Energy, blocks: list, theta: Array) -> tuple[Array, Array]:
-        total = jnp.zeros((), self.dtype), jnp.zeros(self.dimension, self.dtype)
-        for block in blocks:
-            total = _add_gradient(energy, block, theta, total)
-        return total
+    def _one_gradient(self, energy: Energy, parts: Parts, theta: Array) -> tuple[Array, Array]:
+        context = _one_context(energy, parts.reference, theta)
+        zero = jnp.zeros((), self.dtype)
+        total = zero, jax.tree.map(jnp.zeros_like, (theta, context))
+        for block in parts.blocks:
+            total = _add_gradient(energy, theta, context, block, total)
+        value, (direct, through) = total
+        if not hasattr(energy, "context"):
+            return value, direct
+        return value, _add_through(energy, theta, parts.reference, through, direct)

@@ -357,14 +357,14 @@ def _begin_all(beads, energies, gradients, mu, rho, walls, metric, settings) -> 
 
 
 @partial(jax.jit, static_argnames=("energy", "chunk", "settings"), donate_argnames="state")
-def _trials(energy, blocks, metric, state, walls, count, chunk, settings) -> State:
+def _trials(energy, parts, metric, state, walls, count, chunk, settings) -> State:
     """`count` trials of every string, gradients included, as one program."""
 
     def run(shared: Any, lanes: Any) -> State:
-        (blocks, metric, count), (state, walls) = shared, lanes
+        (parts, metric, count), (state, walls) = shared, lanes
 
         def evaluated(points: Array) -> tuple[Array, Array]:
-            return mapped(total_gradient, energy, blocks, points, chunk)
+            return mapped(total_gradient, energy, parts, points, chunk)
 
         def nothing(points: Array) -> tuple[Array, Array]:
             return jnp.zeros_like(points[:, 0]), jnp.zeros_like(points)
@@ -377,7 +377,7 @@ def _trials(energy, blocks, metric, state, walls, count, chunk, settings) -> Sta
 
         return jax.lax.fori_loop(0, count, trial, state)
 
-    return over_devices(run, (blocks, metric, count), (state, walls))
+    return over_devices(run, (parts, metric, count), (state, walls))
 
 
 # The same for surfaces that are computed point by point, with the gradients in between.
@@ -409,7 +409,7 @@ def _advance_batch(surface: Surface, batch: Batch, metric, count: int, settings)
     rows, state, walls = batch
     if surface.strategy == "vmap":
         state = _trials(
-            surface.energy, surface.blocks, metric, state, walls, count, surface.chunk, settings
+            surface.energy, surface.parts, metric, state, walls, count, surface.chunk, settings
         )
         return Batch(rows, state, walls)
     for _ in range(count):

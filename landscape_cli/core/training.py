@@ -34,6 +34,7 @@ from landscape_cli.core.surface import (
     side_by_side,
     total_energy,
     total_gradient,
+    whole,
 )
 from landscape_cli.errors import UserError
 
@@ -134,9 +135,9 @@ def _batch_key(key: Any, network: Any, step: Any) -> Any:
     return jax.random.fold_in(jax.random.fold_in(key, network), step)
 
 
-def _look(program: Program, blocks: Any, levels: Array, lane: Lane, loss: Array) -> tuple:
+def _look(program: Program, parts: Any, levels: Array, lane: Lane, loss: Array) -> tuple:
     """The energy of a lane, and the lane with `theta` kept for the levels it crosses now."""
-    energy = loss if program.free else total_energy(program.energy, blocks, lane.theta)
+    energy = loss if program.free else total_energy(program.energy, parts, lane.theta)
     # A 0-1 error is finite even where the network's outputs are not; its loss is NaN then.
     energy = jnp.where(jnp.isfinite(loss), energy, jnp.nan)
     new = (energy <= levels) & (lane.lowest > levels)
@@ -148,21 +149,22 @@ def _look(program: Program, blocks: Any, levels: Array, lane: Lane, loss: Array)
 def _advance(program, data, levels, lanes, key, first, count, check, chunk):
     """`count` steps of every lane, and the (lane, check) energies before each of them.
 
-    `data` is (blocks of the energy, blocks of the loss) or, with mini-batches, what they are
+    `data` is (parts of the energy, parts of the loss) or, with mini-batches, what they are
     drawn from, whole, in the second place.
     """
 
     def one(shared, lane):
-        (blocks, loss_data), levels, key, first, count = shared
+        (parts, loss_data), levels, key, first, count = shared
 
         def step(i, carry):
             lane, energies = carry
             if program.draw is not None:
                 drawn = program.draw(loss_data, _batch_key(key, lane.number, first + i))
-                loss, gradient = jax.value_and_grad(program.loss)(lane.theta, drawn)
+                drawn = whole(program.loss, drawn)
+                loss, gradient = total_gradient(program.loss, drawn, lane.theta)
             else:
                 loss, gradient = total_gradient(program.loss, loss_data, lane.theta)
-                energy, lane = _look(program, blocks, levels, lane, loss)
+                energy, lane = _look(program, parts, levels, lane, loss)
                 energies = energies.at[i].set(energy)
             updates, state = program.optimizer.update(gradient, lane.state, lane.theta)
             theta = optax.apply_updates(lane.theta, updates)
@@ -183,8 +185,8 @@ def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger
     """All networks in one program; those that have ended are dropped when half have."""
     draw = surface.batch if batch else None
     program = Program(optimizer, surface.energy, surface.slope, draw, free(surface))
-    blocks = () if program.free else surface.blocks
-    data = (blocks, surface.slope_data if batch else surface.slope_blocks)
+    parts = () if program.free else surface.parts
+    data = (parts, surface.slope_data if batch else surface.slope_parts)
     levels = jnp.asarray(ledger.levels)
     members = np.arange(len(starts))  # the network of each lane; lanes after them are padding
     lanes = _lanes(optimizer, starts, 0 if batch else len(levels))
@@ -307,10 +309,11 @@ def _step(surface, optimizer, key, step, network) -> tuple[Array, Array, Any]:
     The step is on a mini-batch drawn with `key`; None: on the full data.
     """
     number, theta, state = network
-    blocks = surface.slope_blocks
+    parts = surface.slope_parts
     if key is not None:
-        blocks = surface.cut(_drawn(surface.batch, surface.slope_data, key, number, step))
-    loss, gradient = surface.loss_and_gradient(theta, blocks)
+        drawn = _drawn(surface.batch, surface.slope_data, key, number, step)
+        parts = surface.cut(drawn, reference=drawn)
+    loss, gradient = surface.loss_and_gradient(theta, parts)
     return loss, *_update(optimizer, gradient, state, theta)
 
 
