@@ -187,11 +187,38 @@ def show(words: list[str]) -> None:
 def plot(words: list[str]) -> None:
     """Draw a run's figures again from its saved files."""
     parser = Parser(prog="landscape plot", description="Redraw a run's figures.")
-    parser.add_argument("folder", type=Path)
+    add = parser.add_argument
+    add("folder", type=Path)
+    add(
+        "--config-dir",
+        metavar="DIR",
+        help="your folder: the plug-ins of the run are taken from it",
+    )
+    add("--plugin", action="append", default=[], metavar="NAME", help="a module to import for it")
+    chosen = parser.parse_args(words)
     from landscape_cli import rundir
 
-    for path in rundir.redraw(parser.parse_args(words).folder):
+    rundir.read_manifest(chosen.folder)
+    if chosen.config_dir or chosen.plugin:
+        trust_plugins(chosen.folder, chosen.config_dir, chosen.plugin)
+    for path in rundir.redraw(chosen.folder):
         print(f"figure: {path}")
+
+
+def trust_plugins(run: Path, folder: str | None, names: list[str]) -> None:
+    """Import the plug-ins `names`, and those of a run that lie in the user's own `folder`.
+
+    A run folder may come from anywhere. Its configuration says which plug-ins it used, but never
+    chooses alone what is imported: the user does, by name or by folder.
+    """
+    from landscape_cli import config, rundir
+
+    extra = [Path(place).resolve() for place in listing.conf_folders(folder)[:-1]]
+    declared = rundir.read_config(run / "config.yaml").get("plugins")
+    used = declared if isinstance(declared, list) else []
+    for place in extra:
+        config.open_plugins(config.plugins_in(place, used), [place], "--config-dir")
+    config.open_plugins(names, [Path.cwd(), *extra], "--plugin {}")
 
 
 def doctor(words: list[str]) -> None:

@@ -91,14 +91,36 @@ def plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def open_plugins(names: Iterable[str], folders: Iterable[Path]) -> None:
-    """Make the user's own packages importable; they come last, so they shadow nothing."""
+def open_plugins(
+    names: Iterable[str], folders: Iterable[Path], where: str = "plugins=[{}]"
+) -> None:
+    """Import the user's own packages; `folders` come last on the path, so they shadow nothing.
+
+    Args:
+        names: packages or modules.
+        folders: where to look for them besides the installed ones.
+        where: how the user named one, for messages.
+
+    Raises:
+        UserError: one cannot be imported.
+    """
     names = list(names)
     for folder in folders if names else ():
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
     for name in names:
-        load_module(name, f"plugins=[{name}]")
+        load_module(name, where.format(name))
+
+
+def plugins_in(folder: Path, names: Iterable[object]) -> list[str]:
+    """Those of `names`, read from a file, that are modules or packages in `folder`."""
+    found = []
+    for name in filter(lambda name: isinstance(name, str), names):
+        top, *inner = str(name).split(".")
+        here = (folder / f"{top}.py").is_file() or (folder / top).is_dir()
+        if here and all(part.isidentifier() for part in (top, *inner)):
+            found.append(str(name))
+    return found
 
 
 def build(node: Any, kind: str, key: str | None = None, plugins: Iterable[str] = ()) -> Any:

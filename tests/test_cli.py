@@ -174,6 +174,70 @@ def test_how_a_run_ended_is_written(toy, tmp_path, then, code, status):
     assert list(tmp_path.glob("outputs/*/*/data/numbers.nc")), "what was finished is kept"
 
 
+@pytest.fixture(scope="module")
+def toy_run(toy_folder, tmp_path_factory):
+    """A run whose record is in a plug-in, as somebody else may have sent it."""
+    place = tmp_path_factory.mktemp("sent")
+    words = [
+        "run",
+        "toy",
+        "--config-dir",
+        toy_folder,
+        "plugins=[toy]",
+        f"hydra.run.dir={place}/run",
+    ]
+    assert landscape(*words, cwd=place).returncode == 0
+    for path in (place / "run" / "plots").iterdir():
+        path.unlink()
+    return place / "run"
+
+
+@pytest.mark.parametrize(
+    ("words", "cwd"),
+    [
+        (["--config-dir", "FOLDER"], None),
+        (["--plugin", "toy", "--config-dir", "FOLDER"], None),
+        (["--plugin", "toy"], "FOLDER"),
+    ],
+)
+def test_a_record_of_a_plugin_is_drawn_where_the_user_names_it(
+    toy_run, toy_folder, tmp_path, words, cwd
+):
+    words = [str(toy_folder) if word == "FOLDER" else word for word in words]
+    result = landscape("plot", toy_run, *words, cwd=toy_folder if cwd else tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert f"figure: {toy_run}/plots/numbers.png" in result.stdout
+
+
+def test_a_run_folder_does_not_choose_what_is_imported(toy_run, tmp_path):
+    """Not even a module that the run declared and that lies right here."""
+    (tmp_path / "toy.py").write_text("open('imported', 'w')\nraise SystemError\n")
+    said = refusal(landscape("plot", toy_run, cwd=tmp_path))
+    assert "numbers.nc: its record class 'toy.Numbers' is not one of landscape_cli" in said
+    assert said.endswith("name your folder with --config-dir DIR or it with --plugin toy")
+    (tmp_path / "mine").mkdir()
+    assert "'toy.Numbers'" in refusal(
+        landscape("plot", toy_run, "--config-dir", "mine", cwd=tmp_path)
+    )
+    assert not (tmp_path / "imported").exists()
+    assert not list((toy_run / "plots").glob("*.tmp*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["--plugin", "absent"],
+            "--plugin absent: cannot import absent: No module named 'absent'",
+        ),
+        (["--plugin", "json"], "its record class 'toy.Numbers' is not one of landscape_cli"),
+        (["--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
+    ],
+)
+def test_a_plugin_that_is_of_no_help_is_said_so(toy_run, tmp_path, words, message):
+    assert message in refusal(landscape("plot", toy_run, *words, cwd=tmp_path))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("then", "line", "status"),

@@ -223,4 +223,7 @@ def test_the_worked_recipe_and_record_run(worked, tmp_path):
     with xarray.open_dataset(folder / "data" / "heights.nc", engine="h5netcdf") as heights:
         assert heights.barrier.dims == ("pair", "level")
         assert float(heights.barrier.min()) >= 0
+    (folder / "plots" / "heights.png").unlink()
+    words = ["plot", str(folder), "--config-dir", str(worked)]
+    subprocess.run([*COMMAND, *words], cwd=tmp_path, check=True, timeout=60)
     assert (folder / "plots" / "heights.png").exists()

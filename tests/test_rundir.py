@@ -234,7 +234,8 @@ def test_a_truncated_file_is_refused(run):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("os.system", "not one of landscape_cli"),
+        ("os.system", "is not a record"),
+        ("antigravity.X", "not one of landscape_cli.* --config-dir DIR or it with --plugin"),
         ("", "not one of landscape_cli"),
         ("landscape_cli_evil.records.X", "not one of landscape_cli"),
         ("landscape_cli.records.nowhere.X", "has no record"),
@@ -246,8 +247,10 @@ def test_a_file_cannot_choose_what_is_imported(tmp_path, name, message):
     data = Table.of([]).data
     data.attrs["record"] = name
     (tmp_path / "x.nc").write_bytes(bytes(data.to_netcdf(engine="h5netcdf")))
+    before = set(sys.modules)
     with pytest.raises(UserError, match=message):
         read_record(tmp_path / "x.nc")
+    assert "antigravity" not in set(sys.modules) - before
 
 
 def test_show_says_what_matters(run):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -55,8 +56,8 @@ def read_record(file: Path) -> Record:
     """The record in `file`, of the class the file names.
 
     Raises:
-        UserError: a damaged file, or a class outside `landscape_cli`: a file that came from
-            somewhere else must not choose what is imported.
+        UserError: a damaged file, or a class of a module that is neither in `landscape_cli` nor
+            imported already: a file from somewhere else must not choose what is imported.
     """
     import xarray
 
@@ -78,14 +79,22 @@ def attribute(value: Any) -> str | int | float:
 
 
 def _record_class(file: Path, name: str) -> type[Record]:
-    """The class `name`, if it is a record of this package."""
+    """The class `name`, if it is a record of this package or of a module imported already."""
     module, _, attribute = name.rpartition(".")
-    if not module.startswith("landscape_cli."):
-        raise UserError(f"{file}: its record class {name!r} is not one of landscape_cli")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"{file}: this version of landscape has no record {name}") from error
+        if module.startswith("landscape_cli."):
+            importlib.import_module(module)
+        found = vars(sys.modules[module])[attribute]  # no getattr, which may import as well
+    except (ImportError, KeyError) as error:
+        if module.startswith("landscape_cli."):
+            text = f"{file}: this version of landscape has no record {name}"
+        else:
+            named = all(part.isidentifier() for part in module.split("."))
+            text = (
+                f"{file}: its record class {name!r} is not one of landscape_cli; if you trust the "
+                f"plug-in, name your folder with --config-dir DIR or it with --plugin {module if named else 'NAME'}"
+            )
+        raise UserError(text) from error
     if not (isinstance(found, type) and issubclass(found, Record)):
         raise UserError(f"{file}: {name} is not a record")
     return found
