@@ -21,6 +21,7 @@ import numpy as np
 from landscape_cli.core.descent import descend
 from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.verdict import Peak, peak
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ class Sampling:
 
 @dataclass
 class Sampled:
-    """A string as it grows; `bad` lists the segments that still leave the level set."""
+    """A string as it grows; `bad` lists the segments that still leave the level set.
+
+    `checked` is what the dense check found, where it was asked for, of the beads as they are.
+    """
 
     beads: np.ndarray
     level: float
@@ -77,6 +81,7 @@ class Sampled:
     failed: bool = False
     gradients: int = 0
     energies: int = 0
+    checked: Peak | None = None
 
     @property
     def inside(self) -> bool:
@@ -108,6 +113,29 @@ def _look(surface: Surface, strings: list[Sampled], settings: Sampling) -> list[
             where = t[worst] if settings.insertion == "worst" else 0.5
             bad.append((s, i, starts[row] + where * (ends[row] - starts[row])))
             string.peak = float(energies[row, worst])
+    return bad
+
+
+def _check(
+    surface: Surface, strings: list[Sampled], settings: Sampling, dense: int
+) -> list[tuple]:
+    """The dense check of newly accepted strings: segments with a peak between their samples."""
+    t = (np.arange(dense) + 0.5) / dense
+    bad = []
+    for s, string in enumerate(strings):
+        if not string.inside or string.checked is not None:
+            continue
+        string.checked = peak(surface, string.beads, dense)
+        if not np.isfinite(string.checked.energy):
+            continue  # diverged: no bead can mend that
+        string.bad = [int(i) for i in np.flatnonzero(string.checked.per_segment > string.level)]
+        for i in string.bad:
+            start, end = string.beads[i : i + 2]
+            where = 0.5
+            if settings.insertion == "worst":
+                where = t[np.argmax(surface.energies(inside(start, end, t)))]
+                string.energies += dense
+            bad.append((s, i, start + where * (end - start)))
     return bad
 
 
@@ -165,6 +193,9 @@ def _insert(strings: list[Sampled], bad, thetas, arrived, spent, settings: Sampl
         string.gradients += int(cost)
         if string.failed:
             continue
+        if string.checked is not None:
+            string.energies += string.checked.energies
+            string.checked = None
         string.beads = np.insert(string.beads, at + 1, theta, axis=0)
         string.bad += [at, at + 1]
         shift[s] = shift.get(s, 0) + 1
@@ -179,6 +210,7 @@ def sample(
     levels: np.ndarray,
     settings: Sampling,
     report: Callable[[int, int], Any] = lambda done, total: None,
+    dense: int = 0,
 ) -> list[Sampled]:
     """Grow a string for every pair of points.
 
@@ -190,6 +222,8 @@ def sample(
         levels: (string,) λ.
         settings: see `Sampling`.
         report: called with (strings accepted, strings) after every round.
+        dense: points per segment of a dense check against λ itself that accepted strings have to
+            pass too; where one fails, beads are inserted and the string goes on. 0: no check.
 
     Returns:
         One `Sampled` per pair; `.inside` says whether it succeeded. A failure is no proof.
@@ -207,6 +241,7 @@ def sample(
             string.bad = [i for owner, i, _ in bad if owner == s] or (
                 [] if not string.failed else string.bad
             )
+        bad += _check(surface, strings, settings, dense) if dense else []
         report(sum(string.inside for string in strings), len(strings))
         if not bad or depth == settings.depth:
             break

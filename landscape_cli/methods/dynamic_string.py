@@ -38,7 +38,7 @@ class DynamicString(PathMethod):
     max_beads: int = 129  # ends included
     kick: bool = True  # move beads that stay or slide back off their segment, once
     three_beads: bool = False  # begin with three beads even where the chord stays inside
-    dense: int = 50  # points per segment of the last check
+    dense: int = 50  # points per segment of the last check; with tau 1 its peaks get beads, too
 
     def __post_init__(self) -> None:
         check_positive(self, "learning_rate")
@@ -64,15 +64,15 @@ class DynamicString(PathMethod):
         strings = sample(
             surface, adam(self.learning_rate), starts, ends, levels, self.sampling,
             lambda done, total: progress.update(done, f"of {total} strings sampled"),
+            # A published slack looks at its own grid; without slack the dense check decides.
+            dense=self.dense if self.tau == 1 else 0,
         )  # fmt: skip
         for index, string in enumerate(strings):
             yield index, self._judge(surface, string)
 
     def _judge(self, surface: Surface, string: Sampled) -> Found:
-        top = peak(surface, string.beads, self.dense)
-        allowed = string.level + (self.tau - 1) * abs(string.level)
-        # A published slack looks at its own grid; without slack the dense check has the last word.
-        inside = string.inside and (self.tau > 1 or top.energy <= allowed)
+        top = string.checked or peak(surface, string.beads, self.dense)
+        inside = string.inside and (self.tau > 1 or top.energy <= string.level)
         state = "loose" if inside else "not connected"
         if inside and len(string.beads) == 2:
             state = "straight"

@@ -1,7 +1,9 @@
 """Dynamic String Sampling: feasible, longer than taut, within its budget; shortcuts."""
 
 from dataclasses import replace
+from functools import partial
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from zoo import connect, dense_peak, ring, rotation
@@ -35,6 +37,45 @@ def test_the_taut_string_is_shorter_and_both_are_feasible():
         assert dense_peak(ring, other.beads) <= other.level
         assert 1 <= other.normalized_length < one.normalized_length
         assert other.sampled_length > other.normalized_length
+
+
+def hills(points, data=None, exp=np.exp):
+    """Two hills of height 1 at x = ±0.5, low ground between and around them."""
+    x, y = points[..., 0], points[..., 1]
+    heights = exp(-(((x - 0.5) / 0.2) ** 2)) + exp(-(((x + 0.5) / 0.2) ** 2))
+    return heights * exp(-((y / 0.2) ** 2)) + 0.1 * y**2
+
+
+HILLS = Surface(partial(hills, exp=jnp.exp), (), 2)
+ACROSS = np.tile([[-1.0, 0.05]], (2, 1)), np.tile([[1.0, 0.05]], (2, 1)), np.array([2.0, 0.3])
+
+
+@pytest.mark.parametrize("insertion", ["worst", "midpoint"])
+def test_a_peak_between_the_samples_gets_a_bead(insertion):
+    """One sample a segment sees the low ground between the hills, and not the hills."""
+    method = DynamicString(points=1, insertion=insertion)
+    over, blind = sample(HILLS, adam(0.01), *ACROSS, method.sampling)
+    assert over.inside and blind.inside and len(over.beads) == len(blind.beads) == 2
+    assert dense_peak(hills, blind.beads) > 0.9
+    high, low = connect(method, HILLS, *ACROSS)
+    assert high.state == "straight" and high.gradient_evaluations == 0
+    assert low.state == "loose" and len(low.beads) > 2
+    assert dense_peak(hills, low.beads) <= 0.3
+    assert low.gradient_evaluations > 0 and low.energy_evaluations > high.energy_evaluations
+
+
+@pytest.mark.parametrize("budget", [{"depth": 1}, {"max_beads": 3}, {"bead_steps": 1}])
+def test_a_peak_between_the_samples_is_mended_within_the_budget(budget):
+    _, low = connect(DynamicString(points=1, **budget), HILLS, *ACROSS)
+    assert low.state == "not connected" and low.peak > 0.3
+    assert len(low.beads) <= 4
+    segment = low.beads[low.worst_segment : low.worst_segment + 2]
+    assert dense_peak(hills, segment) == pytest.approx(low.peak, rel=2e-3)
+
+
+def test_a_published_slack_looks_at_its_own_samples_only():
+    _, low = connect(DynamicString(points=1, tau=1.1), HILLS, *ACROSS)
+    assert low.state == "straight" and low.peak > 0.9
 
 
 @pytest.mark.parametrize("insertion", ["worst", "midpoint"])
