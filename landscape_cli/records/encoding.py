@@ -89,10 +89,10 @@ def _record_class(file: Path, name: str) -> type[Record]:
         if module.startswith("landscape_cli."):
             text = f"{file}: this version of landscape has no record {name}"
         else:
-            named = all(part.isidentifier() for part in module.split("."))
+            named = module if all(part.isidentifier() for part in module.split(".")) else "NAME"
             text = (
                 f"{file}: its record class {name!r} is not one of landscape_cli; if you trust the "
-                f"plug-in, name your folder with --config-dir DIR or it with --plugin {module if named else 'NAME'}"
+                f"plug-in, name your folder with --config-dir DIR or it with --plugin {named}"
             )
         raise UserError(text) from error
     if not (isinstance(found, type) and issubclass(found, Record)):
