@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +17,14 @@ from landscape_cli.contracts import Dataset, Experiment, Record, Setup, Trajecto
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.models.base import ClosedForm, initial_thetas, model_surface, weight_mask
+from landscape_cli.models.base import (
+    ClosedForm,
+    Lift,
+    initial_thetas,
+    model_surface,
+    weight_mask,
+    with_stored_statistics,
+)
 from landscape_cli.published import PUBLISHED, published
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.strings import Strings
@@ -41,6 +48,10 @@ class Ends:
     ends: np.ndarray
     start_energies: np.ndarray
     end_energies: np.ndarray
+
+    def moved(self, lift: Lift) -> Ends:
+        """The same ends in other coordinates, their energies unchanged."""
+        return replace(self, starts=lift(self.starts), ends=lift(self.ends))
 
     def reached(self, levels: np.ndarray) -> np.ndarray:
         """(pair, level) both ends lie inside; NaN does not."""
@@ -68,13 +79,24 @@ class Geodesic(Experiment):
         dataset = setup.data.load(setup.key("data"))
         surface = model_surface(
             setup.model, dataset, setup.functional, setup.precision,
-            batch=getattr(setup.trainer, "batch", None),
+            batch=getattr(setup.trainer, "batch", None), engine=setup.engine,
         )  # fmt: skip
-        record, strings = self._empty_records(setup, dataset, surface)
-        ends = self._ends(setup, surface, dataset, record)
+        joined, lift = surface, lambda thetas: thetas
+        if setup.bn != "recompute":
+            joined, lift = with_stored_statistics(surface)
+        record, strings = self._empty_records(setup, dataset, joined)
+        ends = self._ends(setup, surface, dataset, record).moved(lift)
         yield record
-        mask = weight_mask(setup.model, dataset) if self.metric == "weights" else None
-        yield from self._connect(setup, surface, ends, record, strings, mask)
+        mask = self._counted(setup, dataset, surface.dimension, joined.dimension)
+        yield from self._connect(setup, joined, ends, record, strings, mask)
+
+    def _counted(self, setup: Setup, dataset: Dataset, params: int, coordinates: int):
+        """(coordinate,) True for those that lengths count; None for all."""
+        weights = self.metric == "weights"
+        kept = weight_mask(setup.model, dataset) if weights else np.ones(params, bool)
+        stored = np.full(coordinates - params, setup.bn == "coordinates")
+        mask = np.concatenate([kept, stored])
+        return None if mask.all() else mask
 
     def _empty_records(self, setup: Setup, dataset: Dataset, surface: Surface):
         overlay = published(self.published) if self.published else ""
@@ -140,8 +162,10 @@ class Geodesic(Experiment):
             yield record
             return
         pair, level = rows.T
+        # Networks trained anew for a level have nothing to do with the pair of the level above.
+        names = pair if record.paired else np.arange(len(rows))
         found = setup.method.connect(
-            surface, ends.starts[pair, level], ends.ends[pair, level], levels[level], pair,
+            surface, ends.starts[pair, level], ends.ends[pair, level], levels[level], names,
             setup.progress,
         )  # fmt: skip
         done, saved = set(), time.monotonic()

@@ -89,7 +89,9 @@ class TheoryCheck(Experiment):
         dataset = self._linear_data(setup)
         for depth in self.depths:
             network = LinearNet(widths=(self.width,) * (depth - 1))
-            surface = model_surface(network, dataset, Functional("mse"), setup.precision)
+            surface = model_surface(
+                network, dataset, Functional("mse"), setup.precision, engine=setup.engine
+            )
             key = setup.key("linear", depth)
             thetas = initial_thetas(network, dataset, key, 2 * setup.pairs, setup.precision)
             found = _descended(setup, surface, thetas, self.linear_levels, key)
@@ -112,7 +114,9 @@ class TheoryCheck(Experiment):
 
     def _relu(self, setup: Setup) -> Iterator[Row]:
         network, dataset = MLP(widths=(3,), activation="relu", bias=False), _three_points(setup)
-        surface = model_surface(network, dataset, Functional("mse"), setup.precision)
+        surface = model_surface(
+            network, dataset, Functional("mse"), setup.precision, engine=setup.engine
+        )
         key = setup.key("relu")
         thetas = initial_thetas(network, dataset, key, DRAWS * setup.pairs, setup.precision)
         found = _descended(setup, surface, thetas, self.relu_levels, key)

@@ -30,6 +30,7 @@ KINDS = {  # configuration group -> the classes a part of that kind descends fro
     "functional": ("landscape_cli.functional.Functional",),
     "trainer": ("landscape_cli.contracts.Trainer",),
     "method": ("landscape_cli.contracts.PathMethod",),
+    "engine": ("landscape_cli.core.engine.Engine",),
     "experiment": ("landscape_cli.contracts.Experiment",),
 }
 
@@ -42,6 +43,7 @@ class Settings:
     pairs: int  # at least 1
     levels: tuple[float, ...]  # positive, strictly decreasing
     precision: str  # float64 or float32
+    bn: str  # how batch norm is treated along a string
     figures: tuple[str, ...]  # file formats
     plugins: tuple[str, ...]  # packages that _target_ may name
 
@@ -53,6 +55,8 @@ class Settings:
         require(
             self.precision in allowed, "precision", self.precision, "choose float64 or float32"
         )
+        policies = ("recompute", "interpolate", "coordinates")
+        require(self.bn in policies, "bn", self.bn, f"choose {', '.join(policies)}")
         for name in self.figures:
             require(name in ("png", "svg", "pdf"), "figures", name, "choose from png, svg, pdf")
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from landscape_cli.core.engine import Engine
 from landscape_cli.core.report import Progress, Trajectories
 
 __all__ = ["Progress", "Trajectories"]  # part of the contracts, made in the core
@@ -49,6 +50,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def first(self, count: int) -> Examples:
+        """The first `count` examples, weighted to sum to one."""
+        weights = self.weights[:count]
+        return Examples(self.inputs[:count], self.targets[:count], weights / weights.sum())
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,8 @@ class Setup:
     pairs: int
     seed: int
     precision: str = "float64"
+    bn: str = "recompute"
+    engine: Engine = field(default_factory=Engine)
     budget: dict[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
 

@@ -127,7 +127,7 @@ def execute(
     experiment = parts.pop("experiment")
     progress = reporter(folder.path / "run.log")
     run_wide = {"levels": settings.levels, "pairs": settings.pairs, "seed": settings.seed}
-    run_wide["precision"] = settings.precision
+    run_wide |= {"precision": settings.precision, "bn": settings.bn}
     setup = Setup(**parts, **run_wide, budget=budget, progress=progress)
     status, problem = "failed", None
     try:

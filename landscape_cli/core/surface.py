@@ -245,7 +245,8 @@ class Surface:
         energy: the level functional, ``energy(theta, data) -> scalar``.
         data: the pytree of arrays `energy` is given; traced, so that it is never a constant.
         dimension: number of parameters.
-        loss: what gradients are taken of while descending; None where it is `energy` itself.
+        rough: the energy in cheaper arithmetic, for gradients only; None: `energy`.
+        loss: what gradients are taken of while descending; None where it is the energy itself.
         loss_data: the data of `loss`; None: `data`.
         reference: what `energy.context(theta, reference)` is computed from, for an energy with
             such a method: its value, such as batch-norm statistics, is computed once per point
@@ -262,6 +263,7 @@ class Surface:
     energy: Energy
     data: Any
     dimension: int
+    rough: Energy | None = None
     loss: Energy | None = None
     loss_data: Any = None
     reference: Any = ()
@@ -276,7 +278,12 @@ class Surface:
     @property
     def slope(self) -> Energy:
         """The function whose gradient a descent follows."""
-        return self.loss or self.energy
+        return self.loss or self.steep
+
+    @property
+    def steep(self) -> Energy:
+        """The energy as gradients are computed of it."""
+        return self.rough or self.energy
 
     @property
     def slope_data(self) -> Any:
@@ -329,7 +336,7 @@ class Surface:
         self, points: Float[Array, "point param"]
     ) -> tuple[Float[Array, " point"], Float[Array, "point param"]]:
         """F and ∇F at a batch of points; stays on the device."""
-        return self._value_and_gradient(self.energy, self.parts, points)
+        return self._value_and_gradient(self.steep, self.parts, points)
 
     def losses_and_gradients(
         self, points: Float[Array, "point param"]

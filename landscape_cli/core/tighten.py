@@ -409,7 +409,7 @@ def _advance_batch(surface: Surface, batch: Batch, metric, count: int, settings)
     rows, state, walls = batch
     if surface.strategy == "vmap":
         state = _trials(
-            surface.energy, surface.parts, metric, state, walls, count, surface.chunk, settings
+            surface.steep, surface.parts, metric, state, walls, count, surface.chunk, settings
         )
         return Batch(rows, state, walls)
     for _ in range(count):

@@ -12,7 +12,8 @@ A model is either a `flax.linen.Module`, whose energy is a `Functional` of a dat
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -23,16 +24,19 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.contracts import Dataset, Examples
-from landscape_cli.core.surface import Surface
+from landscape_cli.core.engine import Engine
+from landscape_cli.core.surface import Parts, Surface, total_energy
 from landscape_cli.errors import UserError
-from landscape_cli.functional import LOSSES, Functional
+from landscape_cli.functional import Functional
+from landscape_cli.models.energies import MiniBatch, NetworkEnergy, NormalizedEnergy, StoredEnergy
 from landscape_cli.models.layout import Layout
 
-MEMORY = 1 << 29  # bytes that the activations of one chunk of points may take
-CPU_CHUNK = 128  # points at a time on a CPU, where larger batches only leave the cache
-CHUNK = 1 << 14  # on anything wider
+CHUNK = 1 << 14  # points of a closed form at a time
+
+REFERENCE = 2048  # training examples that batch norm's statistics are computed from, at most
 
 Model = Any  # nn.Module | ClosedForm
+Lift = Callable[[np.ndarray], np.ndarray]
 
 
 class ClosedForm(ABC):
@@ -68,48 +72,6 @@ class Formula:
         return self.form.energy(theta)
 
 
-@dataclass(frozen=True)
-class NetworkEnergy:
-    """Σ weight · loss(module(input; θ), target); equal settings compare and hash equal.
-
-    So it can be a static argument of `jax.jit`, and a second equal network does not compile anew.
-    """
-
-    module: nn.Module
-    loss: str
-    layout: Layout
-
-    def __call__(self, theta: Float[Array, " param"], data: tuple[Array, Array, Array]) -> Array:
-        """The energy of θ on (inputs, targets, weights)."""
-        inputs, targets, weights = data
-        outputs = self.module.apply({"params": self.layout.unravel(theta)}, inputs)
-        return weights @ LOSSES[self.loss](outputs, targets)
-
-
-@dataclass(frozen=True)
-class MiniBatch:
-    """`size` examples drawn without replacement, an unbiased estimate of the full sum."""
-
-    size: int
-
-    def __call__(self, data: tuple[Array, ...], key: jax.Array) -> tuple[Array, ...]:
-        """A smaller (inputs, targets, weights)."""
-        return minibatch(data, key, self.size)
-
-
-def minibatch(data: tuple[Array, ...], key: jax.Array, size: int) -> tuple[Array, ...]:
-    """Draw `size` examples, every subset equally likely; all of them where there are no more.
-
-    Weights are scaled by examples / size: the expected energy of the batch is that of the data.
-    """
-    inputs, targets, weights = data
-    total = len(weights)
-    if size >= total:
-        return data
-    rows = jax.random.choice(key, total, (size,), replace=False)
-    return inputs[rows], targets[rows], weights[rows] * (total / size)
-
-
 def fitted(module: nn.Module, dataset: Dataset) -> nn.Module:
     """The network with as many outputs as the data needs, if it leaves their number open."""
     if getattr(module, "outputs", 0) is None:
@@ -119,6 +81,15 @@ def fitted(module: nn.Module, dataset: Dataset) -> nn.Module:
 
 def network_layout(module: nn.Module, dataset: Dataset) -> Layout:
     """Names and shapes of the parameters, without computing any.
+
+    Raises:
+        UserError: the network does not take these inputs or give these outputs.
+    """
+    return Layout.of(shapes_of(module, dataset)["params"])
+
+
+def shapes_of(module: nn.Module, dataset: Dataset) -> dict[str, Any]:
+    """Shapes of all of a network's variables: "params" and, with batch norm, "batch_stats".
 
     Raises:
         UserError: the network does not take these inputs or give these outputs.
@@ -139,7 +110,7 @@ def network_layout(module: nn.Module, dataset: Dataset) -> Layout:
             f"model and data do not fit: {name} gives outputs of shape {outputs.shape[1:]}, "
             f"data={dataset.name} needs ({dataset.outputs},)"
         )
-    return Layout.of(variables["params"])
+    return variables
 
 
 def model_surface(
@@ -148,9 +119,9 @@ def model_surface(
     functional: Functional | None = None,
     precision: str = "float64",
     batch: int | None = None,
-    memory: int = MEMORY,
+    engine: Engine | None = None,
 ) -> Surface:
-    """The surface of a model.
+    """The surface of a model; statistics of batch norm are computed anew at every point.
 
     Args:
         model: a Flax network or a closed form.
@@ -158,37 +129,87 @@ def model_surface(
         functional: what the energy is; `Functional("energy")` or None for a closed form.
         precision: "float64" (needs JAX's x64 switch) or "float32".
         batch: examples of a mini-batch for descent; None for full batches only.
-        memory: bytes that the activations of one chunk of points may take.
+        engine: how it is computed; None: as suits the network and the machine.
 
     Raises:
         UserError: model, data and functional do not fit together.
     """
+    dtype = np.dtype(precision)
     if isinstance(model, ClosedForm):
-        return _closed_surface(model, dataset, functional, np.dtype(precision))
+        return _closed_surface(model, dataset, functional, dtype)
     if dataset is None or functional is None:
         raise UserError(f"model: {type(model).__name__} is a network; it needs data")
     functional.check(dataset)
+    engine = engine or Engine()
     module = fitted(model, dataset)
-    layout = network_layout(module, dataset)
-    dtype = np.dtype(precision)
-    energy = NetworkEnergy(module, functional.metric, layout)
+    shapes = shapes_of(module, dataset)
+    layout = Layout.of(shapes["params"])
+    kind = NetworkEnergy if "batch_stats" not in shapes else NormalizedEnergy
+    make = partial(kind, module, layout=layout, remat=engine.remat)
+    energy = make(functional.metric)
+    rough = make(functional.metric, arithmetic=engine.arithmetic)
     data = device_data(functional.examples(dataset), dtype)
-    loss = None if functional.loss is None else NetworkEnergy(module, functional.loss, layout)
-    same = loss is None or functional.split == "train"
-    train = data if same else device_data(dataset.train, dtype)
-    size, convolves = _work(energy, data, layout.size, dtype)
+    loss, train = None, data
+    if functional.loss is not None:
+        loss = make(functional.loss, arithmetic=engine.arithmetic)
+        train = data if functional.split == "train" else device_data(dataset.train, dtype)
+    reference = ()
+    if kind is NormalizedEnergy:
+        examples = dataset.train.first(REFERENCE)
+        reference = device_data(examples, dtype)
+    size, convolves = work(energy, data, layout.size, reference, dtype)
+    plan = engine.plan(size, len(data[2]), convolves)
     return Surface(
         energy=energy,
         data=data,
         dimension=layout.size,
+        rough=None if rough == energy else rough,
         loss=loss,
-        loss_data=None if same else train,
-        batch=None if batch is None or batch >= len(train[2]) else MiniBatch(batch),
+        loss_data=None if train is data else train,
+        reference=reference,
+        batch=_mini_batch(batch, len(train[2]), dataset.augmentation),
         smooth=functional.smooth,
-        strategy="loop" if convolves and jax.default_backend() == "cpu" else "vmap",
-        chunk=_chunk(memory, size),
+        strategy=plan.strategy,
+        chunk=plan.chunk,
+        block=plan.block,
         dtype=dtype,
     )
+
+
+def with_stored_statistics(surface: Surface) -> tuple[Surface, Lift]:
+    """The same energy with the statistics of batch norm as further coordinates.
+
+    Returns:
+        The surface, and what appends its statistics to a parameter vector: (..., param) to
+        (..., param + statistic). Energies before and after are the same. Without batch norm
+        both leave everything as it is.
+    """
+    energy = surface.energy
+    if not isinstance(energy, NormalizedEnergy):
+        return surface, lambda thetas: thetas
+    reference = surface.parts.reference
+    shapes = jax.eval_shape(energy.context, jnp.zeros(surface.dimension, surface.dtype), reference)
+    statistics = Layout.of(shapes)
+    pick = jax.jit(lambda theta: statistics.ravel(energy.context(theta, reference)))
+
+    def lift(thetas: np.ndarray) -> np.ndarray:
+        rows = np.asarray(thetas, surface.dtype).reshape(-1, surface.dimension)
+        stored = np.stack([np.asarray(pick(row)) for row in rows])
+        wide = np.concatenate([rows, stored], axis=1)
+        return wide.reshape(*np.shape(thetas)[:-1], wide.shape[1])
+
+    stored = lambda one: None if one is None else StoredEnergy.of(one, statistics)
+    wider = replace(
+        surface, energy=stored(energy), loss=stored(surface.loss), rough=stored(surface.rough),
+        dimension=surface.dimension + statistics.size, reference=(),
+    )  # fmt: skip
+    return wider, lift
+
+
+def _mini_batch(size: int | None, examples: int, augmentation: Any) -> MiniBatch | None:
+    if size is None or (size >= examples and augmentation is None):
+        return None
+    return MiniBatch(size, augmentation)
 
 
 def _closed_surface(
@@ -217,19 +238,15 @@ def device_data(examples: Examples, dtype: np.dtype) -> tuple[Array, Array, Arra
     )
 
 
-def _chunk(memory: int, size: int) -> int:
-    """The largest power of two of points of `size` bytes that fit into `memory`, within bounds."""
-    most = CPU_CHUNK if jax.default_backend() == "cpu" else CHUNK
-    return 1 << int(np.log2(np.clip(memory // max(size, 1), 1, most)))
-
-
-def _work(energy: NetworkEnergy, data: Any, count: int, dtype: np.dtype) -> tuple[int, bool]:
+def work(energy: Any, data: Any, count: int, reference: Any, dtype: np.dtype) -> tuple[int, bool]:
     """Bytes of all intermediate values of one energy, and whether convolutions are among them.
 
     Counted in the traced program, so that any network is treated right; nothing is compiled.
     """
     theta = jax.ShapeDtypeStruct((count,), dtype)
-    found = list(_equations(jax.make_jaxpr(energy)(theta, data).jaxpr))
+    parts = Parts(jax.tree.map(lambda leaf: leaf[None], data), reference)
+    traced = jax.make_jaxpr(partial(total_energy, energy))(parts, theta)
+    found = list(_equations(traced.jaxpr))
     sizes = [v.aval.size * v.aval.dtype.itemsize for e in found for v in e.outvars]
     return sum(sizes), any(e.primitive.name == "conv_general_dilated" for e in found)
 

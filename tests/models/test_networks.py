@@ -10,6 +10,7 @@ from scipy.special import expit, log_softmax
 
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core import surface as core
+from landscape_cli.core.engine import Engine
 from landscape_cli.data.linear_map import LinearMap
 from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.errors import UserError
@@ -18,12 +19,12 @@ from landscape_cli.models.base import (
     MiniBatch,
     fitted,
     initial_thetas,
-    minibatch,
     model_surface,
     network_layout,
     weight_mask,
 )
 from landscape_cli.models.cnn import CNN
+from landscape_cli.models.energies import minibatch
 from landscape_cli.models.layers import largest_of
 from landscape_cli.models.linear_net import LinearNet
 from landscape_cli.models.mlp import MLP
@@ -172,7 +173,8 @@ def test_convolutions_are_looped_over_on_a_cpu():
 
 
 def test_memory_bounds_the_chunk():
-    chunks = [model_surface(MLP(), CUBIC, MSE, memory=m).chunk for m in (1, 10**5, 10**12)]
+    gib = (1e-9, 1e-4, 1e3)
+    chunks = [model_surface(MLP(), CUBIC, MSE, engine=Engine(memory=m)).chunk for m in gib]
     assert chunks[0] == 1 < chunks[1] < chunks[2]
 
 

@@ -1,0 +1,96 @@
+"""How energies of a network are computed: what is chosen here changes the speed, not the numbers.
+
+On a CPU a convolutional net is fastest as a host loop over one compiled point and few examples
+(their activations stay in the cache), a thread a core; dense nets, and everything on a GPU, as one
+program over many points. Memory bounds both numbers. `benchmarks/README.md` has the measurements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+
+CACHE = 24 << 20  # bytes of activations that a CPU's last cache holds
+POINTS_CPU = 128  # points at a time on a CPU, where larger batches only leave the cache
+POINTS = 1 << 14  # on anything wider
+STRATEGIES = ("auto", "vmap", "loop")
+ARITHMETICS = ("full", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an engine decided for one surface; see `Surface`."""
+
+    strategy: str
+    chunk: int
+    block: int | None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How energies and gradients are computed.
+
+    Attributes:
+        strategy: "vmap", one program over many points; "loop", a host loop over one compiled
+            point; "auto" chooses by device and kind of layer.
+        block: examples at a time; None: as many as suit the memory and the cache.
+        chunk: points at a time; None: likewise.
+        memory: GiB that the activations of one program may take.
+        gradients: "bfloat16" computes gradients in it; energies, and so every verdict, stay in
+            the run's precision. "full": gradients too.
+        remat: keep no activations for the gradient, compute them again: less memory, more time.
+    """
+
+    strategy: str = "auto"
+    block: int | None = None
+    chunk: int | None = None
+    memory: float = 0.5
+    gradients: str = "full"
+    remat: bool = False
+
+    def __post_init__(self) -> None:
+        if self.strategy not in STRATEGIES:
+            raise ValueError(f"strategy must be {', '.join(STRATEGIES)}, got {self.strategy!r}")
+        if self.gradients not in ARITHMETICS:
+            raise ValueError(
+                f"gradients must be {' or '.join(ARITHMETICS)}, got {self.gradients!r}"
+            )
+        for name in ("block", "chunk"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not 0 < self.memory < np.inf:
+            raise ValueError(f"memory must be positive, got {self.memory}")
+
+    @property
+    def arithmetic(self) -> str:
+        """What `NetworkEnergy` is told for gradients."""
+        return "" if self.gradients == "full" else self.gradients
+
+    def plan(self, size: int, examples: int, convolves: bool) -> Plan:
+        """Decide for a network.
+
+        Args:
+            size: bytes of the intermediate values of one energy over all examples.
+            examples: their number.
+            convolves: the network has convolutions.
+        """
+        cpu = jax.default_backend() == "cpu"
+        strategy = self.strategy
+        if strategy == "auto":
+            strategy = "loop" if convolves and cpu else "vmap"
+        each = max(size / max(examples, 1), 1)  # bytes of one example
+        room = self.memory * 2**30
+        if cpu and strategy == "loop":
+            room = min(room, CACHE)
+        block = self.block or max(1, int(room / each))
+        most = POINTS_CPU if cpu else POINTS
+        fit = np.clip(room / (each * min(block, examples)), 1, most)
+        chunk = self.chunk or 1 << int(np.log2(fit))
+        return Plan(strategy, chunk, None if block >= examples else block)
+
+    def with_plan(self, plan: Plan) -> Engine:
+        """The engine that is sure to decide so."""
+        return replace(self, strategy=plan.strategy, chunk=plan.chunk, block=plan.block)

@@ -1,0 +1,141 @@
+"""Networks as energies of a flat parameter vector θ: plain, with batch norm, on mini-batches.
+
+Batch norm makes an output depend on the other examples, and its statistics are no parameters. Two
+ways to a function of θ alone: `NormalizedEnergy` computes them anew at every point, from a fixed
+set of training examples (a fresh pass: Izmailov and others, 2018, section 3.2); its gradient
+goes through them. `StoredEnergy` takes them for further coordinates of θ (as Draxler and others,
+2018, did), so that they are interpolated along a string.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, cast
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float
+
+from landscape_cli.functional import LOSSES
+from landscape_cli.models.layout import Layout
+
+EMPTY = Layout((), ())
+
+
+@dataclass(frozen=True)
+class NetworkEnergy:
+    """Σ weight · loss(module(input; θ), target); equal settings compare and hash equal.
+
+    So it can be a static argument of `jax.jit`, and a second equal network does not compile anew.
+
+    Attributes:
+        module: the network.
+        loss: a name in `LOSSES`.
+        layout: where its parameters are in θ.
+        arithmetic: "bfloat16" computes the network's outputs in it; "" as θ is.
+        remat: keep no activations for the gradient, compute them again.
+    """
+
+    module: nn.Module
+    loss: str
+    layout: Layout
+    arithmetic: str = ""
+    remat: bool = False
+
+    def __call__(self, theta: Float[Array, " param"], data: tuple[Array, Array, Array]) -> Array:
+        """The energy of θ on (inputs, targets, weights)."""
+        return self.of_outputs(theta, {}, data)
+
+    def of_outputs(self, theta: Array, statistics: dict[str, Any], data: Any) -> Array:
+        """The energy with `statistics` for batch norm, if the network has any."""
+        inputs, targets, weights = data
+        outputs = self.outputs(theta, statistics, inputs)
+        return weights @ LOSSES[self.loss](outputs.astype(theta.dtype), targets)
+
+    def outputs(self, theta: Array, statistics: dict[str, Any], inputs: Array) -> Array:
+        """The network's outputs."""
+
+        def apply(theta: Array, statistics: dict[str, Any], inputs: Array) -> Array:
+            if self.arithmetic:
+                theta, inputs = theta.astype(self.arithmetic), inputs.astype(self.arithmetic)
+            variables = {"params": self.layout.unravel(theta)} | statistics
+            return cast(Array, self.module.apply(variables, inputs))
+
+        return (jax.checkpoint(apply) if self.remat else apply)(theta, statistics, inputs)
+
+
+@dataclass(frozen=True)
+class NormalizedEnergy(NetworkEnergy):
+    """The energy of a network with batch norm, its statistics those of θ on the reference."""
+
+    def context(self, theta: Array, reference: tuple[Array, ...]) -> dict[str, Any]:
+        """Mean and variance of every batch norm over the inputs of `reference`."""
+        params = {"params": self.layout.unravel(theta)}
+        _, statistics = self.module.apply(
+            params, reference[0], train=True, mutable=["batch_stats"]
+        )
+        return jax.tree.map(lambda leaf: leaf.astype(theta.dtype), dict(statistics))
+
+    def __call__(self, theta: Array, data: tuple, context: dict[str, Any]) -> Array:
+        """The energy of θ on (inputs, targets, weights), given its statistics."""
+        return self.of_outputs(theta, context, data)
+
+
+@dataclass(frozen=True)
+class StoredEnergy(NetworkEnergy):
+    """The energy of a network with batch norm whose statistics are the last coordinates of θ.
+
+    They have no gradient: nothing but the string pulls at them.
+
+    Attributes:
+        statistics: where they are among the last coordinates.
+    """
+
+    statistics: Layout = EMPTY
+
+    @classmethod
+    def of(cls, energy: NormalizedEnergy, statistics: Layout) -> StoredEnergy:
+        """The same network."""
+        known = {field.name: getattr(energy, field.name) for field in fields(energy)}
+        return cls(**known, statistics=statistics)
+
+    def __call__(self, theta: Array, data: tuple[Array, Array, Array]) -> Array:
+        """The energy of (θ, statistics) on (inputs, targets, weights)."""
+        params, stored = theta[: self.layout.size], theta[self.layout.size :]
+        statistics = self.statistics.unravel(jax.lax.stop_gradient(stored))
+        return self.of_outputs(params, statistics, data)
+
+
+@dataclass(frozen=True)
+class MiniBatch:
+    """`size` examples drawn without replacement, an unbiased estimate of the full sum.
+
+    Attributes:
+        size: examples.
+        augmentation: varies the inputs drawn; None leaves them as they are.
+    """
+
+    size: int
+    augmentation: Callable[[Array, Array], Array] | None = None
+
+    def __call__(self, data: tuple[Array, ...], key: jax.Array) -> tuple[Array, ...]:
+        """A smaller (inputs, targets, weights)."""
+        if self.augmentation is None:
+            return minibatch(data, key, self.size)
+        drawn, varied = jax.random.split(key)
+        inputs, targets, weights = minibatch(data, drawn, self.size)
+        return self.augmentation(inputs, varied), targets, weights
+
+
+def minibatch(data: tuple[Array, ...], key: jax.Array, size: int) -> tuple[Array, ...]:
+    """Draw `size` examples, every subset equally likely; all of them where there are no more.
+
+    Weights are scaled by examples / size: the expected energy of the batch is that of the data.
+    """
+    inputs, targets, weights = data
+    total = len(weights)
+    if size >= total:
+        return data
+    rows = jax.random.choice(key, total, (size,), replace=False)
+    return inputs[rows], targets[rows], weights[rows] * (total / size)

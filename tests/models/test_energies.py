@@ -1,0 +1,180 @@
+"""Energies of networks: every way to compute one agrees; batch norm is a function of θ alone."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from landscape_cli.contracts import Dataset, Examples
+from landscape_cli.core.engine import Engine
+from landscape_cli.data.augment import Augmentation
+from landscape_cli.functional import Functional
+from landscape_cli.models.base import initial_thetas, model_surface, with_stored_statistics
+from landscape_cli.models.cnn import CNN
+from landscape_cli.models.energies import MiniBatch
+from landscape_cli.models.layers import connected, convolved, normalized
+from landscape_cli.models.mlp import MLP
+from landscape_cli.models.resnet import ResNet
+
+KEY = jax.random.key(0)
+CE = Functional("cross_entropy")
+
+
+class Normed(nn.Module):
+    """Two convolutions with batch norm; small, so that it compiles soon."""
+
+    norm: str = "batch"
+    groups: int = 1
+    outputs: int | None = None
+
+    @nn.compact
+    def __call__(self, inputs, train=False):
+        """Outputs for every image."""
+        hidden = inputs
+        for layer, channels in enumerate((2, 3)):
+            hidden = convolved(self, hidden, layer, channels, 3, 2)
+            hidden = jnp.tanh(normalized(self, hidden, layer, train))
+        return connected(self, hidden.mean((1, 2)), 2, self.outputs or 1)
+
+
+BATCH = Normed()
+SMALL = CNN(channels=(2, 3), kernel=3, widths=(4,), activation="tanh")
+NETWORKS = [
+    pytest.param(MLP(widths=(5,)), id="mlp"),
+    pytest.param(SMALL, id="cnn"),
+    pytest.param(BATCH, id="batch norm"),
+    pytest.param(ResNet(depth=8, channels=2), id="resnet", marks=pytest.mark.slow),
+    pytest.param(
+        ResNet(depth=8, channels=2, norm="batch"), id="resnet, batch norm", marks=pytest.mark.slow
+    ),
+]
+ENGINES = {
+    "loop": Engine(strategy="loop"),
+    "loop, blocks": Engine(strategy="loop", block=4),
+    "one program, blocks": Engine(strategy="vmap", block=3),
+    "one program, few points": Engine(strategy="vmap", chunk=2),
+    "recomputed": Engine(strategy="vmap", remat=True),
+}
+
+
+def images(count=10, size=8, seed=0):
+    draws = np.random.default_rng(seed)
+    pixels = draws.normal(size=(count, size, size, 3)).astype(np.float32)
+    weights = draws.uniform(1, 2, count)
+    return Examples(pixels, draws.integers(0, 4, count).astype(np.int32), weights / weights.sum())
+
+
+DATA = Dataset("noise", images(), images(7, seed=1), classes=4)
+
+
+def surface(model, engine=None, functional=CE, precision="float64"):
+    return model_surface(model, DATA, functional, precision, engine=engine)
+
+
+def plain(model, thetas):
+    """Energy and gradient by nothing but the network, Flax and `jax.grad`."""
+    layout = surface(model).energy.layout
+    inputs = DATA.train.inputs.astype(float)
+    targets, weights = DATA.train.targets, DATA.train.weights
+
+    def energy(theta):
+        variables = {"params": layout.unravel(theta)}
+        if getattr(model, "norm", "") == "batch":
+            outputs, _ = fit.apply(variables, inputs, train=True, mutable=["batch_stats"])
+        else:
+            outputs = fit.apply(variables, inputs)
+        chosen = jnp.take_along_axis(outputs, targets[:, None], 1)[:, 0]
+        return weights @ (jax.nn.logsumexp(outputs, axis=1) - chosen)
+
+    fit = model.clone(outputs=4)
+    return jax.vmap(jax.value_and_grad(energy))(thetas)
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_every_engine_agrees_with_the_plain_loop(model):
+    thetas = jnp.asarray(initial_thetas(model, DATA, KEY, 3))
+    energies, gradients = plain(model, thetas)
+    scale = jnp.abs(gradients).max()
+    for label, engine in ENGINES.items():
+        here = surface(model, engine)
+        found, slopes = here.energies_and_gradients(thetas)
+        np.testing.assert_allclose(found, energies, rtol=1e-10, err_msg=label)
+        np.testing.assert_allclose(slopes, gradients, atol=1e-10 * scale, err_msg=label)
+        np.testing.assert_allclose(
+            here.energies(np.asarray(thetas)), energies, rtol=1e-10, err_msg=label
+        )
+
+
+def test_float32_gradients_are_good_to_five_digits():
+    model = SMALL
+    thetas = initial_thetas(model, DATA, KEY, 2)
+    _, wanted = surface(model).energies_and_gradients(jnp.asarray(thetas))
+    for engine in ENGINES.values():
+        here = surface(model, engine, precision="float32")
+        _, found = here.energies_and_gradients(jnp.asarray(thetas, jnp.float32))
+        error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+        assert error < 1e-5
+
+
+def test_rough_gradients_leave_energies_alone():
+    model = SMALL
+    thetas = initial_thetas(model, DATA, KEY, 2, "float32")
+    exact = surface(model, precision="float32")
+    rough = surface(model, Engine(gradients="bfloat16"), precision="float32")
+    np.testing.assert_array_equal(rough.energies(thetas), exact.energies(thetas))
+    _, wanted = exact.energies_and_gradients(jnp.asarray(thetas))
+    _, found = rough.energies_and_gradients(jnp.asarray(thetas))
+    error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
+    assert 1e-4 < error < 0.05, "bfloat16 has eight bits"
+    assert found.dtype == jnp.float32
+
+
+def test_batch_norm_uses_training_statistics_on_the_test_split():
+    theta = initial_thetas(BATCH, DATA, KEY, 1)
+    train, test = surface(BATCH), surface(BATCH, functional=Functional("cross_entropy", "test"))
+    statistics = train.energy.context(jnp.asarray(theta[0]), train.parts.reference)
+    fit = BATCH.clone(outputs=4)
+    params = train.energy.layout.unravel(jnp.asarray(theta[0]))
+    outputs = fit.apply({"params": params, **statistics}, DATA.test.inputs.astype(float))
+    chosen = jnp.take_along_axis(outputs, DATA.test.targets[:, None], 1)[:, 0]
+    wanted = DATA.test.weights @ (jax.nn.logsumexp(outputs, axis=1) - chosen)
+    np.testing.assert_allclose(test.energies(theta), [wanted], rtol=1e-10)
+
+
+def test_stored_statistics_give_the_ends_their_energy():
+    here = surface(BATCH, Engine(block=4))
+    thetas = initial_thetas(BATCH, DATA, KEY, 2)
+    wide, lift = with_stored_statistics(here)
+    ends = lift(thetas)
+    assert ends.shape == (2, wide.dimension)
+    assert wide.dimension - here.dimension == 2 * (2 + 3)
+    np.testing.assert_array_equal(ends[:, : here.dimension], thetas)
+    np.testing.assert_allclose(wide.energies(ends), here.energies(thetas), rtol=1e-10)
+    # Between the ends the two policies differ, and statistics are not descended.
+    middle = ends.mean(0)
+    narrow = here.energies(middle[None, : here.dimension])
+    assert abs(wide.energies(middle[None]) / narrow - 1) > 1e-3
+    _, gradient = wide.energies_and_gradients(jnp.asarray(middle[None]))
+    assert not gradient[0, here.dimension :].any()
+    assert gradient[0, : here.dimension].any()
+
+
+def test_without_batch_norm_there_is_nothing_to_store():
+    here = surface(SMALL)
+    same, lift = with_stored_statistics(here)
+    assert same is here
+    assert lift(POINT := np.zeros((1, here.dimension))) is POINT
+
+
+def test_training_varies_images_and_judging_does_not():
+    varied = Dataset("noise", DATA.train, DATA.test, 4, Augmentation(crop=2, flip=True))
+    model = SMALL
+    here = model_surface(model, varied, CE, batch=5)
+    assert here.batch == MiniBatch(5, varied.augmentation)
+    drawn, *_ = here.batch(here.slope_data, KEY)
+    unvaried, *_ = MiniBatch(5)(here.slope_data, jax.random.split(KEY)[0])
+    assert drawn.shape == unvaried.shape
+    assert not np.allclose(drawn, unvaried)
+    theta = initial_thetas(model, DATA, KEY, 1)
+    np.testing.assert_array_equal(here.energies(theta), surface(model).energies(theta))
