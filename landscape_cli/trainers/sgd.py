@@ -1,6 +1,9 @@
 """Gradient descent with momentum; stochastic with mini-batches.
 
-    v ← μ v + ∇F(θ),   θ ← θ − η v                  (Nesterov:  θ ← θ − η (∇F(θ) + μ v))
+    g = ∇F(θ) + κ θ,   v ← μ v + g,   θ ← θ − η v             (Nesterov:  θ ← θ − η (g + μ v))
+
+The rate η may fall along the run, see `schedule`. Weight decay κ joins the gradient before the
+momentum, as the published recipes had it; it bends the descent only: levels are those of F.
 
 Reference: Sutskever, Martens, Dahl and Hinton, "On the importance of initialization and momentum
 in deep learning", 2013, section 2.
@@ -13,22 +16,29 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
+import jax
 import numpy as np
 import optax
 
 from landscape_cli.contracts import Progress, Trainer, Trajectories
 from landscape_cli.core.training import check_batch, train
+from landscape_cli.trainers.schedule import check_schedule, schedule
 
 if TYPE_CHECKING:
-    import jax
-
     from landscape_cli.core.surface import Surface
 
 
 @lru_cache
-def _optimizer(learning_rate: float, momentum: float, nesterov: bool):
+def _optimizer(
+    learning_rate: float, momentum: float, nesterov: bool, weight_decay: float,
+    kind: str, total: int, milestones: tuple[float, ...], decay: float,
+):  # fmt: skip
     """The identical object for equal settings: programs compiled with it are found again."""
-    return optax.sgd(learning_rate, momentum or None, nesterov)
+    rate = schedule(kind, learning_rate, total, milestones, decay)
+    descent = optax.sgd(rate, momentum or None, nesterov)
+    if not weight_decay:
+        return descent
+    return optax.chain(optax.add_decayed_weights(weight_decay), descent)
 
 
 @dataclass(frozen=True)
@@ -41,8 +51,14 @@ class Sgd(Trainer):
         learning_rate: η, positive.
         momentum: μ, in [0, 1); 0 is plain gradient descent.
         nesterov: look ahead along the momentum.
+        weight_decay: κ, at least 0; of all parameters.
+        schedule: constant, steps, linear or cosine, over the epochs or, without, the steps.
+        milestones: fractions of the run: where the rate drops (steps), or where the straight
+            line begins and ends (linear).
+        decay: factor of the rate at every milestone (steps), or at the end (linear, cosine).
         steps: most steps of a network, at least 1.
-        check: steps between two looks at who has arrived, at least 1.
+        epochs: passes over the training examples, if fewer steps than `steps`; None: no limit.
+        check: steps between two looks at who has arrived, at least 1; None: one epoch.
         batch: examples of a mini-batch; None: all of them. Crossings of levels are then found
             on the full data, every `check` steps.
     """
@@ -57,8 +73,13 @@ class Sgd(Trainer):
     learning_rate: float = 0.01
     momentum: float = 0.9
     nesterov: bool = False
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    milestones: tuple[float, ...] = ()
+    decay: float = 0.1
     steps: int = 20000
-    check: int = 100
+    epochs: float | None = None
+    check: int | None = 100
     batch: int | None = None
 
     def __post_init__(self) -> None:
@@ -66,6 +87,11 @@ class Sgd(Trainer):
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        if not 0 <= self.weight_decay < np.inf:
+            raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay}")
+        check_schedule(self.schedule, self.milestones, self.decay)
+        if self.epochs is not None and not 0 < self.epochs < np.inf:
+            raise ValueError(f"epochs must be positive, got {self.epochs}")
         for name in ("steps", "check", "batch"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -81,7 +107,20 @@ class Sgd(Trainer):
     ) -> Trajectories:
         """Train all networks (network, param) until the lowest level or the budget."""
         batch = check_batch(surface, self.batch)
-        optimizer = _optimizer(self.learning_rate, self.momentum, self.nesterov)
+        epoch = _epoch(surface, self.batch)
+        total = self.steps if self.epochs is None else max(round(self.epochs * epoch), 1)
+        optimizer = _optimizer(
+            self.learning_rate, self.momentum, self.nesterov, self.weight_decay, self.schedule,
+            0 if self.schedule == "constant" else total, self.milestones, self.decay,
+        )  # fmt: skip
+        check = self.check or max(round(epoch), 1)
         return train(
-            surface, optimizer, thetas, levels, self.steps, self.check, key, batch, progress
+            surface, optimizer, thetas, levels, min(self.steps, total), check, key, batch, progress
         )
+
+
+def _epoch(surface: Surface, batch: int | None) -> float:
+    """Steps in which as many examples are seen as there are."""
+    leaves = jax.tree.leaves(surface.slope_data)
+    examples = len(leaves[0]) if leaves else 1
+    return max(examples / (batch or examples), 1.0)
