@@ -1,11 +1,12 @@
 """Geodesics of level sets: sample a string inside, pull it taut, double its beads, judge it.
 
 For every string the chord is tried first: where it stays inside, it is the geodesic. The others
-are sampled (`sampling`), all pairs and levels in one pool. From the highest level down, strings
-are pulled taut (`tighten`), each starting from the taut string of its pair at the level above with
-its ends moved, or from its sample where that fails. Each then gets twice the beads and is pulled
-again; the two lengths say how far discretization still matters. Where a lower level found a
-shorter way, the higher one tries that too. The last word is the dense check (`verdict`).
+are sampled (`sampling`), all pairs and levels in one pool, or only those that need it. From the
+highest level down, strings are pulled taut (`tighten`), each starting from the taut string of its
+pair at the level above with its ends moved, or from its sample where that fails. Each then gets
+twice the beads and is pulled again; the two lengths say how far discretization still matters.
+Where a lower level found a shorter way, the higher one tries that too. The last word is the dense
+check (`verdict`).
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Search:
         continuation: start from the level above, too; levels then follow one another. False:
             all levels in one batch.
         shorten: False keeps the sampled strings as they are.
+        sample_all: False samples a string only where it cannot start from the level above.
     """
 
     optimizer: Any
@@ -54,6 +56,7 @@ class Search:
     dense: int = 50
     continuation: bool = True
     shorten: bool = True
+    sample_all: bool = True
 
 
 @dataclass(eq=False)
@@ -111,6 +114,7 @@ def _try_chords(surface: Surface, works: list[Work], search: Search) -> None:
 
 def _sample(surface: Surface, works: list[Work], search: Search, report: Report) -> None:
     """Sample the strings whose chord leaves the level set, all in one pool."""
+    works = [work for work in works if work.sampled is None]
     if not works:
         return
     began = time.perf_counter()
@@ -128,16 +132,16 @@ def _sample(surface: Surface, works: list[Work], search: Search, report: Report)
     for work, string in zip(works, strings, strict=True):
         work.sampled = string
         work.seconds += seconds
+        _judge_sampled(surface, work, string, search)
 
 
-def _judge_sampled(surface: Surface, work: Work, search: Search) -> None:
+def _judge_sampled(surface: Surface, work: Work, string: Sampled, search: Search) -> None:
     """Keep the sampled string, straightened by shortcuts, as the first feasible one."""
-    assert work.sampled is not None
-    if not work.sampled.inside:
+    if not string.inside:
         return
-    kept = replace(work.sampled, bad=[])
+    kept = replace(string, bad=[])
     shortcut(surface, [kept])
-    for beads in (kept.beads, work.sampled.beads):
+    for beads in (kept.beads, string.beads):
         if work.judge(surface, beads, search).energy <= work.level:
             return
 
@@ -187,7 +191,8 @@ def _pull(surface, works: list[Work], above: dict, search: Search, report: Repor
     starts = [above.get(work.pair, _sampled_start(work)) for work in works]
     result = _first_pull(surface, works, starts, search, report)
     outside = ~(result.violation <= 30 * search.tightening.feasibility)  # NaN is outside
-    again = [row for row, work in enumerate(works) if outside[row] and work.pair in above]
+    known = [work.pair in above and work.sampled is not None for work in works]
+    again = [row for row in np.flatnonzero(outside) if known[row]]
     if again:
         rest = [works[row] for row in again]
         other = _first_pull(surface, rest, list(map(_sampled_start, rest)), search, report)
@@ -331,16 +336,17 @@ def geodesics(
     for work in works:
         if work.best is not None:
             yield work.index, work.found()
-    _sample(surface, bent, search, report)
-    for work in bent:
-        _judge_sampled(surface, work, search)
     shorten = search.shorten and surface.smooth
+    if search.sample_all or not shorten:
+        _sample(surface, bent, search, report)
     above: dict[int, np.ndarray] = {}
     for wave in _waves(works, search):
         members = [work for work in wave if work in bent]
         if shorten:
+            _sample(surface, [w for w in members if w.pair not in above], search, report)
             _shorten(surface, members, above, search, report)
             missed = [work for work in members if work.pair in above and not work.pulled]
+            _sample(surface, missed, search, report)
             _shorten(surface, missed, {}, search, report)  # once more, from the sample
         for work in wave:
             if search.continuation and work.best is not None and work.best.connected:

@@ -42,6 +42,7 @@ class TautString(PathMethod):
     margin: float = 3e-3  # part of the level kept free while pulling
     dense: int = 50  # points per segment of the last check
     continuation: bool = True  # start from the level above, too
+    sample_all: bool = True  # False: sample only what cannot start from the level above
 
     def __post_init__(self) -> None:
         check_positive(self, "learning_rate", "tolerance", "refinement")
@@ -75,6 +76,7 @@ class TautString(PathMethod):
             refinement=self.refinement,
             dense=self.dense,
             continuation=self.continuation,
+            sample_all=self.sample_all,
         )  # fmt: skip
 
     def connect(

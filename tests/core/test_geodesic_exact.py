@@ -164,3 +164,21 @@ def test_identical_ends_are_joined_by_a_point():
     a = np.array([[0.6, 0.8]])
     (found,) = connect(TautString(), model_surface(Ring(2)), a, a, [0.01])
     assert found.connected and found.normalized_length == 1.0
+
+
+def test_sampling_only_where_it_is_needed_finds_the_same_lengths():
+    levels, ends = [0.5, 0.1, 0.01], np.array([1.0, 0.0])
+    found, spent = [], []
+    for every in (True, False):
+        surface = model_surface(Ring(dimension=2))
+        method = replace(BRIEF, sample_all=every)
+        found.append(connect(method, surface, [ends] * 3, [-ends] * 3, levels, [0] * 3))
+        spent.append(surface.count.gradients)
+    for one, other in zip(*found, strict=True):
+        assert one.connected
+        assert other.connected
+        assert one.normalized_length == pytest.approx(other.normalized_length, rel=5e-3)
+    sampled = [np.isfinite([each.sampled_length for each in strings]) for strings in found]
+    assert sampled[0].all()
+    assert sampled[1].tolist() == [True, False, False], "the others start from the level above"
+    assert spent[1] < spent[0]
