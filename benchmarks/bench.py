@@ -1,6 +1,6 @@
 """How fast is it? Ratios taken in one run, on whatever machine this is.
 
-    python -m benchmarks.bench            all rows, about three minutes
+    python -m benchmarks.bench            all rows, about ten minutes
     python -m benchmarks.bench --quick    without the whole runs
 
 Every time is the best of several, so that a busy machine hurts little; compare ratios, not digits.
@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import networks
 from landscape_cli.core.geodesic import geodesics
 from landscape_cli.core.report import Progress
 from landscape_cli.core.string import reparametrized
@@ -161,6 +162,12 @@ def command(*words: str, cache: str | None = None) -> float:
         return time.perf_counter() - began
 
 
+def image_networks() -> list[Row]:
+    """Gradients of convolutional networks; the matrix product is timed anew beside them."""
+    rate = matrix_rate()[1] * 1e9
+    return [*networks.throughput(rate, best), *networks.exponents(best), *networks.rough(best)]
+
+
 def commands() -> list[Row]:
     """What a user waits for."""
     return [
@@ -180,8 +187,9 @@ def whole_runs() -> list[Row]:
         ("landscape run geodesic, warm cache", second, "s", "60"),
     ]
     if os.environ.get("LANDSCAPE_DATA"):
-        seconds = command("run", "geodesic", "model=mnist_cnn")
-        rows.append(("landscape run geodesic model=mnist_cnn", seconds, "s", "300"))
+        for model, aim in (("mnist_cnn", "300"), ("cifar_resnet", "600")):
+            seconds = command("run", "geodesic", f"model={model}")
+            rows.append((f"landscape run geodesic model={model}", seconds, "s", aim))
     return rows
 
 
@@ -204,7 +212,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="without the whole runs")
     quick = parser.parse_args().quick
     jax.config.update("jax_enable_x64", True)
-    parts = [lambda: [matrix_rate()], kernel, waste, batching, exponents, commands]
+    parts = [
+        lambda: [matrix_rate()], kernel, waste, batching, exponents, image_networks, commands,
+    ]  # fmt: skip
     rows: list[Row] = []
     for part in parts if quick else [*parts, whole_runs]:
         for row in part():
