@@ -32,6 +32,9 @@ test: install  ## the quick tests; ARGS="-k word"
 test-slow: install  ## the tests that take minutes
 	@JAX_PLATFORMS=cpu $(BIN)/python -m pytest -m slow $(ARGS)
 
+test-gpu: install  ## the tests that need a GPU
+	@JAX_PLATFORMS=cuda,cpu $(BIN)/python -m pytest -m gpu $(ARGS)
+
 check: test lint format-check types  ## what CI runs
 
 lint: install  ## ruff's rules
@@ -61,4 +64,4 @@ clean:  ## remove .venv and everything built; outputs/ stays
 clean-cache:  ## remove the compiled programs kept between runs
 	@rm -rf "$(CACHE)/jax"
 
-.PHONY: help install run test test-slow check lint format format-check types bench lock clean clean-cache
+.PHONY: help install run test test-slow test-gpu check lint format format-check types bench lock clean clean-cache
