@@ -1,8 +1,13 @@
-"""Figures of papers, as numbers to lay over ours. Levels, means, standard errors.
+"""Figures and tables of papers, as numbers to lay over ours. Levels, means, standard errors.
 
 Freeman & Bruna, 2017, arXiv 1611.01540: read off the vector graphics of the results figure.
 Normalized length and number of beads (ends included) against the level; error bars there are
 one standard error. NaN: no error bar could be read.
+
+Draxler et al., 2018, arXiv 1803.00885, table B.1, and Garipov et al., 2018, arXiv 1802.10026,
+table 2: not curves. `marks` are energies, drawn as lines and named in the summary, `numbers` what
+the summary names only. A path whose highest loss is λ and whose length over chord is l is a point
+(λ, l), and an upper bound: l was not made small. Nothing joins such points (`joined`).
 """
 
 from __future__ import annotations
@@ -56,6 +61,37 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "beads": [7.12, 6.63, 5.68, 6.00, 5.94, 5.92, 5.48, 5.11, 4.79, 4.09],
         "beads_error": [0.29, 0.25, 0.20, 0.15, 0.15, 0.13, 0.08, 0.07, 0.07, 0.12],
     },
+    "fb2016_cifar": {
+        "label": f"{LABEL} (convolutional net, test error)",
+        "level": [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8],
+        "length": [1.845, 1.159, 1.0116, 1.0052, 1.0029, 1.0000, 1.0005],
+        "length_error": [0.069, 0.011, 0.0021, 0.0009, 0.0006, NAN, 0.0003],
+        "beads": [5.90, 3.90, 3, 3.08, 3, 3, 3],
+        "beads_error": [0.36, 0.17, NAN, 0.07, NAN, NAN, NAN],
+    },
+    "draxler2018_resnet20": {
+        "label": "Draxler et al. 2018 (ResNet-20, CIFAR-10)",
+        "level": [],
+        "marks": {"train loss of minima": 0.0162, "train loss of saddles": 0.0324},
+        "numbers": {
+            **{"test loss of minima": 0.36, "test loss of saddles": 0.38},
+            **{"test error of minima": 0.085, "test error of saddles": 0.089},
+        },
+    },
+    "garipov2018_resnet": {
+        "label": "Garipov et al. 2018 (Bezier curve, polygonal chain; not shortest)",
+        "level": [0.022, 0.047],
+        "length": [2.13, 3.48],
+        "joined": False,
+        "marks": {"train loss of single networks": 0.015},
+        "numbers": {
+            **{"highest train loss of the chord": 2.613, "highest test error of the chord": 0.8},
+            **{
+                "highest test error of the curve": 0.0624,
+                "highest test error of the chain": 0.0735,
+            },
+        },
+    },
 }
 
 
@@ -63,7 +99,9 @@ def published(name: str) -> dict[str, Any]:
     """The figure `name`, every series as long as its levels; missing ones NaN."""
     figure = dict(PUBLISHED[name])
     blank = [NAN] * len(figure["level"])
-    return {key: figure.get(key, blank) for key in ("label", "level", *SERIES)}
+    series = {key: figure.get(key, blank) for key in SERIES}
+    rest = {"joined": True, "marks": {}, "numbers": {}}
+    return {**rest, **figure, **series}
 
 
 SERIES = ("length", "length_error", "beads", "beads_error")

@@ -16,11 +16,24 @@ FEWER = {  # levels enough to see the procedure
     "fb2016_cubic": ["levels=[0.3,0.16]"],
     "fb2016_quadratic": ["levels=[0.125,0.1]"],
     "fb2016_mnist": ["levels=[0.8,0.7]"],
+    "fb2016_cifar": ["levels=[0.96,0.95]", "data.size=16", "data.train=32", "trainer.batch=16"],
+    "draxler2018_resnet20": [
+        "levels=[2.2,2.0]",
+        "data.train=32",
+        "trainer.batch=16",
+        "method=straight",
+    ],
+    "garipov2018_resnet": [
+        "levels=[2.2,2.0]",
+        "data.train=32",
+        "trainer.batch=16",
+        "method=straight",
+    ],
     "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
     "geodesic": ["levels=[0.05,0.02]"],
     "theory_check": [],
 }
-NEEDS_MNIST = {"fb2016_mnist"}
+NEEDS_FILES = {"fb2016_mnist", "fb2016_cifar", "draxler2018_resnet20", "garipov2018_resnet"}
 
 
 def run(folder, name, *words):
@@ -34,8 +47,8 @@ def test_every_recipe_is_tried_here():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_recipe_runs_at_the_smallest_budget(name, tmp_path):
-    if name in NEEDS_MNIST and not os.environ.get("LANDSCAPE_DATA"):
-        pytest.skip("set LANDSCAPE_DATA to a folder with MNIST")
+    if name in NEEDS_FILES and not os.environ.get("LANDSCAPE_DATA"):
+        pytest.skip("set LANDSCAPE_DATA to a folder with MNIST and CIFAR-10")
     done = run(tmp_path, name, *FEWER[name])
     assert done.returncode == 0, done.stderr[-2000:]
     (folder,) = tmp_path.glob("outputs/*/*")

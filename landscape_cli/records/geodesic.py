@@ -66,8 +66,9 @@ class Geodesics(Record):
             t: points at which energies along a string are kept.
             attributes: model, data, functional, method, level_unit (texts), seed, plateaux
                 (a dict of label and energy), published (a dict with label, level, length,
-                length_error, beads, beads_error), paired (False where a pair is another one at
-                every level).
+                length_error, beads, beads_error, joined, marks, numbers: as in
+                `landscape_cli.published`), paired (False where a pair is another one at every
+                level).
         """
         if unknown := set(attributes) - set(PLAIN_ATTRIBUTES):
             raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
@@ -162,7 +163,7 @@ class Geodesics(Record):
 
     @property
     def published(self) -> dict[str, Any] | None:
-        """The published curve as arrays over its levels; None without one."""
+        """The published curve as arrays over its levels, and what stands beside it, or None."""
         text = self.data.attrs["published"]
         if not text:
             return None
@@ -170,7 +171,8 @@ class Geodesics(Record):
         missing = [math.nan] * len(found["level"])
         columns = ("level", "length", "length_error", "beads", "beads_error")
         arrays = {name: np.array(found.get(name) or missing, float) for name in columns}
-        return {"label": found.get("label", "published"), **arrays}
+        beside = {"label": "published", "joined": True, "marks": {}, "numbers": {}}
+        return {name: found.get(name, value) for name, value in beside.items()} | arrays
 
     def statistics(self, bootstrap: bool = False) -> dict[str, np.ndarray]:
         """Arrays over levels: mean, error, beads, beads_error and, if asked, low and high.
@@ -196,10 +198,14 @@ class Geodesics(Record):
         standard_error, beads, beads_error, connected, tried, fraction_connected,
         end_not_reached, and where a published level agrees to 0.1 %: published_length,
         length_z, published_beads, beads_z. What there is no number for is NaN (null in JSON).
-        With a published curve the totals end with published_levels_within_three_standard_errors.
+        With a published curve the totals end with published_levels_within_three_standard_errors,
+        and with its marks and numbers, such as published_train_loss_of_saddles.
         """
-        apart = self.standard_errors_apart()
-        return {**self._totals(), **self._agreement(apart), **self._by_level(), **apart}
+        apart, published = self.standard_errors_apart(), self.published or {}
+        beside = published.get("marks", {}) | published.get("numbers", {})
+        beside = {f"published_{name.replace(' ', '_')}": value for name, value in beside.items()}
+        totals = {**self._totals(), **self._agreement(apart), **beside}
+        return {**totals, **self._by_level(), **apart}
 
     def standard_errors_apart(self) -> dict[str, float]:
         """Published numbers at our levels and how many standard errors ours are from them."""
@@ -253,6 +259,8 @@ class Geodesics(Record):
         if (published := self.published) is None:
             return {}
         errors = published["length_error"]
+        if not np.isfinite(errors).any():
+            return {}
         known = [x for x in self.levels if np.isfinite(errors[_same(published["level"], x)]).any()]
         z = np.array([apart[f"length_z@{level:.12g}"] for level in known])
         text, missing = f"{int((abs(z) <= 3).sum())} of {len(z)}", int(np.isnan(z).sum())

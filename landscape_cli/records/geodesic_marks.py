@@ -124,6 +124,8 @@ def draw_published(ax: Axes, record: Geodesics, what: str) -> None:
         "lw": 1.0,
         "capsize": 2,
     }
+    if not published["joined"]:
+        marks["ls"] = ""
     columns = (published[key][order] for key in ("level", what, f"{what}_error"))
     ax.errorbar(*columns, label=published["label"], zorder=4, **marks)
 
@@ -179,16 +181,17 @@ def draw_counts(ax: Axes, record: Geodesics) -> None:
 def draw_plateaux(axes: list[Axes], record: Geodesics, labels: bool = True) -> None:
     """The energies of trivial predictors as vertical lines through `axes`, labelled on top.
 
-    Each label has a line of its own, the rightmost the highest: none crosses another's leader.
+    So are published energies, in their color. Each label has a line of its own, the rightmost the
+    highest: none crosses another's leader.
     """
     low, high = level_limits(record)
-    shown = sorted(
-        (value, label) for label, value in record.plateaux.items() if low < value < high
-    )
+    lines = [(value, label, GRAY) for label, value in record.plateaux.items()]
+    lines += [(value, f"published {label}", ORANGE) for label, value in marks_of(record).items()]
+    shown = sorted(line for line in lines if low < line[0] < high)
     for ax in axes:
-        for value, _ in shown:
-            ax.axvline(value, color=GRAY, lw=0.8, ls=(0, (4, 2)), zorder=0)
-    for row, (value, label) in enumerate(shown if labels else ()):
+        for value, _, color in shown:
+            ax.axvline(value, color=color, lw=0.8, ls=(0, (4, 2)), zorder=0)
+    for row, (value, label, color) in enumerate(shown if labels else ()):
         left = np.log(value / low) < 0.3 * np.log(high / low)  # no room for words to the left
         axes[0].annotate(
             f" {label} {number(value)} ",
@@ -199,21 +202,27 @@ def draw_plateaux(axes: list[Axes], record: Geodesics, labels: bool = True) -> N
             ha="left" if left else "right",
             va="bottom",
             fontsize=7.5,
-            color=GRAY,
+            color=color,
             arrowprops={
-                **{"arrowstyle": "-", "color": GRAY, "lw": 0.6, "shrinkA": 0, "shrinkB": 0},
+                **{"arrowstyle": "-", "color": color, "lw": 0.6, "shrinkA": 0, "shrinkB": 0},
                 **{"relpos": (0.0 if left else 1.0, 0.0), "connectionstyle": "arc3"},
             },
         )
 
 
+def marks_of(record: Geodesics) -> dict[str, float]:
+    """Published energies by label; empty without any."""
+    return record.published["marks"] if record.published else {}
+
+
 def level_limits(record: Geodesics) -> tuple[float, float]:
-    """Limits of the level axis: levels, published levels, plateaux that are not far away."""
+    """Limits of the level axis: levels, published levels, lines that are not far away."""
     levels = record.levels
     if record.published:
         levels = np.concatenate([levels, record.published["level"]])
     low, high = log_limits(levels)
-    near = [v for v in record.plateaux.values() if low / NEAR < v < high * NEAR]
+    lines = [*record.plateaux.values(), *marks_of(record).values()]
+    near = [v for v in lines if low / NEAR < v < high * NEAR]
     return log_limits(np.array([*levels, *near]))
 
 
