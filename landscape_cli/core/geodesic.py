@@ -161,10 +161,6 @@ def _sampled_start(work: Work) -> np.ndarray:
     return work.sampled.beads if work.sampled else np.stack([work.start, work.end])
 
 
-def _take(result: Tightened, rows: Any) -> Tightened:
-    return Tightened(**{name: array[rows] for name, array in vars(result).items()})
-
-
 def _put(result: Tightened, rows: Any, other: Tightened) -> None:
     for name, array in vars(result).items():
         array[rows] = vars(other)[name]
@@ -197,7 +193,7 @@ def _pull(surface, works: list[Work], above: dict, search: Search, report: Repor
         rest = [works[row] for row in again]
         other = _first_pull(surface, rest, list(map(_sampled_start, rest)), search, report)
         better = ~(other.violation >= result.violation[again])
-        _put(result, np.array(again)[better], _take(other, np.flatnonzero(better)))
+        _put(result, np.array(again)[better], other[np.flatnonzero(better)])
     return result
 
 
@@ -218,7 +214,7 @@ def _double(surface: Surface, works: list[Work], result: Tightened, search: Sear
             break
         again = tighten(
             surface, fine.beads[left], np.array([works[i].level for i in left]), margins[left],
-            search.tightening, _take(fine, left),
+            search.tightening, fine[left],
         )  # fmt: skip
         again.evaluations += fine.evaluations[left]
         _put(fine, left, again)
@@ -268,7 +264,7 @@ def _shorten(surface: Surface, works: list[Work], above, search: Search, report:
         more = _settle(left, search)
         if not more or 4 * (result.beads.shape[1] - 1) + 1 > search.max_beads:
             break
-        result, left = _take(fine, more), [left[row] for row in more]
+        result, left = fine[more], [left[row] for row in more]
     for work in works:
         work.seconds += (time.perf_counter() - began) / len(works)
 

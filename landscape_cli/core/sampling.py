@@ -21,7 +21,7 @@ import numpy as np
 from landscape_cli.core.descent import descend
 from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.verdict import Peak, peak
+from landscape_cli.core.verdict import Peak, energies_inside, peak
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _look(surface: Surface, strings: list[Sampled], settings: Sampling) -> list[
     t = np.arange(1, settings.points + 1) / (settings.points + 1)
     starts = np.stack([strings[s].beads[i] for s, i in segments])
     ends = np.stack([strings[s].beads[i + 1] for s, i in segments])
-    energies = surface.energies(inside(starts, ends, t))
+    energies = energies_inside(surface, starts, ends, t)
     bad = []
     for row, (s, i) in enumerate(segments):
         string, worst = strings[s], int(np.argmax(energies[row]))  # NaN counts as highest
@@ -267,7 +267,7 @@ def shortcut(surface: Surface, strings: list[Sampled], points: int = 32) -> None
         triples = np.stack([strings[s].beads[i - 1 : i + 2] for s, i in beads])
         legs = np.linalg.norm(np.diff(triples, axis=1), axis=2).sum(1)
         gains = legs - np.linalg.norm(triples[:, 2] - triples[:, 0], axis=1)
-        peaks = surface.energies(inside(triples[:, 0], triples[:, 2], t)).max(1)
+        peaks = energies_inside(surface, triples[:, 0], triples[:, 2], t).max(1)
         gone: dict[int, set[int]] = {}
         for row in np.argsort(-gains):
             s, i = beads[row]

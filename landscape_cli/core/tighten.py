@@ -18,7 +18,7 @@ Reference: the wall conditions are those of Freeman & Bruna, 2017, arXiv 1611.01
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -39,6 +39,7 @@ from landscape_cli.core.surface import (
     workers,
 )
 
+FEWEST = 3  # pairs that L-BFGS remembers however big a string is
 LANES = 8  # strings that advance together on a CPU: their memory stays in a core's cache
 
 
@@ -76,6 +77,15 @@ class History(NamedTuple):
     slot: Array  # the oldest entry, overwritten next
 
 
+class Pair(NamedTuple):
+    """A curvature pair that a trial has brought."""
+
+    dx: Array  # (bead-2, param)
+    dg: Array  # (bead-2, param)
+    slot: Array  # where it was remembered
+    good: Array  # whether it was
+
+
 class State(NamedTuple):
     """One string on its way; every field has a leading string axis in a batch."""
 
@@ -110,6 +120,9 @@ class Tightening:
         rho: first penalty. Small: a stiff wall costs more evaluations than a few updates.
         gross: violation above which ρ grows even before the inner problem is solved.
         check: evaluations between two looks at who is done.
+        history: GiB that the pairs of all strings of a batch may take. Where they do not fit,
+            fewer strings advance together, and of a single one fewer pairs are remembered, at
+            least 3.
     """
 
     samples: int = 3
@@ -123,6 +136,26 @@ class Tightening:
     rho: float = 1.0
     gross: float = 0.1
     check: int = 10
+    history: float = 4.0
+
+    def fitted(self, strings: int, size: int) -> tuple[int, Tightening]:
+        """How many strings advance together, and the settings with as many pairs as fit.
+
+        Args:
+            strings: how many there are.
+            size: bytes of the interior beads of one, positive.
+        """
+        room = self.history * 2**30 / (2 * size)  # rows of a history, of any string
+        pairs = min(self.memory, max(FEWEST, int(room)))  # whatever the company of a string
+        return int(np.clip(room // pairs, 1, strings)), replace(self, memory=pairs)
+
+    def roomy(self, size: int) -> bool:
+        """Whether a few strings fit, so that lanes to spare and whole programs cost little."""
+        return LANES * self.memory * 2 * size <= self.history * 2**30
+
+    def lanes(self, strings: int, size: int) -> int:
+        """Lanes of a batch: few sizes, few compilations; none to spare where it hardly fits."""
+        return rung(strings) if self.roomy(size) else strings
 
 
 @dataclass
@@ -140,6 +173,15 @@ class Tightened:
     def points(self) -> int:
         """Points of one evaluation of one string."""
         return self.multipliers.shape[1]
+
+    def __getitem__(self, rows: Any) -> Tightened:
+        return Tightened(**{name: array[rows] for name, array in vars(self).items()})
+
+
+def _joined(results: list[Tightened]) -> Tightened:
+    """One after another."""
+    names = vars(results[0])
+    return Tightened(**{n: np.concatenate([getattr(r, n) for r in results]) for n in names})
 
 
 def green(segments: int) -> np.ndarray:
@@ -222,7 +264,7 @@ def _stretch(beads: Array) -> Array:
     return (beads.shape[0] + 1) * (steps[:-1] - steps[1:])
 
 
-def _learn(state: State, trial: Array, new: Evaluated, good, metric) -> tuple[History, Array]:
+def _learn(state: State, trial: Array, new: Evaluated, good, metric) -> tuple[State, Pair]:
     """Overwrite the oldest curvature pair and rescale the metric, where the pair is convex."""
     old, i = state.history, state.history.slot
     dx, dg = trial - state.beads, new.gradient - state.now.gradient
@@ -230,21 +272,30 @@ def _learn(state: State, trial: Array, new: Evaluated, good, metric) -> tuple[Hi
     dot, curvature = (dx * dg).sum(), (dg * dz).sum()
     good = good & (dot > 1e-10 * (dg * dg).sum())
     row = lambda array, value: array.at[i].set(jnp.where(good, value, array[i]))
-    column = lambda array, value: array.at[:, i].set(jnp.where(good, value, array[:, i]))
-    x, z = row(old.x, dx), row(old.z, dz)
-    zg = _rows_dot(z, dg)  # symmetric, as the metric is
-    history = History(
-        x=x,
-        z=z,
-        xg=column(row(old.xg, _rows_dot(z, _stretch(dx))), _rows_dot(x, dg)),
-        zg=column(row(old.zg, zg), zg),
+    history = old._replace(
+        x=row(old.x, dx),
+        z=row(old.z, dz),
         inverse=row(old.inverse, 1 / jnp.where(good, dot, 1)),
         slot=jnp.where(good, (i + 1) % old.inverse.size, i),
     )
-    return history, jnp.where(good, dot / jnp.where(good, curvature, 1), state.scale)
+    scale = jnp.where(good, dot / jnp.where(good, curvature, 1), state.scale)
+    return state._replace(history=history, scale=scale), Pair(dx, dg, i, good)
 
 
-def _judge_trial(state: State, energies, gradients, walls, metric, samples) -> State:
+def _multiply(history: History, pair: Pair) -> History:
+    """The dot products of a pair that is among the rows now."""
+    _, dg, i, good = pair
+    row = lambda array, value: array.at[i].set(jnp.where(good, value, array[i]))
+    column = lambda array, value: array.at[:, i].set(jnp.where(good, value, array[:, i]))
+    zg = _rows_dot(history.z, dg)  # symmetric, as the metric is
+    xg = row(history.xg, _rows_dot(history.z, _stretch(pair.dx)))
+    return history._replace(
+        xg=column(xg, _rows_dot(history.x, dg)),
+        zg=column(row(history.zg, zg), zg),
+    )
+
+
+def _judge_trial(state: State, energies, gradients, walls, metric, samples) -> tuple[State, Pair]:
     """Accept or refuse the trial beads (Armijo); a refusal shortens the step."""
     trial = state.beads + state.step * state.direction
     new = _evaluate(trial, energies, gradients, state.mu, state.rho, walls, metric, samples)
@@ -253,19 +304,18 @@ def _judge_trial(state: State, energies, gradients, walls, metric, samples) -> S
     noise = 8 * jnp.finfo(new.value.dtype).eps * jnp.abs(state.now.value)
     enough = new.value <= state.now.value + 1e-4 * state.step * slope + noise
     good = enough & jnp.isfinite(new.value)
-    history, scale = _learn(state, trial, new, good, metric)
+    state, pair = _learn(state, trial, new, good, metric)
     choose = lambda a, b: jnp.where(good, a, b)
-    return state._replace(
+    judged = state._replace(
         beads=choose(trial, state.beads),
         energies=choose(energies, state.energies),
         gradients=choose(gradients, state.gradients),
         now=jax.tree.map(choose, new, state.now),
-        history=history,
-        scale=scale,
         rejected=choose(0, state.rejected + 1),
         step=choose(1.0, state.step / 4),
         since=state.since + 1,
     )
+    return judged, pair
 
 
 def _update_multipliers(state: State, walls, metric, samples, settings: Tightening) -> State:
@@ -308,7 +358,13 @@ def _next_direction(state: State, metric: Array) -> State:
 
 def _advance(state: State, energies, gradients, walls, metric, settings: Tightening) -> State:
     """One trial of one string."""
-    state = _judge_trial(state, energies, gradients, walls, metric, settings.samples)
+    judged = _judge_trial(state, energies, gradients, walls, metric, settings.samples)
+    return _turn(*judged, walls, metric, settings)
+
+
+def _turn(state: State, pair: Pair, walls, metric, settings: Tightening) -> State:
+    """What follows a verdict: multipliers and the next direction."""
+    state = state._replace(history=_multiply(state.history, pair))
     state = _update_multipliers(state, walls, metric, settings.samples, settings)
     return _next_direction(state, metric)
 
@@ -349,6 +405,17 @@ def _advance_all(state, energies, gradients, walls, metric, settings) -> State:
     return jax.vmap(each, (0, 0, 0, 0, None))(state, *here, walls, metric)
 
 
+def _judge_all(state, energies, gradients, walls, metric, samples) -> tuple[State, Pair]:
+    each = partial(_judge_trial, samples=samples)
+    here = _by_string(len(state.rho), energies, gradients)
+    return jax.vmap(each, (0, 0, 0, 0, None))(state, *here, walls, metric)
+
+
+def _turn_all(state, pair, walls, metric, settings) -> State:
+    each = partial(_turn, settings=settings)
+    return jax.vmap(each, (0, 0, 0, None))(state, pair, walls, metric)
+
+
 @partial(jax.jit, static_argnames="settings")
 def _begin_all(beads, energies, gradients, mu, rho, walls, metric, settings) -> State:
     each = partial(_begin, settings=settings)
@@ -383,7 +450,9 @@ def _trials(energy, parts, metric, state, walls, count, chunk, settings) -> Stat
 # The same for surfaces that are computed point by point, with the gradients in between.
 _points_of = jax.jit(_all_points, static_argnames="samples")
 _points_of_trial = jax.jit(_trial_points, static_argnames="samples")
-_after_trial: Any = jax.jit(_advance_all, static_argnames="settings", donate_argnums=0)
+# Two programs: one that both wrote a row of the history and multiplied by it would copy it whole.
+_judged: Any = jax.jit(_judge_all, static_argnames="samples", donate_argnums=0)
+_turned: Any = jax.jit(_turn_all, static_argnames="settings", donate_argnums=0)
 
 
 class Batch(NamedTuple):
@@ -404,10 +473,15 @@ def _evaluate_points(surface: Surface, points: Array, strings: int, size: int):
     return jnp.pad(energies, fill, mode="edge"), jnp.pad(gradients, (fill, (0, 0)), mode="edge")
 
 
+def _one_program(surface: Surface, size: int, settings: Tightening) -> bool:
+    """Whether trials and gradients are one program: fast, but XLA copies big histories in it."""
+    return surface.strategy == "vmap" and settings.roomy(size)
+
+
 def _advance_batch(surface: Surface, batch: Batch, metric, count: int, settings) -> Batch:
     """`count` trials of the strings of a batch."""
     rows, state, walls = batch
-    if surface.strategy == "vmap":
+    if _one_program(surface, state.beads[0].nbytes, settings):
         state = _trials(
             surface.steep, surface.parts, metric, state, walls, count, surface.chunk, settings
         )
@@ -415,7 +489,9 @@ def _advance_batch(surface: Surface, batch: Batch, metric, count: int, settings)
     for _ in range(count):
         points = _points_of_trial(state, walls, settings.samples)
         energies, gradients = _evaluate_points(surface, points, len(rows), len(state.rho))
-        state = _after_trial(state, energies, gradients, walls, metric, settings)
+        del points  # as large as the gradients
+        judged = _judged(state, energies, gradients, walls, metric, settings.samples)
+        state = _turned(*judged, walls, metric, settings)
     return Batch(rows, state, walls)
 
 
@@ -443,6 +519,17 @@ def tighten(
         Beads of the same shape with ends untouched, KKT residuals, violations, multipliers.
     """
     count, segments = len(beads), beads.shape[1] - 1
+    together, settings = settings.fitted(count, _size(beads, surface))
+    if together < count:
+        some = [slice(first, first + together) for first in range(0, count, together)]
+        return _joined([
+            tighten(
+                surface, beads[rows], levels[rows], margins[rows], settings,
+                None if warm is None else warm[rows],
+                lambda done, _, rows=rows: report(rows.start + done, count),
+            )
+            for rows in some
+        ])  # fmt: skip
     points = segments * settings.samples - 1
     result = Tightened(
         beads=np.array(beads, surface.dtype),
@@ -460,14 +547,32 @@ def tighten(
             surface, batch, metric, steps, settings
         )
         batches = side_by_side(advance, batches)
-        batches = [_store(result, batch, first + steps, settings) for batch in batches]
+        batches = [_store(surface, result, batch, first + steps, settings) for batch in batches]
         batches = [batch for batch in batches if len(batch.rows)]
         report(count - sum(len(batch.rows) for batch in batches), count)
         if not batches:
             break
-    if surface.strategy == "vmap":
+    if _one_program(surface, _size(beads, surface), settings):
         surface.count.gradients += int(result.evaluations.sum()) * points
     return result
+
+
+def bytes_of(settings: Tightening, strings: int, segments: int, params: int, item: int) -> int:
+    """Bytes that `strings` take while they are tightened, points and gradients included.
+
+    Counted in strings, of which a `State` holds beads, direction, gradient, gradients at points
+    and the history; a trial brings a pair, gradients at its points, and what XLA puts between.
+    """
+    size = (segments - 1) * params * item
+    together, settings = settings.fitted(strings, size)
+    state = 3 + settings.samples + 2 * settings.memory
+    trial = 6 + 4 * settings.samples
+    return settings.lanes(together, size) * (state + trial) * segments * params * item
+
+
+def _size(beads: np.ndarray, surface: Surface) -> int:
+    """Bytes of the interior beads of one string of (string, bead, param)."""
+    return (beads.shape[1] - 2) * beads.shape[2] * np.dtype(surface.dtype).itemsize
 
 
 def _spread(warm: Tightened | None, count: int, points: int, dtype: Any) -> np.ndarray:
@@ -482,26 +587,31 @@ def _load(surface, result: Tightened, levels, margins, metric, settings) -> list
     """All strings, evaluated and dealt out to batches."""
     count = len(result.beads)
     scale = np.where(levels == 0, 1.0, np.abs(levels))
-    take = lambda a: jnp.asarray(pad(np.asarray(a, surface.dtype), rung(count)))
+    size = _size(result.beads, surface)
+    lanes = settings.lanes(count, size)
+    take = lambda a: jnp.asarray(pad(np.asarray(a, surface.dtype), lanes))
     walls = Walls(
         take(result.beads[:, 0]), take(result.beads[:, -1]), take(levels - margins * scale),
         take(scale),
     )  # fmt: skip
     inner = take(result.beads[:, 1:-1])
     points = _points_of(inner, walls, settings.samples)
-    here = _evaluate_points(surface, points, count, rung(count))
+    here = _evaluate_points(surface, points, count, lanes)
+    del points  # as large as the gradients
     mu, rho = take(result.multipliers), take(result.rho)
     state = _begin_all(inner, *here, mu, rho, walls, metric, settings)
-    deal = np.array_split(np.arange(count), _batches(surface, count))
+    deal = np.array_split(np.arange(count), _batches(surface, count, settings.roomy(size)))
     if len(deal) == 1:
         return [Batch(deal[0], state, walls)]
-    return [Batch(rows, *_picked((state, walls), pad(rows, rung(len(rows))))) for rows in deal]
+    few = lambda rows: pad(rows, settings.lanes(len(rows), size))
+    return [Batch(rows, *_picked((state, walls), few(rows))) for rows in deal]
 
 
-def _batches(surface: Surface, count: int) -> int:
+def _batches(surface: Surface, count: int, roomy: bool) -> int:
     """How many batches are dealt: small ones stay in a core's cache, a GPU wants one big one."""
     if (
         surface.strategy == "loop"
+        or not roomy
         or jax.default_backend() != "cpu"
         or jax.local_device_count() > 1
     ):
@@ -514,7 +624,7 @@ def _picked(lanes: Any, rows: Array) -> Any:
     return jax.tree.map(lambda leaf: leaf[rows], lanes)
 
 
-def _store(result: Tightened, batch: Batch, spent: int, settings: Tightening) -> Batch:
+def _store(surface, result: Tightened, batch: Batch, spent: int, settings: Tightening) -> Batch:
     """Write the batch back and drop finished strings, so that no result depends on its company."""
     rows, state, walls = batch
     real = lambda leaf: np.asarray(leaf)[: len(rows)]
@@ -529,7 +639,8 @@ def _store(result: Tightened, batch: Batch, spent: int, settings: Tightening) ->
     keep = np.flatnonzero(~(done | ~np.isfinite(real(state.now.value))))
     if len(keep) in (0, len(rows)):
         return batch._replace(rows=rows[keep])
-    return Batch(rows[keep], *_picked((state, walls), pad(keep, rung(len(keep)))))
+    lanes = settings.lanes(len(keep), _size(result.beads, surface))
+    return Batch(rows[keep], *_picked((state, walls), pad(keep, lanes)))
 
 
 def doubled(beads: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ import numpy as np
 from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
 
+AT_ONCE = 1 << 28  # bytes of points made at a time: a string of a large network has many
+
 
 @dataclass(frozen=True)
 class Peak:
@@ -31,9 +33,23 @@ class Peak:
     energies: int
 
 
+def energies_inside(
+    surface: Surface, starts: np.ndarray, ends: np.ndarray, t: np.ndarray
+) -> np.ndarray:
+    """(segment, t) energies at fractions `t` between `starts` and `ends`, (segment, param) each.
+
+    As many segments at a time as `AT_ONCE` holds the points of.
+    """
+    each = 8 * len(t) * max(surface.dimension, 1)
+    pieces = min(len(starts), -(-len(starts) * each // AT_ONCE))
+    some = np.array_split(np.arange(len(starts)), max(pieces, 1))
+    look = lambda rows: surface.energies(inside(starts[rows], ends[rows], t))
+    return np.concatenate([look(rows) for rows in some])
+
+
 def _grid(surface: Surface, beads: np.ndarray, t: np.ndarray) -> np.ndarray:
     """(segment, t) energies, first bead of each segment included, last of the string too."""
-    energies = surface.energies(inside(beads[:-1], beads[1:], t))
+    energies = energies_inside(surface, beads[:-1], beads[1:], t)
     last = surface.energies(beads[1:])
     return np.concatenate([energies, last[:, None]], axis=1)
 

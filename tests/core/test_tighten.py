@@ -1,5 +1,6 @@
 """Tightening: the formulas against independent ones, the ring's taut string against KKT."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -130,18 +131,19 @@ def test_directions_are_those_of_textbook_bfgs():
     settings = Tightening(memory=memory, samples=samples)
     state = core._begin(beads, energies, gradients, mu, rho, walls, metric, settings)
     learn, direction = jax.jit(core._learn), jax.jit(core._direction)
-    pairs, scale = [], float(state.scale)
+    pairs = []
     for number in range(7):
         trial = state.beads + 0.05 * jnp.asarray(RNG.normal(size=shape))
         dx = np.asarray(trial - state.beads)
         dg = np.asarray(core._stretch(jnp.asarray(dx))) + 0.2 * dx + 0.1 * np.abs(dx)
         dg = -dg if number == 3 else dg
         new = state.now._replace(gradient=state.now.gradient + dg)
-        history, scale = learn(state, trial, new, jnp.asarray(True), metric)
-        state = state._replace(beads=trial, now=new, history=history, scale=scale)
+        state, pair = learn(state, trial, new, jnp.asarray(True), metric)
+        history = core._multiply(state.history, pair)
+        state = state._replace(beads=trial, now=new, history=history)
         if number != 3:
             pairs = [*pairs, (dx, dg)][-memory:]
-        wanted = two_loop(np.array(new.gradient), pairs, float(scale), np.asarray(metric))
+        wanted = two_loop(np.array(new.gradient), pairs, float(state.scale), np.asarray(metric))
         np.testing.assert_allclose(direction(state, metric), wanted, rtol=1e-9, atol=1e-12)
 
 
@@ -265,3 +267,64 @@ def test_evaluations_are_a_limit():
     found = tighten(surface, begun, np.array([0.1]), np.zeros(1), Tightening(evaluations=4))
     assert found.evaluations[0] <= 4
     assert np.isfinite(found.residual[0]), "an evaluation was spent, so the residual is known"
+
+
+def test_as_many_pairs_are_remembered_as_fit():
+    small, mebibyte = 1 << 10, 1 << 20
+    assert SETTINGS.fitted(16, small) == (16, SETTINGS), "small strings are left alone"
+    assert SETTINGS.lanes(5, small) == 8
+    assert SETTINGS.fitted(16, 10 * mebibyte) == (8, SETTINGS), "fewer strings at a time"
+    together, settings = SETTINGS.fitted(2, 200 * mebibyte)
+    assert (together, settings.memory) == (1, 10), "fewer pairs, whatever the company"
+    together, settings = SETTINGS.fitted(2, 4096 * mebibyte)
+    assert (together, settings.memory) == (1, 3), "but never fewer than three"
+    assert settings.lanes(1, 4096 * mebibyte) == 1, "no lane to spare"
+
+
+@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+def test_strings_that_do_not_fit_together_come_one_after_another(strategy):
+    """Histories of three strings need more than is granted: the same strings all the same."""
+    surface = replace(model_surface(Ring()), strategy=strategy)
+    angles = np.array([2.0, 2.4, 2.8])
+    ends = np.stack([np.cos(angles), np.sin(angles)], 1)
+    beads = np.stack([reparametrized(np.stack([[1.0, 0.0], [0.0, 1.3], end]), 8) for end in ends])
+    work = beads, np.full(3, 0.1), np.full(3, 1e-3)
+    whole = tighten(surface, *work, SETTINGS)
+    seen = []
+    size = 7 * 2 * 8 * 2 * SETTINGS.memory
+    short = replace(SETTINGS, history=1.5 * size / 2**30)
+    alone = tighten(surface, *work, short, report=lambda done, total: seen.append((done, total)))
+    np.testing.assert_allclose(alone.beads, whole.beads, atol=1e-9)  # other programs round apart
+    np.testing.assert_array_equal(alone.evaluations, whole.evaluations)
+    assert seen[-1] == (3, 3)
+    few = tighten(surface, *work, replace(SETTINGS, history=4.5 * 7 * 2 * 8 * 2 / 2**30))
+    assert (few.residual < SETTINGS.tolerance).all(), "four pairs of 24 are enough for a ring"
+
+
+def test_memory_of_a_trial_is_as_estimated():
+    """What XLA says it needs of a big string, against the count of the docstring."""
+    segments, params = 32, 20_000
+    for strings, samples, memory, history in [(1, 1, 3, 0.01), (1, 2, 3, 0.01), (4, 2, 24, 4.0)]:
+        settings = Tightening(samples=samples, memory=memory, history=history)
+        shape = lambda *s, n=strings: jax.ShapeDtypeStruct((n, *s), np.float32)
+        points = segments * samples - 1
+        walls = Walls(shape(params), shape(params), shape(), shape())
+        metric = jax.ShapeDtypeStruct((segments - 1, segments - 1), np.float32)
+        rows = jax.ShapeDtypeStruct((strings * points, params), np.float32)
+        value = jax.ShapeDtypeStruct((strings * points,), np.float32)
+        mu = shape(points)
+        begin = core._begin_all.lower(
+            shape(segments - 1, params), value, rows, mu, shape(), walls, metric, settings
+        )
+        state = begin.out_info
+        judge = core._judged.lower(state, value, rows, walls, metric, samples)
+        turn = core._turned.lower(*judge.out_info, walls, metric, settings)
+        most = core.bytes_of(settings, strings, segments, params, 4)
+        totals = []
+        for program in (begin, judge, turn):
+            used = program.compile().memory_analysis()
+            totals.append(
+                used.argument_size_in_bytes + used.output_size_in_bytes
+                + used.temp_size_in_bytes - used.alias_size_in_bytes
+            )  # fmt: skip
+        assert max(totals) <= most < 1.3 * max(totals)
