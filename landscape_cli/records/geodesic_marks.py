@@ -39,11 +39,12 @@ def draw_lengths(ax: Axes, record: Geodesics) -> None:
     draw_pairs(ax, levels, lengths, record.paired)
     states = record.data["state"].values[:, order]
     loose = np.where(states == "loose", lengths, np.nan)
-    # Where nothing was pulled taut, as with sampling alone, the mark would say nothing.
-    if np.isfinite(loose).any() and (states == "taut").any():
+    # Of strings that were only sampled none is taut: circles there would say nothing.
+    loose[~np.isfinite(record.data["kkt_residual"].values[:, order])] = np.nan
+    if np.isfinite(loose).any():
         marks = {"ls": "", "marker": "o", "ms": 4, "mfc": "none", "mec": AMBER, "mew": 0.8}
         lines = ax.plot(levels, loose.T, **marks)
-        lines[0].set_label("loose string")
+        lines[0].set_label("loose string: an upper bound")
     low, high = data["low"][order], data["high"][order]
     if np.isfinite(low).any():
         band = {"color": BLUE, "alpha": 0.18, "lw": 0}
