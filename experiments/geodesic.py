@@ -17,6 +17,7 @@ from landscape_cli.contracts import Dataset, Experiment, Record, Setup, Trajecto
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
+from landscape_cli.estimate import Estimate, activations, engine_line
 from landscape_cli.models.base import (
     ClosedForm,
     Lift,
@@ -24,6 +25,7 @@ from landscape_cli.models.base import (
     model_surface,
     weight_mask,
     with_stored_statistics,
+    work,
 )
 from landscape_cli.published import PUBLISHED, published
 from landscape_cli.records.geodesic import Geodesics
@@ -76,19 +78,28 @@ class Geodesic(Experiment):
 
     def run(self, setup: Setup) -> Iterator[Record]:
         """Train, connect, measure."""
-        dataset = setup.data.load(setup.key("data"))
-        surface = model_surface(
-            setup.model, dataset, setup.functional, setup.precision,
-            batch=getattr(setup.trainer, "batch", None), engine=setup.engine,
-        )  # fmt: skip
-        joined, lift = surface, lambda thetas: thetas
-        if setup.bn != "recompute":
-            joined, lift = with_stored_statistics(surface)
+        dataset, surface = setup.dataset, _surface(setup)
+        joined, lift = _joined(setup, surface)
         record, strings = self._empty_records(setup, dataset, joined)
         ends = self._ends(setup, surface, dataset, record).moved(lift)
         yield record
         mask = self._counted(setup, dataset, surface.dimension, joined.dimension)
         yield from self._connect(setup, joined, ends, record, strings, mask)
+
+    def plan(self, setup: Setup) -> Estimate:
+        """Bytes and evaluations of the strings of all pairs and levels."""
+        surface = _surface(setup)
+        joined, _ = _joined(setup, surface)
+        levels = len(setup.levels)
+        size, _ = work(
+            surface.energy, surface.data, surface.dimension, surface.reference, surface.dtype
+        )
+        return Estimate(
+            surface=joined, activations=activations(surface, size),
+            engine=engine_line(surface, setup.engine),
+            cost=setup.method.cost(joined, setup.pairs, levels),
+            networks=2 * setup.pairs, levels=levels,
+        )  # fmt: skip
 
     def _counted(self, setup: Setup, dataset: Dataset, params: int, coordinates: int):
         """(coordinate,) True for those that lengths count; None for all."""
@@ -209,6 +220,18 @@ class Geodesic(Experiment):
             profile=surface.energies(string.at(beads, record.data["t"].values)),
         )  # fmt: skip
         strings.put(pair, level, beads)
+
+
+def _surface(setup: Setup) -> Surface:
+    return model_surface(
+        setup.model, setup.dataset, setup.functional, setup.precision,
+        batch=getattr(setup.trainer, "batch", None), engine=setup.engine,
+    )  # fmt: skip
+
+
+def _joined(setup: Setup, surface: Surface) -> tuple[Surface, Lift]:
+    """The surface that strings are on, and what moves ends there."""
+    return with_stored_statistics(surface) if setup.bn != "recompute" else (surface, lambda x: x)
 
 
 def _side_by_side(runs: list[Trajectories]) -> Trajectories:

@@ -11,20 +11,23 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from landscape_cli import listing
 from landscape_cli.errors import UserError, nearest
-from landscape_cli.flags import Parser, hydra_flags, run_parser
+from landscape_cli.flags import Parser, hydra_flags, run_parser, tune_parser
 
 OVERVIEW = """\
 Strings, level sets and geodesics on the loss surfaces of neural networks.
 
   landscape run <experiment> [key=value ...]     one run; -m for a multirun over a,b,c
+  landscape run <experiment> --dry-run           memory and time it would take
   landscape sweep <experiment> [key=a,b,c ...]   the same as run -m
   landscape list [models|datasets|...]           what there is to choose from
   landscape show <run folder>                    settings, headline numbers, references
   landscape plot <run folder>                    redraw the figures from the saved files
+  landscape tune [key=value ...]                 find and remember the fastest engine
   landscape doctor                               devices, versions, data, cache
 
 Start with: landscape run geodesic
@@ -90,7 +93,8 @@ def run(words: list[str], multirun: bool = False) -> None:
     name = chosen.experiment
     flags = hydra_flags(chosen, multirun or chosen.multirun)
     check_globs(chosen.overrides, folders)
-    compose_and_run([*flags, f"experiment={name}", f"hydra.job.name={name}", *chosen.overrides])
+    words = [*flags, f"experiment={name}", f"hydra.job.name={name}", *chosen.overrides]
+    compose_and_run(words, "rehearse" if chosen.dry_run else "run")
 
 
 def check_experiment(name: str | None, folders: list[Path]) -> None:
@@ -116,8 +120,8 @@ def check_globs(overrides: list[str], folders: list[Path]) -> None:
                 raise UserError(f"{word}: matches nothing; choose from {', '.join(names)}")
 
 
-def compose_and_run(words: list[str]) -> None:
-    """Let Hydra parse `words` and call the runner, with its complaints turned into ours."""
+def compose_and_run(words: list[str], task: str = "run", **known) -> None:
+    """Let Hydra parse `words` and call a task of the runner, its complaints turned into ours."""
     sys.argv = ["landscape", *words]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting
     import hydra
@@ -127,7 +131,7 @@ def compose_and_run(words: list[str]) -> None:
     conf = str(listing.conf_folder())
     application = hydra.main(version_base="1.3", config_path=conf, config_name="config")
     try:
-        application(runner.run)()
+        application(partial(getattr(runner, task), **known))()
     except runner.Refused as error:
         raise UserError(str(error)) from error.__cause__
     except Exception as error:
@@ -151,7 +155,9 @@ def complete(argv: list[str]) -> int:
             print(" ".join(listing.options("experiment", listing.conf_folders(chosen.config_dir))))
             return 0
         if words[-1].startswith("-"):
-            print("--multirun --cfg --package --resolve --info --config-dir --help --debug")
+            print(
+                "--multirun --dry-run --cfg --package --resolve --info --config-dir --help --debug"
+            )
             return 0
         # Hydra knows no verbs and would read `run` as an override.
         typed = [f"experiment={chosen.experiment}", *chosen.overrides, words[-1]]
@@ -221,6 +227,26 @@ def trust_plugins(run: Path, folder: str | None, names: list[str]) -> None:
     config.open_plugins(names, [Path.cwd(), *extra], "--plugin {}")
 
 
+def tune(words: list[str]) -> None:
+    """Time the engines for a model, or forget what was timed."""
+    chosen = tune_parser().parse_intermixed_args(words)
+    if chosen.forget:
+        if chosen.overrides:
+            raise UserError(f"{chosen.overrides[0]}: --forget takes no settings, it forgets all")
+        from landscape_cli.tune import forget
+
+        print(f"forgotten: {forget()} plans")
+        return
+    if not 0 < chosen.limit < float("inf"):
+        raise UserError(f"--limit {chosen.limit:g}: must be a positive number of seconds")
+    folders = listing.conf_folders(chosen.config_dir)
+    check_globs(chosen.overrides, folders)
+    named = [word for word in chosen.overrides if word.startswith("experiment=")]
+    words = ["--config-dir", chosen.config_dir] if chosen.config_dir else []
+    words += [] if named else ["experiment=geodesic"]
+    compose_and_run([*words, "hydra.job.name=tune", *chosen.overrides], "tune", limit=chosen.limit)
+
+
 def doctor(words: list[str]) -> None:
     """Print devices, versions, data found and cache."""
     Parser(prog="landscape doctor", description="What this machine offers.").parse_args(words)
@@ -235,5 +261,6 @@ VERBS = {
     "list": show_list,
     "show": show,
     "plot": plot,
+    "tune": tune,
     "doctor": doctor,
 }

@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from landscape_cli.core.string import Found
     from landscape_cli.core.surface import Surface
     from landscape_cli.data.augment import Augmentation
+    from landscape_cli.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,29 @@ class Trainer(ABC):
         """Train all networks (network, param) until the lowest level or the budget."""
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What a path method may need, by its settings alone.
+
+    Attributes:
+        bytes: on the device, for the strings that advance together.
+        kept: bytes of the beads of all strings, as results.
+        gradients: of a string that takes the usual way and all of its evaluations on it.
+        most: gradients of a string that takes every way round.
+        energies: of a string on the usual way.
+        most_energies: of a string that takes every way round.
+        change: the settings that make `bytes` smaller.
+    """
+
+    bytes: int
+    kept: int
+    gradients: int
+    most: int
+    energies: int
+    most_energies: int
+    change: str = "pairs"
+
+
 class PathMethod(ABC):
     """How two points of a level set are joined; all strings of a run at once."""
 
@@ -135,6 +160,10 @@ class PathMethod(ABC):
                 pair at neighbouring levels may start from one another.
             progress: told what is going on.
         """
+
+    def cost(self, surface: Surface, pairs: int, levels: int) -> Cost | None:
+        """What `pairs` strings at each of `levels` levels may need; None: unknown."""
+        return None
 
 
 class Record(ABC):
@@ -177,6 +206,11 @@ class Setup:
     budget: dict[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
 
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data of the run, loaded once."""
+        return self.data.load(self.key("data"))
+
     def key(self, *names: str | int) -> jax.Array:
         """A random key for `names`, the same in every run with this seed."""
         from landscape_cli.core.random import named_key
@@ -192,3 +226,7 @@ class Experiment(ABC):
     @abstractmethod
     def run(self, setup: Setup) -> Iterator[Record]:
         """Do the work; yield records, fuller ones replacing earlier ones of the same name."""
+
+    def plan(self, setup: Setup) -> Estimate | None:
+        """What `run` will need, before any work is done; None: unknown."""
+        return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from landscape_cli import config, listing, manifest
+from landscape_cli import config, listing, manifest, tune
 from landscape_cli.cache import cache_folder
 from landscape_cli.data.files import ImageFiles
 from landscape_cli.errors import UserError
@@ -25,6 +25,7 @@ def report() -> Iterator[str]:
     yield f"git commit: {manifest.git_commit(Path(__file__).parents[1]) or 'not a checkout'}"
     yield from data()
     yield from cache()
+    yield f"tuned: {len(tune.remembered())} plans in {tune.store()} (`landscape tune --forget`)"
 
 
 def data() -> Iterator[str]:

@@ -39,8 +39,33 @@ def run_parser(verb: str) -> Parser:
     add("-p", "--package", help="with --cfg: only this part, e.g. -p model")
     add("--resolve", action="store_true", help="with --cfg: resolve ${...}")
     add("--info", nargs="?", const="all", choices=INFO, help="how the configuration was composed")
+    add("--dry-run", action="store_true", help="print what the run would need, do not run")
     add("--config-dir", metavar="DIR", help="a folder with your own YAML files")
     add("--debug", action="store_true", help="show a traceback for every error")
+    return parser
+
+
+def tune_parser() -> Parser:
+    """The flags of `tune`."""
+    parser = Parser(
+        prog="landscape tune",
+        usage="landscape tune [flags] [group=option ...] [key=value ...]",
+        description=(
+            "Time the ways to compute gradients of a model on this machine; runs of the same "
+            "model,\ndata, precision and engine settings then use the fastest."
+        ),
+    )
+    add = parser.add_argument
+    add("overrides", nargs="*", help="as of `landscape run geodesic`, e.g. model=cifar_resnet")
+    add("--forget", action="store_true", help="forget everything that was remembered")
+    add(
+        "--limit",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="leave out what takes longer for its first gradients, compiling included (20)",
+    )
+    add("--config-dir", metavar="DIR", help="a folder with your own YAML files")
     return parser
 
 
@@ -50,6 +75,10 @@ def hydra_flags(chosen: argparse.Namespace, multirun: bool) -> list[str]:
         raise UserError("--resolve goes with --cfg")
     if chosen.package and not chosen.cfg:
         raise UserError("--package goes with --cfg")
+    if chosen.dry_run and (chosen.cfg or chosen.help or chosen.info):
+        raise UserError("--dry-run goes without --cfg, --info and --help")
+    if chosen.dry_run and multirun:
+        raise UserError("--dry-run takes one run at a time; leave out -m")
     flags = ["--help"] if chosen.help else []
     flags += ["--multirun"] if multirun and not (chosen.cfg or chosen.help or chosen.info) else []
     flags += ["--resolve"] if chosen.resolve else []

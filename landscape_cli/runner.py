@@ -12,9 +12,10 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,6 +28,7 @@ from landscape_cli.cache import cache_folder
 from landscape_cli.errors import UserError
 
 if TYPE_CHECKING:
+    from landscape_cli.contracts import Progress, Setup
     from landscape_cli.rundir import RunDir
 
 
@@ -89,14 +91,83 @@ def reraise(error: Exception, job: Job) -> NoReturn:
     raise UserError(f"job {job.number}: {message}") from error
 
 
-def run_job(cfg: DictConfig, job: Job) -> None:
-    """Check everything, then open the folder, then work."""
+def rehearse(cfg: DictConfig) -> None:
+    """The task of `run --dry-run`: everything is checked and built, one gradient is timed."""
+    instead_of_a_run(cfg, dry_run)
+
+
+def tune(cfg: DictConfig, limit: float) -> None:
+    """The task of `landscape tune`: candidates are timed and the fastest is remembered."""
+    instead_of_a_run(cfg, partial(tuned, limit))
+
+
+def instead_of_a_run(cfg: DictConfig, task: Callable[..., None]) -> None:
+    """Hand a task the settings, the parts and the budget; it leaves no folder."""
+    job = Job.current()
+    try:
+        task(*prepare(cfg, job), config.plain(cfg.budget))
+    except Exception as error:
+        reraise(error, job)
+    finally:
+        with suppress(OSError):
+            job.folder.rmdir()
+
+
+def dry_run(settings: config.Settings, parts: dict[str, Any], budget: dict[str, Any]) -> None:
+    """Print what a run would need."""
+    from landscape_cli.contracts import Progress
+    from landscape_cli.measure import free_memory, timed
+
+    estimate = parts["experiment"].plan(set_up(parts, settings, budget, Progress()))
+    if estimate is None:
+        print("no estimate for this experiment")
+        return
+    memory = free_memory()
+    estimate.check(memory)
+    print("\n".join(estimate.table(memory, timed(estimate.surface))))
+
+
+def tuned(
+    limit: float, settings: config.Settings, parts: dict[str, Any], budget: dict[str, Any]
+) -> None:
+    """Time the candidates for the model and its data."""
+    from landscape_cli.contracts import Progress
+    from landscape_cli.progress import reporter
+    from landscape_cli.tune import tune
+
+    setup = set_up(parts, settings, budget, Progress())
+    with reporter() as progress:
+        lines = tune(replace(setup, progress=progress), limit)
+    print("\n".join(lines))
+
+
+def prepare(cfg: DictConfig, job: Job) -> tuple[config.Settings, dict[str, Any]]:
+    """Check the settings, switch JAX, build the parts."""
     settings = config.settings(cfg)
     config.open_plugins(settings.plugins, [Path.cwd(), *job.config_folders])
     configure_jax(settings.precision)
-    parts = {
+    return settings, {
         kind: config.build(cfg[kind], kind, plugins=settings.plugins) for kind in config.KINDS
     }
+
+
+def set_up(
+    parts: dict[str, Any], settings: config.Settings, budget: dict[str, Any], progress: Progress
+) -> Setup:
+    """What the recipe is handed; its engine knows the plans remembered on this machine."""
+    from landscape_cli.contracts import Setup
+    from landscape_cli.tune import remembered
+
+    given = {kind: part for kind, part in parts.items() if kind != "experiment"}
+    given["engine"] = parts["engine"].recalling(remembered())
+    run_wide = {"levels": settings.levels, "pairs": settings.pairs, "seed": settings.seed}
+    run_wide |= {"precision": settings.precision, "bn": settings.bn}
+    return Setup(**given, **run_wide, budget=budget, progress=progress)
+
+
+def run_job(cfg: DictConfig, job: Job) -> None:
+    """Check everything, then open the folder, then work."""
+    settings, parts = prepare(cfg, job)
 
     from landscape_cli.manifest import describe
     from landscape_cli.rundir import RunDir
@@ -121,17 +192,21 @@ def execute(
     parts: dict[str, Any], settings: config.Settings, budget: dict[str, Any], folder: RunDir
 ) -> list[Path]:
     """Save every record as the recipe yields it, write how it ended, draw unless interrupted."""
-    from landscape_cli.contracts import Setup
+    from landscape_cli.measure import compile_seconds, free_memory
     from landscape_cli.progress import reporter
 
-    experiment = parts.pop("experiment")
+    experiment = parts["experiment"]
     progress = reporter(folder.path / "run.log")
-    run_wide = {"levels": settings.levels, "pairs": settings.pairs, "seed": settings.seed}
-    run_wide |= {"precision": settings.precision, "bn": settings.bn}
-    setup = Setup(**parts, **run_wide, budget=budget, progress=progress)
-    status, problem = "failed", None
+    setup = set_up(parts, settings, budget, progress)
+    status, problem, compiled = "failed", None, compile_seconds()
+    extra: dict[str, Any] = {"phases": progress.phases}
     try:
         with progress:
+            if estimate := experiment.plan(setup):
+                memory = free_memory()
+                estimate.check(memory)
+                progress.message(estimate.line(memory))
+                extra["engine"] = estimate.engine
             for record in experiment.run(setup):
                 folder.save(record)
         status = "finished"
@@ -144,7 +219,8 @@ def execute(
     finally:
         # Settings that do not fit each other may show only when the recipe puts them together.
         refused = isinstance(sys.exception(), UserError) and folder.discard()
-        figures = [] if refused else folder.finish(status, problem, {"phases": progress.phases})
+        extra["compile_seconds"] = round(compile_seconds() - compiled, 3)
+        figures = [] if refused else folder.finish(status, problem, extra)
     return figures
 
 

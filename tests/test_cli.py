@@ -53,7 +53,7 @@ def manifests(folder):
 
 def test_help_names_every_verb():
     text = landscape("--help").stdout
-    for verb in ("run", "sweep", "list", "show", "plot", "doctor"):
+    for verb in ("run", "sweep", "list", "show", "plot", "tune", "doctor"):
         assert f"landscape {verb}" in text
 
 
@@ -73,6 +73,7 @@ def test_a_run_leaves_its_folder(toy, tmp_path):
     assert manifest["command"].startswith("landscape run toy --config-dir=/")
     assert manifest["command"].endswith("'plugins=[toy]' pairs=3")
     assert manifest["references"] == ["@misc{toy, title={A toy}}"]
+    assert manifest["compile_seconds"] >= 0
     assert "pairs: 3" in (folder / "config.yaml").read_text()
     assert (folder / "data" / "numbers.nc").exists()
 
@@ -132,6 +133,45 @@ def test_bad_input_is_one_line_and_leaves_nothing(toy, tmp_path, words, message)
     assert not (tmp_path / "evil").exists()
 
 
+def test_a_dry_run_says_what_a_run_would_need(tmp_path):
+    words = ["run", "geodesic", "model=ring", "pairs=2", "levels=[0.1]"]
+    lines = landscape(*words, "--dry-run", cwd=tmp_path).stdout.splitlines()
+    names = "parameters data engine activations strings memory gradients speed time"
+    assert [line.split()[0] for line in lines] == names.split()
+    assert not list(tmp_path.glob("outputs/*/*"))
+
+    result = landscape(*words, "budget=smoke", cwd=tmp_path)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("estimate: ")]
+    assert line.startswith("estimate: 2 parameters, 0 examples; engine by rule: vmap, ")
+    (manifest,) = manifests(tmp_path)
+    assert manifest["engine"].startswith("by rule: vmap")
+    assert manifest["compile_seconds"] > 0
+    (log,) = tmp_path.glob("outputs/*/*/run.log")
+    assert line in log.read_text()
+
+
+def test_a_recipe_without_an_estimate_says_so(toy, tmp_path):
+    result = toy("--dry-run")
+    assert (result.returncode, result.stdout) == (0, "no estimate for this experiment\n")
+    assert not list(tmp_path.glob("outputs/*/*"))
+
+
+@pytest.mark.parametrize("words", [[], ["--dry-run"]])
+def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
+    huge = ["run", "geodesic", "model.widths=[60000,60000]", *words]
+    said = refusal(landscape(*huge, cwd=tmp_path))
+    assert re.match("not enough memory: this run may need .* GiB .* are free; lower method.", said)
+    assert not list(tmp_path.glob("outputs/*/*"))
+
+
+def test_tune_asks_for_a_network(tmp_path):
+    cache = {"LANDSCAPE_CACHE": str(tmp_path / "cache")}
+    result = landscape("tune", "model=ring", cwd=tmp_path, **cache)
+    assert "model: Ring is a closed form" in refusal(result)
+    assert not list(tmp_path.glob("outputs/*/*"))
+    assert landscape("tune", "--forget", cwd=tmp_path, **cache).stdout == "forgotten: 0 plans\n"
+
+
 def test_a_plugin_must_be_declared(toy_folder, tmp_path):
     result = landscape("run", "toy", "--config-dir", toy_folder, cwd=tmp_path)
     assert "toy.Net: refused; only classes of landscape_cli" in refusal(result)
@@ -153,6 +193,10 @@ def test_a_plugin_must_be_declared(toy_folder, tmp_path):
         (["list", "modles"], "list modles: .*did you mean 'models'"),
         (["show", "nowhere"], "nowhere: no such folder"),
         (["plot", "nowhere"], "nowhere: no such folder"),
+        (["run", "geodesic", "--dry-run", "-m"], "--dry-run takes one run at a time"),
+        (["run", "geodesic", "--dry-run", "--cfg", "job"], "--dry-run goes without --cfg"),
+        (["tune", "--limit", "0"], "--limit 0: must be a positive number of seconds"),
+        (["tune", "--forget", "model=mlp"], "model=mlp: --forget takes no settings"),
     ],
 )
 def test_bad_words_are_refused_at_once(tmp_path, words, message):

@@ -7,10 +7,16 @@ program over many points. Memory bounds both numbers. `benchmarks/README.md` has
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
+
+from landscape_cli.core.surface import workers
 
 CACHE = 24 << 20  # bytes of activations that a CPU's last cache holds
 POINTS_CPU = 128  # points at a time on a CPU, where larger batches only leave the cache
@@ -32,6 +38,9 @@ class Plan:
 class Engine:
     """How energies and gradients are computed.
 
+    Where strategy, block and chunk are left open, a plan that was timed for the case decides,
+    if one is remembered (`recalling`), else a rule.
+
     Attributes:
         strategy: "vmap", one program over many points; "loop", a host loop over one compiled
             point; "auto" chooses by device and kind of layer.
@@ -49,6 +58,7 @@ class Engine:
     memory: float = 0.5
     gradients: str = "full"
     remat: bool = False
+    remembered: ClassVar[Mapping[str, Plan]] = MappingProxyType({})  # by case; not a setting
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -69,14 +79,41 @@ class Engine:
         """What `NetworkEnergy` is told for gradients."""
         return "" if self.gradients == "full" else self.gradients
 
-    def plan(self, size: int, examples: int, convolves: bool) -> Plan:
+    def recalling(self, plans: Mapping[str, Plan]) -> Engine:
+        """The same engine, which knows `plans` by their cases."""
+        engine = replace(self)
+        object.__setattr__(engine, "remembered", MappingProxyType(dict(plans)))
+        return engine
+
+    @property
+    def open(self) -> bool:
+        """Whether nothing was asked for that a plan decides."""
+        return self.strategy == "auto" and self.block is None and self.chunk is None
+
+    def case(self, energy: Any, data: Any, reference: Any, dtype: Any) -> str:
+        """A name for what speed depends on: network, shapes, arithmetic, machine, JAX."""
+        shapes = [(leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((data, reference))]
+        device = jax.devices()[0].device_kind, jax.local_device_count(), workers()
+        words = [energy, shapes, np.dtype(dtype), self, device, jax.__version__]
+        return hashlib.sha256(" ".join(map(repr, words)).encode()).hexdigest()[:24]
+
+    def source(self, case: str) -> str:
+        """Who decides: "tuned", "by rule" or "as set"."""
+        if not self.open:
+            return "as set"
+        return "tuned" if case in self.remembered else "by rule"
+
+    def plan(self, size: int, examples: int, convolves: bool, case: str = "") -> Plan:
         """Decide for a network.
 
         Args:
             size: bytes of the intermediate values of one energy over all examples.
             examples: their number.
             convolves: the network has convolutions.
+            case: its name among the remembered plans.
         """
+        if self.open and case in self.remembered:
+            return self.remembered[case]
         cpu = jax.default_backend() == "cpu"
         strategy = self.strategy
         if strategy == "auto":

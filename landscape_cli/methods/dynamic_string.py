@@ -12,12 +12,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.contracts import Cost, PathMethod, Progress
 from landscape_cli.core.descent import adam
 from landscape_cli.core.sampling import Sampled, Sampling, sample
 from landscape_cli.core.string import Found, normalized_length
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
+from landscape_cli.estimate import sampled_cost
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.references import FREEMAN_BRUNA
 
@@ -50,6 +51,10 @@ class DynamicString(PathMethod):
         """These settings as the core takes them."""
         names = Sampling.__dataclass_fields__
         return Sampling(**{name: getattr(self, name) for name in names})
+
+    def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
+        """Bytes and evaluations by the settings; see `PathMethod.cost`."""
+        return sampled_cost(surface, self.sampling, self.dense, pairs, levels)
 
     def connect(
         self,

@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.contracts import Cost, PathMethod, Progress
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
+from landscape_cli.estimate import chord_cost
 from landscape_cli.ranges import check_counts
 
 
@@ -30,6 +31,10 @@ class Straight(PathMethod):
 
     def __post_init__(self) -> None:
         check_counts(self, "dense")
+
+    def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
+        """Bytes and evaluations by the settings; see `PathMethod.cost`."""
+        return chord_cost(surface, self.dense, pairs, levels)
 
     def connect(
         self,

@@ -12,13 +12,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.contracts import Cost, PathMethod, Progress
 from landscape_cli.core.descent import adam
 from landscape_cli.core.geodesic import Search, geodesics
 from landscape_cli.core.sampling import Sampling
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.tighten import Tightening
+from landscape_cli.estimate import taut_cost
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.references import FREEMAN_BRUNA
 
@@ -43,9 +44,10 @@ class TautString(PathMethod):
     dense: int = 50  # points per segment of the last check
     continuation: bool = True  # start from the level above, too
     sample_all: bool = True  # False: sample only what cannot start from the level above
+    history: float = 4.0  # GiB for what is remembered of the strings that advance together
 
     def __post_init__(self) -> None:
-        check_positive(self, "learning_rate", "tolerance", "refinement")
+        check_positive(self, "learning_rate", "tolerance", "refinement", "history")
         check_counts(self, "samples", "evaluations", "dense")
         if self.segments < 2:
             raise ValueError(f"segments must be at least 2, got {self.segments}")
@@ -68,7 +70,8 @@ class TautString(PathMethod):
                 bead_steps=self.bead_steps, max_beads=self.max_beads,
             ),
             tightening=Tightening(
-                samples=self.samples, evaluations=self.evaluations, tolerance=self.tolerance
+                samples=self.samples, evaluations=self.evaluations, tolerance=self.tolerance,
+                history=self.history,
             ),
             segments=self.segments,
             max_beads=self.max_beads,
@@ -78,6 +81,10 @@ class TautString(PathMethod):
             continuation=self.continuation,
             sample_all=self.sample_all,
         )  # fmt: skip
+
+    def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
+        """Bytes and evaluations by the settings; see `PathMethod.cost`."""
+        return taut_cost(surface, self.search, pairs, levels)
 
     def connect(
         self,

@@ -158,7 +158,8 @@ def model_surface(
         examples = dataset.train.first(REFERENCE)
         reference = device_data(examples, dtype)
     size, convolves = work(energy, data, layout.size, reference, dtype)
-    plan = engine.plan(size, len(data[2]), convolves)
+    case = engine.case(energy, data, reference, dtype)
+    plan = engine.plan(size, len(data[2]), convolves, case)
     return Surface(
         energy=energy,
         data=data,

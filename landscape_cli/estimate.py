@@ -1,0 +1,295 @@
+"""What a run may need, before it starts: bytes, and evaluations of gradients, by its settings.
+
+Pure arithmetic on a surface, the settings of a search and counts. Bytes are those of the largest
+strings the settings allow; evaluations are given for the usual way of a string (pulled taut,
+doubled once) and for one that takes every way round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from landscape_cli.contracts import Cost
+from landscape_cli.core.engine import Engine
+from landscape_cli.core.geodesic import Search
+from landscape_cli.core.sampling import Sampling
+from landscape_cli.core.surface import Surface, workers
+from landscape_cli.core.tighten import bytes_of
+from landscape_cli.errors import UserError
+
+DESCENT = 6  # copies of a network in training: position, moments, gradient, and what replaces them
+RESULTS = 2  # copies of all strings: found, and on record
+CUT = 2  # copies of the data: as loaded, and in the blocks it is computed in
+SHORTCUT = 32  # energies of a look past a bead
+
+
+class Memory(NamedTuple):
+    """Bytes that are free; None: unknown.
+
+    Attributes:
+        device: on the accelerator; None where arrays live in the host's memory.
+        host: of the machine.
+    """
+
+    device: int | None
+    host: int | None
+
+
+class Timing(NamedTuple):
+    """Seconds of one evaluation, all workers computing, and of compiling both programs."""
+
+    gradient: float
+    energy: float
+    compiling: float
+
+
+class Need(NamedTuple):
+    """One thing that takes memory, and which settings make it smaller."""
+
+    name: str
+    bytes: int
+    on_device: bool
+    change: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run may need.
+
+    Attributes:
+        surface: that strings are on.
+        activations: bytes of one program.
+        engine: how energies are computed, in words.
+        cost: of the strings; None: unknown.
+        networks: trained at once.
+        levels: energy levels.
+    """
+
+    surface: Surface
+    activations: int
+    engine: str
+    cost: Cost | None
+    networks: int
+    levels: int
+
+    @property
+    def strings(self) -> int:
+        """Strings of the whole run."""
+        return self.networks // 2 * self.levels
+
+    @property
+    def examples(self) -> int:
+        """Examples of an energy."""
+        leaves = jax.tree.leaves(self.surface.data)
+        return len(leaves[0]) if leaves else 0
+
+    @property
+    def needs(self) -> list[Need]:
+        """Everything that takes memory; strings and training take turns."""
+        network = self.surface.dimension * np.dtype(self.surface.dtype).itemsize
+        ends = 2 * self.networks * self.levels * network
+        together = self.activations * workers()
+        found = [
+            Need("data", CUT * data_bytes(self.surface), True, "the examples of the data"),
+            Need("activations", together, True, "engine.memory, engine.block or engine.chunk"),
+            Need("end points", ends, False, "pairs or levels"),
+        ]
+        training = DESCENT * self.networks * network
+        if self.cost is None or self.cost.bytes < training:
+            found.append(Need("training", training, True, "pairs"))
+        else:
+            found.append(Need("strings", self.cost.bytes, True, self.cost.change))
+        if self.cost is not None:
+            kept = RESULTS * self.cost.kept
+            found.append(Need("results", kept, False, "pairs, levels or method.max_beads"))
+        return found
+
+    def need(self, memory: Memory) -> tuple[int, int | None, list[Need]]:
+        """Bytes needed and free, and of what: where it is tightest, the device or the host."""
+        if memory.device is None:
+            return sum(need.bytes for need in self.needs), memory.host, self.needs
+        there = [need for need in self.needs if need.on_device]
+        here = [need for need in self.needs if not need.on_device]
+        device, host = (sum(need.bytes for need in part) for part in (there, here))
+        if memory.host is not None and host > memory.host:
+            return host, memory.host, here
+        return device, memory.device, there
+
+    def check(self, memory: Memory) -> None:
+        """Refuse what cannot fit.
+
+        Raises:
+            UserError: more bytes are needed than are free.
+        """
+        needed, free, needs = self.need(memory)
+        if free is None or needed <= free:
+            return
+        parts = sorted(needs, key=lambda need: -need.bytes)
+        largest = ", ".join(f"{part.name} {in_bytes(part.bytes)}" for part in parts[:3])
+        raise UserError(
+            f"not enough memory: this run may need {in_bytes(needed)} ({largest}) and "
+            f"{in_bytes(free)} are free; lower {parts[0].change}"
+        )
+
+    def memory_line(self, memory: Memory) -> str:
+        """`0.4 GiB needed at most, 12.3 GiB free`."""
+        needed, free, _ = self.need(memory)
+        said = "unknown" if free is None else in_bytes(free)
+        return f"{in_bytes(needed)} needed at most, {said} free"
+
+    def line(self, memory: Memory) -> str:
+        """The estimate on one line, for the start of a run."""
+        count = self.surface.dimension
+        return (
+            f"estimate: {count:,} parameters, {self.examples:,} examples; engine {self.engine}; "
+            f"memory {self.memory_line(memory)}"
+        )
+
+    def table(self, memory: Memory, timing: Timing) -> list[str]:
+        """The estimate in aligned lines."""
+        surface, cost = self.surface, self.cost
+        rows = [
+            ("parameters", f"{surface.dimension:,} ({np.dtype(surface.dtype)})"),
+            ("data", f"{self.examples:,} examples, {in_bytes(CUT * data_bytes(surface))}"),
+            ("engine", self.engine),
+            ("activations", f"{in_bytes(self.activations)} a program, {workers()} at a time"),
+        ]
+        if cost is not None:
+            held = f"{in_bytes(cost.bytes)} while they are moved, {in_bytes(cost.kept)} kept"
+            rows.append(("strings", f"{self.strings} ({self.networks // 2} a level), {held}"))
+        rows.append(("memory", self.memory_line(memory)))
+        if cost is not None:
+            usual = f"{cost.gradients:,} a string pulled and doubled once, {cost.most:,} at most"
+            rows.append(("gradients", usual if cost.most else "none"))
+        each = f"gradient {in_seconds(timing.gradient)}, energy {in_seconds(timing.energy)}"
+        rows.append(("speed", f"{each}; compiled in {in_seconds(timing.compiling)}"))
+        if cost is not None:
+            usual, most = self.seconds(cost, timing)
+            rows.append(("time", f"strings {in_seconds(usual)}, about {in_seconds(most)} at most"))
+        return [f"{name:12} {text}" for name, text in rows]
+
+    def seconds(self, cost: Cost, timing: Timing) -> tuple[float, float]:
+        """Seconds that all strings take on the usual way, and at most."""
+        usual = cost.gradients * timing.gradient + cost.energies * timing.energy
+        most = cost.most * timing.gradient + cost.most_energies * timing.energy
+        return self.strings * usual, self.strings * most
+
+
+def data_bytes(surface: Surface) -> int:
+    """Bytes of all examples of a surface, each array once."""
+    leaves = jax.tree.leaves((surface.data, surface.loss_data, surface.reference))
+    return sum({id(leaf): leaf.nbytes for leaf in leaves}.values())
+
+
+def activations(surface: Surface, size: int) -> int:
+    """Bytes of the intermediate values of one program, from those of all examples at one point."""
+    leaves = jax.tree.leaves(surface.data)
+    examples = len(leaves[0]) if leaves else 1
+    part = size * min(surface.block or examples, examples) // examples
+    return part if surface.strategy == "loop" else part * surface.chunk
+
+
+def engine_line(surface: Surface, engine: Engine) -> str:
+    """`by rule: loop, 24 examples at a time`."""
+    case = engine.case(surface.energy, surface.data, surface.reference, surface.dtype)
+    points = 1 if surface.strategy == "loop" else surface.chunk
+    many = f"{surface.block or 'all'} examples of " if jax.tree.leaves(surface.data) else ""
+    plural = "s" if points > 1 else ""
+    return f"{engine.source(case)}: {surface.strategy}, {many}{points} point{plural} at a time"
+
+
+def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost:
+    """Of strings that are sampled, pulled taut and doubled (core/geodesic.py)."""
+    settings = search.tightening
+    pool = levels if search.sample_all else 1
+    sampled = sampled_cost(surface, search.sampling, search.dense, pairs, pool)
+    together = pairs if search.continuation else pairs * levels
+    counts = bead_counts(search)
+    item = np.dtype(surface.dtype).itemsize
+    moved = bytes_of(settings, together, counts[-1], surface.dimension, item)
+    # What the host holds of the strings of a wave: before doubling, doubled, as they come out.
+    moved += 3 * together * counts[-1] * surface.dimension * item
+    points = [segments * settings.samples - 1 for segments in counts]
+    evaluations = settings.evaluations
+    usual = evaluations * (points[0] + 2 * points[1])
+    # From above and again from the sample; twice the evaluations for doubled beads, and two more
+    # rounds of those that peek out. All of it for a level, from its sample, from a level below.
+    ways = 3 if search.continuation else 1
+    most = ways * evaluations * (2 * points[0] + 4 * sum(points[1:]))
+    dense = search.dense
+    return Cost(
+        bytes=max(moved, sampled.bytes),
+        kept=pairs * levels * (counts[-1] + 1) * surface.dimension * item,
+        gradients=usual,
+        most=most + sampled.most,
+        energies=looks(dense, 1) + looks(dense, counts[1]),
+        most_energies=sampled.most_energies
+        + 3 * ways * sum(looks(dense, segments) for segments in counts[1:]),
+        change="method.max_beads, method.samples, method.history or pairs",
+    )
+
+
+def bead_counts(search: Search) -> list[int]:
+    """Segments of a string every time it is pulled: doubled at least once."""
+    counts = [search.segments, 2 * search.segments]
+    while 2 * counts[-1] + 1 <= search.max_beads:
+        counts.append(2 * counts[-1])
+    return counts
+
+
+def sampled_cost(
+    surface: Surface, sampling: Sampling, dense: int, pairs: int, levels: int
+) -> Cost:
+    """Of strings of Dynamic String Sampling: every bead takes all its steps, and again kicked."""
+    beads = min(sampling.max_beads, 2**sampling.depth + 1)
+    size = beads * surface.dimension * np.dtype(surface.dtype).itemsize
+    inner = max(beads - 2, 0)
+    steps = sampling.bead_steps * inner
+    return Cost(
+        # All strings in one pool, and half of their beads, the newest, in descent.
+        bytes=pairs * levels * size * (2 + DESCENT) // 2,
+        kept=pairs * levels * size,
+        gradients=steps,
+        most=steps * (2 if sampling.kick else 1),
+        energies=2 * sampling.points * beads + looks(dense, beads),
+        most_energies=(2 * sampling.points + SHORTCUT) * beads
+        + (sampling.depth + 1) * looks(dense, beads),
+        change="method.max_beads, method.depth, pairs or levels",
+    )
+
+
+def chord_cost(surface: Surface, dense: int, pairs: int, levels: int) -> Cost:
+    """Of chords that are judged."""
+    point = surface.dimension * np.dtype(surface.dtype).itemsize
+    energies = looks(dense, 1)
+    kept = 2 * pairs * levels * point
+    return Cost(dense * point, kept, 0, 0, energies, energies, "method.dense")
+
+
+def looks(dense: int, segments: int) -> int:
+    """Energies of one dense check: grid, beads, and three rounds around the three peaks."""
+    return (dense + 1) * segments + 3 * 3 * 2
+
+
+def in_bytes(count: float) -> str:
+    """`3.1 MiB`, `24 GiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1000 or unit == "GiB":
+            break
+        count /= 1024
+    return f"{count:,.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+
+
+def in_seconds(seconds: float) -> str:
+    """`35 µs`, `6.1 ms`, `12 s`, `4 min`, `2.5 h`, `3 days`."""
+    for limit, unit, name in (
+        (1e-3, 1e-6, "µs"), (1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (2e5, 3600, "h"),
+    ):  # fmt: skip
+        if seconds < limit:
+            value = seconds / unit
+            return f"{value:.1f} {name}" if value < 10 else f"{value:.0f} {name}"
+    return f"{seconds / 86400:,.0f} days"

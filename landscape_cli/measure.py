@@ -1,0 +1,92 @@
+"""What this machine has free, how long an evaluation takes on it, and how long it compiled."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from landscape_cli.core.surface import SHARE, Surface, side_by_side, workers
+from landscape_cli.estimate import Memory, Timing
+
+COMPILED = "/jax/core/compile/backend_compile_duration"
+
+
+@cache
+def _durations() -> list[float]:
+    """Seconds of every program compiled, or taken from the cache, from now on."""
+    durations: list[float] = []
+
+    def listen(event: str, duration_secs: float, **_: Any) -> None:
+        if event == COMPILED:
+            durations.append(duration_secs)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return durations
+
+
+def compile_seconds() -> float:
+    """Seconds this process has spent compiling since the first call; threads add up."""
+    return sum(_durations())
+
+
+def free_memory() -> Memory:
+    """Bytes free on the device, if it has memory of its own, and on the host."""
+    stats = jax.local_devices()[0].memory_stats() or {}
+    limit = stats.get("bytes_limit")
+    on_host = jax.default_backend() == "cpu" or limit is None
+    return Memory(None if on_host else limit - stats.get("bytes_in_use", 0), _host_memory())
+
+
+def _host_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    try:
+        for line in meminfo.read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    try:  # all there is: better than nothing where nobody says what is free
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def points_of(surface: Surface) -> np.ndarray:
+    """(worker, point, param) points that keep every worker busy as strings do."""
+    each = 1 if surface.strategy == "loop" else min(surface.chunk, 2 * SHARE - 1)
+    shape = (workers(), each, surface.dimension)
+    draws = np.random.default_rng(0).standard_normal(shape)
+    return (0.05 * draws).astype(surface.dtype)
+
+
+def gradients(surface: Surface, points: np.ndarray) -> Any:
+    """Gradients at points of `points_of`, as they are computed of strings."""
+    if surface.strategy == "loop":
+        return surface.energies_and_gradients(jax.numpy.asarray(points[:, 0]))
+    return side_by_side(surface.energies_and_gradients, map(jax.numpy.asarray, points))
+
+
+def timed(surface: Surface) -> Timing:
+    """Seconds of a gradient and of an energy, with what compiling both took."""
+    points = points_of(surface)
+    count = points.shape[0] * points.shape[1]
+    first, gradient = seconds_of(lambda: gradients(surface, points), 1)
+    before, energy = seconds_of(lambda: surface.energies(points), 1)
+    compiling = max(first - gradient, 0) + max(before - energy, 0)
+    return Timing(gradient / count, energy / count, compiling)
+
+
+def seconds_of(work: Callable[[], Any], calls: int) -> tuple[float, float]:
+    """Seconds of the first call, and of the fastest of `calls` later ones."""
+    taken = []
+    for _ in range(calls + 1):
+        began = time.perf_counter()
+        jax.block_until_ready(work())
+        taken.append(time.perf_counter() - began)
+    return taken[0], min(taken[1:], default=taken[0])

@@ -1,0 +1,194 @@
+"""What a run may need: arithmetic against what is really spent, and what is refused."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from landscape_cli import measure
+from landscape_cli.contracts import Cost, PathMethod, Progress
+from landscape_cli.core.string import reparametrized
+from landscape_cli.core.surface import Surface, workers
+from landscape_cli.core.tighten import Tightening, tighten
+from landscape_cli.errors import UserError
+from landscape_cli.estimate import (
+    Estimate,
+    Memory,
+    Timing,
+    activations,
+    bead_counts,
+    in_bytes,
+    in_seconds,
+)
+from landscape_cli.methods.dynamic_string import DynamicString
+from landscape_cli.methods.straight import Straight
+from landscape_cli.methods.taut_string import TautString
+from landscape_cli.models.base import model_surface
+from landscape_cli.models.ring import Ring
+
+GIB = 1 << 30
+RESNET110 = 1_730_714  # parameters
+COARSE = TautString(
+    segments=4, max_beads=129, samples=2, bead_steps=400, depth=6, sample_all=False
+)
+
+
+def quadratic(theta, data):
+    return (theta**2).sum()
+
+
+def surface(dimension, **settings):
+    return Surface(quadratic, (), dimension, dtype=np.float32, **settings)
+
+
+def estimate(cost=None):
+    return Estimate(
+        surface(10), activations=GIB // 4, engine="by rule: loop", cost=cost,
+        networks=4, levels=3,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_a_string_of_a_large_network_fits(samples):
+    """Issue 3: 128 beads of 1.7 million parameters within 24 GiB."""
+    cost = replace(COARSE, samples=samples).cost(surface(RESNET110, strategy="loop"), 1, 1)
+    assert cost.bytes < 24 * GIB
+    more = replace(COARSE, samples=samples).cost(surface(RESNET110, strategy="loop"), 2, 4)
+    assert more.bytes < 1.3 * cost.bytes, "strings that do not fit come one after another"
+    assert more.kept == 8 * cost.kept
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        TautString(segments=4, max_beads=33, evaluations=60),
+        DynamicString(bead_steps=200),
+        Straight(dense=20),
+    ],
+)
+def test_no_string_takes_more_than_is_said(method):
+    ring = model_surface(Ring())
+    angles = np.array([0.5, 2.0, 3.0])
+    starts = np.tile([1.0, 0.0], (3, 1))
+    ends = np.stack([np.cos(angles), np.sin(angles)], 1)
+    strings = starts, ends, np.full(3, 0.1), np.arange(3)
+    cost = method.cost(ring, 3, 1)
+    found = [result for _, result in method.connect(ring, *strings, Progress())]
+    assert max(result.gradient_evaluations for result in found) <= cost.most
+    assert max(result.energy_evaluations for result in found) <= cost.most_energies
+    assert cost.gradients <= cost.most
+    assert sum(result.beads.nbytes for result in found) <= cost.kept
+
+
+def test_beads_double_up_to_the_most():
+    assert bead_counts(TautString(segments=16, max_beads=129).search) == [16, 32, 64, 128]
+    assert bead_counts(TautString(segments=16, max_beads=128).search) == [16, 32, 64]
+    assert bead_counts(TautString(segments=4, max_beads=9).search) == [4, 8]
+
+
+def test_activations_are_those_of_one_program():
+    data = (jnp.zeros((100, 2)), jnp.zeros(100), jnp.zeros(100))
+    looped = replace(surface(3), data=data, strategy="loop", block=25, chunk=64)
+    assert activations(looped, 4000) == 1000
+    assert activations(replace(looped, strategy="vmap"), 4000) == 64_000
+    assert activations(replace(looped, block=None), 4000) == 4000
+
+
+def test_what_does_not_fit_is_refused_in_one_line():
+    cost = Cost(50 * GIB, GIB, 10, 20, 30, 40, "method.max_beads or pairs")
+    much = estimate(cost)
+    with pytest.raises(UserError) as refused:
+        much.check(Memory(None, 20 * GIB))
+    said = str(refused.value)
+    assert "\n" not in said
+    assert said.startswith("not enough memory: this run may need 5")
+    assert "(strings 50 GiB, results 2.0 GiB" in said
+    assert said.endswith("20 GiB are free; lower method.max_beads or pairs")
+    much.check(Memory(None, 60 * GIB))
+    much.check(Memory(None, None))  # nobody knows what is free
+
+
+def test_a_device_has_memory_of_its_own():
+    cost = Cost(5 * GIB, 3 * GIB, 10, 20, 30, 40)
+    both = estimate(cost)
+    both.check(Memory(device=8 * GIB, host=7 * GIB))
+    with pytest.raises(UserError, match=r"5\.0 GiB are free; lower pairs"):
+        both.check(Memory(device=5 * GIB, host=100 * GIB))
+    with pytest.raises(UserError, match=r"lower pairs, levels or method.max_beads"):
+        both.check(Memory(device=80 * GIB, host=4 * GIB))
+    with pytest.raises(UserError, match=r"lower engine.memory, engine.block or engine.chunk"):
+        estimate().check(Memory(None, 1000))
+
+
+def test_the_table_and_the_line():
+    cost = Cost(5 * GIB, 3 * GIB, 1000, 20_000, 30, 40)
+    memory, timing = Memory(None, 64 * GIB), Timing(gradient=0.01, energy=0.001, compiling=2.0)
+    table = estimate(cost).table(memory, timing)
+    assert len(table) == 9
+    assert len({line.index(line[12:].lstrip()[0], 12) for line in table}) == 1, "aligned"
+    assert table[0] == "parameters   10 (float32)"
+    assert table[4].startswith("strings      6 (2 a level), 5.0 GiB while they are moved, 3.0")
+    assert table[-2].endswith("gradient 10 ms, energy 1.0 ms; compiled in 2.0 s")
+    assert table[-1] == "time         strings 60 s, about 20 min at most"
+    assert len(estimate().table(memory, timing)) == 6, "of an unknown method"
+    line = estimate(cost).line(memory)
+    assert line.startswith("estimate: 10 parameters, 0 examples; engine by rule: loop; memory ")
+    assert line.endswith("needed at most, 64 GiB free")
+    assert "unknown free" in estimate(cost).line(Memory(None, None))
+
+
+def test_words_for_numbers():
+    assert [in_bytes(n) for n in (0, 999, 1500, 30 << 20, 3 << 40)] == [
+        "0 B", "999 B", "1.5 KiB", "30 MiB", "3,072 GiB",
+    ]  # fmt: skip
+    assert [in_seconds(s) for s in (2e-6, 0.035, 1.5, 60, 600, 9000, 1e6)] == [
+        "2.0 µs", "35 ms", "1.5 s", "60 s", "10 min", "2.5 h", "12 days",
+    ]  # fmt: skip
+
+
+def test_what_is_free(tmp_path):
+    file = tmp_path / "meminfo"
+    file.write_text("MemTotal: 9 kB\nMemAvailable:    1234 kB\n")
+    assert measure._host_memory(file) == 1234 * 1024
+    found = measure._host_memory(tmp_path / "absent")
+    assert found is None or found > 1 << 20
+    assert measure.free_memory().device is None, "a CPU has none of its own"
+
+
+@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+def test_an_evaluation_is_timed(strategy):
+    timing = measure.timed(surface(50, strategy=strategy, chunk=4))
+    assert 0 < timing.energy < 1
+    assert 0 < timing.gradient < 1
+    assert measure.points_of(surface(5, chunk=4)).shape == (workers(), 4, 5)
+
+
+def test_compiling_is_counted():
+    before = measure.compile_seconds()
+    jax.jit(lambda x: jnp.sin(x) * before)(1.0)
+    assert measure.compile_seconds() > before
+
+
+def test_a_method_need_not_know():
+    assert PathMethod.cost(Straight(), surface(3), 1, 1) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+def test_a_large_string_is_pulled(strategy):
+    """17 beads of 1.7 million parameters; fewer pairs are remembered than were asked for."""
+    size = 1_700_000
+    bowl = surface(size, strategy=strategy)
+    settings = Tightening(samples=1, evaluations=30, check=10)
+    assert settings.fitted(1, 15 * size * 4)[1].memory < settings.memory
+    start, end = np.zeros((2, size), np.float32)
+    start[:2], end[:2] = (1.0, 0.0), (-1.0, 0.0)
+    bent = np.stack([start, (start + end) / 2, end])
+    bent[1, 1] = 0.9
+    beads = reparametrized(bent, 16)[None].astype(np.float32)
+    result = tighten(bowl, beads, np.array([1.1]), np.array([1e-3]), settings)
+    assert result.residual[0] < 0.01
+    assert result.violation[0] < 1e-3
+    np.testing.assert_array_equal(result.beads[0, [0, -1]], [start, end])
