@@ -116,8 +116,9 @@ class Cost:
     """What a path method may need, by its settings alone.
 
     Attributes:
-        bytes: on the device, for the strings that advance together.
-        kept: bytes of the beads of all strings, as results.
+        bytes: on the device, for the strings that advance together, with all beads they may get.
+        least: of these, what strings take that need few beads.
+        kept: bytes of the beads of all strings, as results, with all they may get.
         gradients: of a string that takes the usual way and all of its evaluations on it.
         most: gradients of a string that takes every way round.
         energies: of a string on the usual way.
@@ -126,6 +127,7 @@ class Cost:
     """
 
     bytes: int
+    least: int
     kept: int
     gradients: int
     most: int

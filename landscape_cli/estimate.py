@@ -87,9 +87,12 @@ class Estimate:
         leaves = jax.tree.leaves(self.surface.data)
         return len(leaves[0]) if leaves else 0
 
-    @property
-    def needs(self) -> list[Need]:
-        """Everything that takes memory; strings and training take turns."""
+    def needs(self, *, least: bool = False) -> list[Need]:
+        """Everything that takes memory; strings and training take turns.
+
+        Args:
+            least: with as few beads as strings may do with, else with as many as they may get.
+        """
         network = self.surface.dimension * np.dtype(self.surface.dtype).itemsize
         ends = 2 * self.networks * self.levels * network
         together = self.activations * workers()
@@ -99,39 +102,41 @@ class Estimate:
             Need("end points", ends, False, "pairs or levels"),
         ]
         training = DESCENT * self.networks * network
-        if self.cost is None or self.cost.bytes < training:
+        moved = 0 if self.cost is None else self.cost.least if least else self.cost.bytes
+        if self.cost is None or moved < training:
             found.append(Need("training", training, True, "pairs"))
         else:
-            found.append(Need("strings", self.cost.bytes, True, self.cost.change))
-        if self.cost is not None:
+            found.append(Need("strings", moved, True, self.cost.change))
+        if self.cost is not None and not least:
             kept = RESULTS * self.cost.kept
             found.append(Need("results", kept, False, "pairs, levels or method.max_beads"))
         return found
 
-    def need(self, memory: Memory) -> tuple[int, int | None, list[Need]]:
+    def need(self, memory: Memory, *, least: bool = False) -> tuple[int, int | None, list[Need]]:
         """Bytes needed and free, and of what: where it is tightest, the device or the host."""
+        needs = self.needs(least=least)
         if memory.device is None:
-            return sum(need.bytes for need in self.needs), memory.host, self.needs
-        there = [need for need in self.needs if need.on_device]
-        here = [need for need in self.needs if not need.on_device]
+            return sum(need.bytes for need in needs), memory.host, needs
+        there = [need for need in needs if need.on_device]
+        here = [need for need in needs if not need.on_device]
         device, host = (sum(need.bytes for need in part) for part in (there, here))
         if memory.host is not None and host > memory.host:
             return host, memory.host, here
         return device, memory.device, there
 
     def check(self, memory: Memory) -> None:
-        """Refuse what cannot fit.
+        """Refuse what cannot fit; what might not, if strings need all their beads, may try.
 
         Raises:
             UserError: more bytes are needed than are free.
         """
-        needed, free, needs = self.need(memory)
+        needed, free, needs = self.need(memory, least=True)
         if free is None or needed <= free:
             return
         parts = sorted(needs, key=lambda need: -need.bytes)
         largest = ", ".join(f"{part.name} {in_bytes(part.bytes)}" for part in parts[:3])
         raise UserError(
-            f"not enough memory: this run may need {in_bytes(needed)} ({largest}) and "
+            f"not enough memory: this run needs {in_bytes(needed)} ({largest}) and "
             f"{in_bytes(free)} are free; lower {parts[0].change}"
         )
 
@@ -210,9 +215,11 @@ def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost
     together = pairs if search.continuation else pairs * levels
     counts = bead_counts(search)
     item = np.dtype(surface.dtype).itemsize
-    moved = bytes_of(settings, together, counts[-1], surface.dimension, item)
-    # What the host holds of the strings of a wave: before doubling, doubled, as they come out.
-    moved += 3 * together * counts[-1] * surface.dimension * item
+    moved = lambda segments: (
+        bytes_of(settings, together, segments, surface.dimension, item)
+        # What the host holds of the strings of a wave: before doubling, doubled, as they come out.
+        + 3 * together * segments * surface.dimension * item
+    )
     points = [segments * settings.samples - 1 for segments in counts]
     evaluations = settings.evaluations
     usual = evaluations * (points[0] + 2 * points[1])
@@ -222,7 +229,8 @@ def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost
     most = ways * evaluations * (2 * points[0] + 4 * sum(points[1:]))
     dense = search.dense
     return Cost(
-        bytes=max(moved, sampled.bytes),
+        bytes=max(moved(counts[-1]), sampled.bytes),
+        least=moved(counts[1]),
         kept=pairs * levels * (counts[-1] + 1) * surface.dimension * item,
         gradients=usual,
         most=most + sampled.most,
@@ -252,6 +260,7 @@ def sampled_cost(
     return Cost(
         # All strings in one pool, and half of their beads, the newest, in descent.
         bytes=pairs * levels * size * (2 + DESCENT) // 2,
+        least=0,
         kept=pairs * levels * size,
         gradients=steps,
         most=steps * (2 if sampling.kick else 1),
@@ -267,7 +276,7 @@ def chord_cost(surface: Surface, dense: int, pairs: int, levels: int) -> Cost:
     point = surface.dimension * np.dtype(surface.dtype).itemsize
     energies = looks(dense, 1)
     kept = 2 * pairs * levels * point
-    return Cost(dense * point, kept, 0, 0, energies, energies, "method.dense")
+    return Cost(dense * point, dense * point, kept, 0, 0, energies, energies, "method.dense")
 
 
 def looks(dense: int, segments: int) -> int:
