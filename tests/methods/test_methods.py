@@ -35,6 +35,7 @@ REFUSED = {
     "evaluations": (0,),
     "tolerance": (0.0, -1.0, float("nan")),
     "refinement": (0.0, float("inf")),
+    "history": (0.0, -1.0),
     "margin": (-0.1, 1.0, float("nan")),
     "insertion": ("best",),
 }
