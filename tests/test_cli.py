@@ -160,7 +160,7 @@ def test_a_recipe_without_an_estimate_says_so(toy, tmp_path):
 def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
     huge = ["run", "geodesic", "model.widths=[60000,60000]", *words]
     said = refusal(landscape(*huge, cwd=tmp_path))
-    assert re.match("not enough memory: this run may need .* GiB .* are free; lower method.", said)
+    assert re.match("not enough memory: this run needs .* GiB .* are free; lower method.", said)
     assert not list(tmp_path.glob("outputs/*/*"))
 
 

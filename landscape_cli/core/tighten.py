@@ -625,22 +625,26 @@ def _picked(lanes: Any, rows: Array) -> Any:
 
 
 def _store(surface, result: Tightened, batch: Batch, spent: int, settings: Tightening) -> Batch:
-    """Write the batch back and drop finished strings, so that no result depends on its company."""
+    """Write back strings that end; drop them, so that no result depends on its company."""
     rows, state, walls = batch
-    real = lambda leaf: np.asarray(leaf)[: len(rows)]
-    result.beads[rows, 1:-1] = real(state.beads)
-    result.residual[rows] = real(state.now.residual)
-    result.violation[rows] = real(state.now.violation)
-    result.multipliers[rows] = real(state.now.multipliers)
-    result.rho[rows] = real(state.rho)
-    result.evaluations[rows] = spent
-    taut = result.residual[rows] < settings.tolerance
-    done = taut & (result.violation[rows] < settings.feasibility)
-    keep = np.flatnonzero(~(done | ~np.isfinite(real(state.now.value))))
+    lanes = np.arange(len(rows))
+    residual, violation, value = (
+        np.asarray(leaf)[lanes]
+        for leaf in (state.now.residual, state.now.violation, state.now.value)
+    )
+    taut = (residual < settings.tolerance) & (violation < settings.feasibility)
+    done = taut | ~np.isfinite(value) | (spent >= settings.evaluations)
+    ended = rows[done]
+    result.residual[ended], result.violation[ended] = residual[done], violation[done]
+    result.beads[ended, 1:-1] = np.asarray(state.beads)[lanes[done]]
+    result.multipliers[ended] = np.asarray(state.now.multipliers)[lanes[done]]
+    result.rho[ended] = np.asarray(state.rho)[lanes[done]]
+    result.evaluations[ended] = spent
+    keep = lanes[~done]
     if len(keep) in (0, len(rows)):
         return batch._replace(rows=rows[keep])
-    lanes = settings.lanes(len(keep), _size(result.beads, surface))
-    return Batch(rows[keep], *_picked((state, walls), pad(keep, lanes)))
+    size = settings.lanes(len(keep), _size(result.beads, surface))
+    return Batch(rows[keep], *_picked((state, walls), pad(keep, size)))
 
 
 def doubled(beads: np.ndarray) -> np.ndarray:
