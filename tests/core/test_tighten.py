@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from zoo import rotation
 
+from landscape_cli.core import lagrangian as one
 from landscape_cli.core import tighten as core
 from landscape_cli.core.descent import adam
+from landscape_cli.core.lagrangian import Tightening, Walls, green
 from landscape_cli.core.sampling import Sampling, sample
 from landscape_cli.core.string import length, normalized_length, reparametrized
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Tightening, Walls, doubled, green, tighten
+from landscape_cli.core.tighten import doubled, tighten
 from landscape_cli.models.base import model_surface
 from landscape_cli.models.ring import Ring
 
@@ -51,10 +53,10 @@ def lagrangian(beads, mu, rho, walls, samples):
 
 
 def evaluated(beads, mu, rho, walls, samples):
-    points = core.sample_points(beads, walls, samples)
+    points = one.sample_points(beads, walls, samples)
     energies, gradients = jax.vmap(jax.value_and_grad(partial(ring, data=())))(points)
     metric = jnp.asarray(green(len(beads) + 1))
-    return core._evaluate(beads, energies, gradients, mu, rho, walls, metric, samples)
+    return one._evaluate(beads, energies, gradients, mu, rho, walls, metric, samples)
 
 
 @pytest.mark.parametrize("samples", [1, 3])
@@ -81,7 +83,7 @@ def test_the_metric_is_the_inverse_of_the_stretch():
         )
         beads = RNG.normal(size=(segments - 1, 3))
         np.testing.assert_allclose(
-            core._stretch(jnp.asarray(beads)), segments * matrix @ beads, atol=1e-12
+            one._stretch(jnp.asarray(beads)), segments * matrix @ beads, atol=1e-12
         )
 
 
@@ -89,20 +91,20 @@ def test_the_metric_is_the_inverse_of_the_stretch():
 def test_forces_are_shared_out_by_the_transpose_of_sampling(samples):
     zero = walls_of(np.zeros(3), np.zeros(3), 1.0)  # zero ends: sampling is linear
     beads = jnp.asarray(RNG.normal(size=(6, 3)))
-    points = core.sample_points(beads, zero, samples)
+    points = one.sample_points(beads, zero, samples)
     forces = jnp.asarray(RNG.normal(size=points.shape))
     assert points.shape == (7 * samples - 1, 3)
     there = (points * forces).sum()
-    back = (beads * core._onto_beads(forces, samples)).sum()
+    back = (beads * one._onto_beads(forces, samples)).sum()
     assert float(there) == pytest.approx(float(back), rel=1e-12)
 
 
 def test_the_constraint_is_smooth_at_the_wall():
     walls = walls_of(np.zeros(2), np.ones(2), 0.5)
     energies = jnp.asarray([0.0, 0.25, 0.5 - 1e-9, 0.5, 0.5 + 1e-9, 1.0, 5.0])
-    c, slope = core.constraint(energies, walls)
+    c, slope = one.constraint(energies, walls)
     np.testing.assert_allclose(c, [-1, -0.5, -2e-9, 0, 2e-9, np.log(2), np.log(10)], atol=1e-15)
-    grad = jax.vmap(jax.grad(lambda e: core.constraint(e, walls)[0]))(energies)
+    grad = jax.vmap(jax.grad(lambda e: one.constraint(e, walls)[0]))(energies)
     np.testing.assert_allclose(slope, grad, rtol=1e-12)
 
 
@@ -126,20 +128,20 @@ def test_directions_are_those_of_textbook_bfgs():
     walls, metric = walls_of(start, end, 0.3), jnp.asarray(green(6))
     mu, rho = jnp.zeros(6 * samples - 1), jnp.asarray(1.0)
     beads = jnp.asarray(np.linspace(start, end, 7)[1:-1])
-    points = core.sample_points(beads, walls, samples)
+    points = one.sample_points(beads, walls, samples)
     energies, gradients = jax.vmap(jax.value_and_grad(partial(ring, data=())))(points)
     settings = Tightening(memory=memory, samples=samples)
-    state = core._begin(beads, energies, gradients, mu, rho, walls, metric, settings)
-    learn, direction = jax.jit(core._learn), jax.jit(core._direction)
+    state = one.begin(beads, energies, gradients, mu, rho, walls, metric, settings)
+    learn, direction = jax.jit(one._learn), jax.jit(one._direction)
     pairs = []
     for number in range(7):
         trial = state.beads + 0.05 * jnp.asarray(RNG.normal(size=shape))
         dx = np.asarray(trial - state.beads)
-        dg = np.asarray(core._stretch(jnp.asarray(dx))) + 0.2 * dx + 0.1 * np.abs(dx)
+        dg = np.asarray(one._stretch(jnp.asarray(dx))) + 0.2 * dx + 0.1 * np.abs(dx)
         dg = -dg if number == 3 else dg
         new = state.now._replace(gradient=state.now.gradient + dg)
         state, pair = learn(state, trial, new, jnp.asarray(True), metric)
-        history = core._multiply(state.history, pair)
+        history = one._multiply(state.history, pair)
         state = state._replace(beads=trial, now=new, history=history)
         if number != 3:
             pairs = [*pairs, (dx, dg)][-memory:]
