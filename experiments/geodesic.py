@@ -175,10 +175,9 @@ class Geodesic(Experiment):
         pair, level = rows.T
         # Networks trained anew for a level have nothing to do with the pair of the level above.
         names = pair if record.paired else np.arange(len(rows))
-        found = setup.method.connect(
-            surface, ends.starts[pair, level], ends.ends[pair, level], levels[level], names,
-            setup.progress,
-        )  # fmt: skip
+        found = setup.connect(
+            surface, ends.starts[pair, level], ends.ends[pair, level], levels[level], names
+        )
         done, saved = set(), time.monotonic()
         for index, result in found:
             self._fill(surface, record, strings, pair[index], level[index], result, ends, mask)

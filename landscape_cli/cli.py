@@ -93,8 +93,15 @@ def run(words: list[str], multirun: bool = False) -> None:
     name = chosen.experiment
     flags = hydra_flags(chosen, multirun or chosen.multirun)
     check_globs(chosen.overrides, folders)
-    words = [*flags, f"experiment={name}", f"hydra.job.name={name}", *chosen.overrides]
+    overrides = map(spelled_out, chosen.overrides)
+    words = [*flags, f"experiment={name}", f"hydra.job.name={name}", *overrides]
     compose_and_run(words, "rehearse" if chosen.dry_run else "run")
+
+
+def spelled_out(override: str) -> str:
+    """`warm_start=bezier`, a choice among methods, as Hydra writes it."""
+    chosen = override.startswith("warm_start=")
+    return f"method@{override}" if chosen else override
 
 
 def check_experiment(name: str | None, folders: list[Path]) -> None:

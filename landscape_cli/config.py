@@ -30,9 +30,12 @@ KINDS = {  # configuration group -> the classes a part of that kind descends fro
     "functional": ("landscape_cli.functional.Functional",),
     "trainer": ("landscape_cli.contracts.Trainer",),
     "method": ("landscape_cli.contracts.PathMethod",),
+    "gauge": ("landscape_cli.contracts.Gauge",),
     "engine": ("landscape_cli.core.engine.Engine",),
     "experiment": ("landscape_cli.contracts.Experiment",),
 }
+
+SEVERAL = {"methods": "method", "gauges": "gauge"}  # mappings of name to part: key -> kind
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def check_levels(levels: tuple[float, ...]) -> None:
 def settings(cfg: DictConfig) -> Settings:
     """Check the run-wide keys and that nothing unknown stands beside them."""
     names = [field.name for field in dataclasses.fields(Settings)]
-    known = {*names, *KINDS, "budget"}
+    known = {*names, *KINDS, *SEVERAL, "warm_start", "budget"}
     for key in cfg:
         if key not in known:
             raise UserError(unknown(str(key), "setting", known))
@@ -146,6 +149,23 @@ def build(node: Any, kind: str, key: str | None = None, plugins: Iterable[str] =
     values = dict(values)
     target = values.pop("_target_")
     return fill(find_class(target, kind, key, plugins), values, key)
+
+
+def build_all(cfg: Any, plugins: Iterable[str] = ()) -> dict[str, Any]:
+    """Every part of a composed configuration, by its key.
+
+    Raises:
+        UserError: as `build` does.
+    """
+    parts = {kind: build(cfg[kind], kind, plugins=plugins) for kind in KINDS}
+    for key, kind in SEVERAL.items():
+        nodes = (cfg.get(key) or {}).items()
+        parts[key] = {
+            str(name): build(node, kind, f"{key}.{name}", plugins) for name, node in nodes
+        }
+    start = cfg.get("warm_start")
+    parts["warm_start"] = start and build(start, "method", "warm_start", plugins)
+    return parts
 
 
 def find_class(target: str, kind: str, key: str, plugins: Iterable[str]) -> type:

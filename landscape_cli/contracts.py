@@ -7,6 +7,7 @@ group (`KINDS`), so a YAML file can name nothing else.
     Data.load ─▶ Dataset ─┐
     Functional ───────────┼─▶ Model.surface ─▶ Surface ─▶ Trainer.descend ─▶ Trajectories
     Model ────────────────┘                        └───▶ PathMethod.connect ─▶ Found …
+    Gauge.align ─▶ the copy of an end point that methods join to another
     Experiment.run(setup) ─▶ Record … ─▶ files and figures
 """
 
@@ -136,10 +137,19 @@ class Cost:
     change: str = "pairs"
 
 
+Strings = Sequence["np.ndarray | None"]  # one (bead, param) array, or none, for every string
+
+
 class PathMethod(ABC):
-    """How two points of a level set are joined; all strings of a run at once."""
+    """How two points of a level set are joined; all strings of a run at once.
+
+    Attributes:
+        level_free: looks for a low path whatever the level, and is then judged against it. The
+            others look for a path inside {F <= level}, and leave a chord that is inside alone.
+    """
 
     reference: ClassVar[str] = ""
+    level_free: ClassVar[bool] = False
 
     @abstractmethod
     def connect(
@@ -150,6 +160,7 @@ class PathMethod(ABC):
         levels: np.ndarray,
         pairs: np.ndarray,
         progress: Progress,
+        initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Join `starts[i]` to `ends[i]` inside {F <= levels[i]}; yield (i, found) as each ends.
 
@@ -157,15 +168,42 @@ class PathMethod(ABC):
             surface: the surface F.
             starts: (string, param) end points with F <= level.
             ends: (string, param) end points with F <= level.
-            levels: (string,) the level of each string.
+            levels: (string,) the level of each string; infinite where any path will do, which
+                only level-free methods take.
             pairs: (string,) integer identity of the pair a string belongs to: strings of one
                 pair at neighbouring levels may start from one another.
             progress: told what is going on.
+            initial: strings to begin from, between the same ends; None for the chord.
         """
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost | None:
         """What `pairs` strings at each of `levels` levels may need; None: unknown."""
         return None
+
+
+class Gauge(ABC):
+    """Which copies of a network count as the same: moves end points along its symmetries."""
+
+    reference: ClassVar[str] = ""
+
+    @abstractmethod
+    def align(
+        self, surface: Surface, references: np.ndarray, thetas: np.ndarray, key: jax.Array
+    ) -> np.ndarray:
+        """The copy of every network that lies closest to its reference, by this gauge's measure.
+
+        Args:
+            surface: the surface of the networks; `surface.network` is the network.
+            references: (pair, param) left as they are.
+            thetas: (pair, param) networks to move.
+            key: for measures that draw examples or an order at random.
+
+        Returns:
+            (pair, param) networks with the outputs of `thetas`.
+
+        Raises:
+            UserError: the network has no such symmetry.
+        """
 
 
 class Record(ABC):
@@ -199,12 +237,16 @@ class Setup:
     functional: Any
     trainer: Trainer
     method: PathMethod
+    gauge: Gauge
     levels: tuple[float, ...]
     pairs: int
     seed: int
     precision: str = "float64"
     bn: str = "recompute"
     engine: Engine = field(default_factory=Engine)
+    warm_start: PathMethod | None = None
+    methods: dict[str, PathMethod] = field(default_factory=dict)
+    gauges: dict[str, Gauge] = field(default_factory=dict)
     budget: dict[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
 
@@ -212,6 +254,23 @@ class Setup:
     def dataset(self) -> Dataset:
         """The data of the run, loaded once."""
         return self.data.load(self.key("data"))
+
+    def connect(
+        self,
+        surface: Surface,
+        starts: np.ndarray,
+        ends: np.ndarray,
+        levels: np.ndarray,
+        pairs: np.ndarray,
+        method: PathMethod | None = None,
+    ) -> Iterator[tuple[int, Found]]:
+        """`method` (the run's own, unless given) from where the run's `warm_start` ended."""
+        job = (surface, starts, ends, levels, pairs, self.progress)
+        method = method or self.method
+        if self.warm_start is None:
+            return method.connect(*job)
+        found = dict(self.warm_start.connect(*job))
+        return method.connect(*job, initial=[found[i].beads for i in range(len(starts))])
 
     def key(self, *names: str | int) -> jax.Array:
         """A random key for `names`, the same in every run with this seed."""

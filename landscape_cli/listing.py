@@ -16,6 +16,7 @@ KINDS = {  # the plural a reader types -> the configuration group
     "functionals": "functional",
     "trainers": "trainer",
     "methods": "method",
+    "gauges": "gauge",
     "budgets": "budget",
 }
 

@@ -17,6 +17,7 @@ def describe(
     experiment: str, words: Iterable[str], seed: int, parts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The manifest as known before work begins; the run folder adds how it went."""
+    parts = flat(parts)
     return {
         "experiment": experiment,
         "command": shlex.join(["landscape", "run", experiment, *words]),
@@ -27,6 +28,19 @@ def describe(
         "device": device(),
         "references": references(parts.values()),
     }
+
+
+def flat(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts by key, those of a mapping as `methods.neb`; what was not chosen left out."""
+    found: dict[str, Any] = {}
+    for key, part in parts.items():
+        inner = (
+            {f"{key}.{name}": each for name, each in part.items()}
+            if isinstance(part, Mapping)
+            else {key: part}
+        )
+        found |= {name: each for name, each in inner.items() if each is not None}
+    return found
 
 
 def versions() -> dict[str, str]:

@@ -146,9 +146,7 @@ def prepare(cfg: DictConfig, job: Job) -> tuple[config.Settings, dict[str, Any]]
     settings = config.settings(cfg)
     config.open_plugins(settings.plugins, [Path.cwd(), *job.config_folders])
     configure_jax(settings.precision)
-    return settings, {
-        kind: config.build(cfg[kind], kind, plugins=settings.plugins) for kind in config.KINDS
-    }
+    return settings, config.build_all(cfg, settings.plugins)
 
 
 def set_up(

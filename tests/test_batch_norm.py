@@ -11,6 +11,7 @@ from landscape_cli.experiments.geodesic import Geodesic
 from landscape_cli import runner
 from landscape_cli.contracts import Data, Dataset, Examples, Setup
 from landscape_cli.functional import Functional
+from landscape_cli.gauges.none import NoGauge
 from landscape_cli.methods.straight import Straight
 from landscape_cli.models.layers import connected, normalized
 from landscape_cli.trainers.adam import Adam
@@ -50,7 +51,8 @@ class Blobs(Data):
 def run(bn, metric="all"):
     setup = Setup(
         model=Net(), data=Blobs(), functional=Functional("cross_entropy"),
-        trainer=Adam(steps=2000), method=Straight(), levels=LEVELS, pairs=2, seed=0, bn=bn,
+        trainer=Adam(steps=2000), method=Straight(), gauge=NoGauge(), levels=LEVELS,
+        pairs=2, seed=0, bn=bn,
     )  # fmt: skip
     records = {record.name: record.data for record in Geodesic(metric=metric).run(setup)}
     return records["geodesics"], records["strings"]

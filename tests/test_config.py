@@ -10,6 +10,8 @@ from omegaconf import OmegaConf
 
 from landscape_cli import config, listing
 from landscape_cli.errors import UserError
+from landscape_cli.manifest import flat
+from landscape_cli.methods.straight import Straight
 from landscape_cli.schema import fill
 
 CONF = listing.conf_folder()
@@ -95,6 +97,20 @@ def test_targets_that_are_refused(plugin, target, kind, message):
         config.build({"_target_": target}, kind, plugins=plugin)
 
 
+def test_further_parts_are_built_and_named():
+    words = ["experiment=geodesic", "method@warm_start=straight", "+method@methods.chord=straight"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", overrides=words)
+    config.settings(cfg)
+    parts = config.build_all(cfg)
+    assert parts["warm_start"] == parts["methods"]["chord"] == Straight()
+    named = flat(parts)
+    assert named["methods.chord"] == Straight() and "gauges" not in named
+    cfg.methods.chord.dense = 0
+    with pytest.raises(UserError, match=r"^methods\.chord\.dense must be"):
+        config.build_all(cfg)
+
+
 def test_a_missing_value_is_named(plugin):
     with pytest.raises(UserError, match=r"trainer\.steps: Descent needs a value"):
         config.build({"_target_": "toy.Descent"}, "trainer", plugins=plugin)
@@ -115,6 +131,5 @@ def test_every_yaml_composes_builds_and_says_what_it_is(group, name):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("config", overrides=words)
     config.settings(cfg)
-    for kind in config.KINDS:
-        config.build(cfg[kind], kind)
+    config.build_all(cfg)
     assert listing.first_comment(CONF / group / f"{name}.yaml")

@@ -69,8 +69,7 @@ def build(experiment, overrides, folder=None):
         cfg = compose("config", overrides=words)
     settings = config.settings(cfg)
     config.open_plugins(settings.plugins, [folder] if folder else [])
-    for kind in config.KINDS:
-        config.build(cfg[kind], kind, plugins=settings.plugins)
+    config.build_all(cfg, settings.plugins)
     return settings
 
 

@@ -15,7 +15,7 @@ CONF = listing.conf_folder()
 RECIPES = CONF.parent / "experiments"
 TOP = {"cli", "flags", "config", "hydra_errors", "listing", "runner", "manifest", "doctor"}
 FILES = {"rundir", "progress"}
-PARTS = {"models", "data", "trainers", "methods"}
+PARTS = {"models", "data", "trainers", "methods", "gauges"}
 SETTINGS = {"hydra", "omegaconf"}
 DRAWING = {"matplotlib", "xarray", "rich"}
 

@@ -16,6 +16,7 @@ from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import engine_line
 from landscape_cli.functional import Functional
+from landscape_cli.gauges.none import NoGauge
 from landscape_cli.methods.straight import Straight
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.mlp import MLP
@@ -35,7 +36,7 @@ def own_cache(monkeypatch, tmp_path):
 def setup():
     return Setup(
         model=MLP(widths=(3,)), data=Polynomial((0.0, 1.0), train=48), functional=Functional(),
-        trainer=Adam(), method=Straight(), levels=(0.1,), pairs=1, seed=0,
+        trainer=Adam(), method=Straight(), gauge=NoGauge(), levels=(0.1,), pairs=1, seed=0,
     )  # fmt: skip
 
 

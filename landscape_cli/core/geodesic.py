@@ -12,7 +12,7 @@ check (`verdict`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,6 +68,7 @@ class Work:
     start: np.ndarray
     end: np.ndarray
     level: float
+    initial: np.ndarray | None = None  # a string to begin from
     sampled: Sampled | None = None
     best: Found | None = None  # shortest feasible string so far
     gradients: int = 0
@@ -110,6 +111,13 @@ def _try_chords(surface: Surface, works: list[Work], search: Search) -> None:
             work.best = work.best.with_(state="straight")
         elif not np.isfinite(top.energy):
             work.best = Found("diverged", chord, work.level, top.energy, top.segment)
+
+
+def _try_initial(surface: Surface, works: list[Work], search: Search) -> None:
+    """A string to begin from that is inside already is the first feasible one."""
+    for work in works:
+        if work.initial is not None:
+            work.judge(surface, work.initial, search)
 
 
 def _sample(surface: Surface, works: list[Work], search: Search, report: Report) -> None:
@@ -182,12 +190,24 @@ def _first_pull(surface, works: list[Work], starts, search: Search, report: Repo
     return result
 
 
+def _hint(work: Work, above: dict[int, np.ndarray]) -> np.ndarray | None:
+    """A string that may save the sampling: the one given, or that of the level above."""
+    return above.get(work.pair) if work.initial is None else work.initial
+
+
 def _pull(surface, works: list[Work], above: dict, search: Search, report: Report) -> Tightened:
-    """From the level above where there is a string; if that leaves the set, from the sample."""
-    starts = [above.get(work.pair, _sampled_start(work)) for work in works]
+    """From the hint where there is one; if that leaves the set, from the sample."""
+    hints = [_hint(work, above) for work in works]
+    starts = [
+        _sampled_start(work) if hint is None else hint
+        for work, hint in zip(works, hints, strict=True)
+    ]
     result = _first_pull(surface, works, starts, search, report)
     outside = ~(result.violation <= 30 * search.tightening.feasibility)  # NaN is outside
-    known = [work.pair in above and work.sampled is not None for work in works]
+    known = [
+        hint is not None and work.sampled is not None
+        for work, hint in zip(works, hints, strict=True)
+    ]
     again = [row for row in np.flatnonzero(outside) if known[row]]
     if again:
         rest = [works[row] for row in again]
@@ -307,6 +327,7 @@ def geodesics(
     pairs: np.ndarray,
     search: Search,
     report: Report = lambda done, total, note: None,
+    initial: Sequence[np.ndarray | None] | None = None,
 ) -> Iterator[tuple[int, Found]]:
     """Find a geodesic of {F <= level} for every pair of points.
 
@@ -318,13 +339,15 @@ def geodesics(
         pairs: (string,) which pair a string belongs to.
         search: settings.
         report: called with (done, total, note) while it works.
+        initial: strings to begin from, between the same ends; None for a sampled one.
 
     Yields:
         (index, found) for every string, from the highest level to the lowest.
     """
     works = [
         Work(i, int(pairs[i]), np.asarray(starts[i], surface.dtype),
-             np.asarray(ends[i], surface.dtype), float(levels[i]))
+             np.asarray(ends[i], surface.dtype), float(levels[i]),
+             None if initial is None else initial[i])
         for i in range(len(starts))
     ]  # fmt: skip
     _try_chords(surface, works, search)
@@ -332,16 +355,21 @@ def geodesics(
     for work in works:
         if work.best is not None:
             yield work.index, work.found()
+    _try_initial(surface, bent, search)
     shorten = search.shorten and surface.smooth
     if search.sample_all or not shorten:
-        _sample(surface, bent, search, report)
+        wanting = [w for w in bent if w.best is None and (not shorten or w.initial is None)]
+        _sample(surface, wanting, search, report)
     above: dict[int, np.ndarray] = {}
     for wave in _waves(works, search):
         members = [work for work in wave if work in bent]
         if shorten:
-            _sample(surface, [w for w in members if w.pair not in above], search, report)
+            _sample(surface, [w for w in members if _hint(w, above) is None], search, report)
             _shorten(surface, members, above, search, report)
-            missed = [work for work in members if work.pair in above and not work.pulled]
+            hinted = [work for work in members if _hint(work, above) is not None]
+            missed = [work for work in hinted if not work.pulled]
+            for work in missed:
+                work.initial = None
             _sample(surface, missed, search, report)
             _shorten(surface, missed, {}, search, report)  # once more, from the sample
         for work in wave:

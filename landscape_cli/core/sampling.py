@@ -12,7 +12,7 @@ below it (α < 1), because between two points of a concave wall every chord leav
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -202,6 +202,10 @@ def _insert(strings: list[Sampled], bad, thetas, arrived, spent, settings: Sampl
         string.failed = not ok or len(string.beads) > settings.max_beads
 
 
+def _begun(beads: np.ndarray, level: float) -> Sampled:
+    return Sampled(beads, level, bad=list(range(len(beads) - 1)))
+
+
 def sample(
     surface: Surface,
     optimizer: Any,
@@ -211,6 +215,7 @@ def sample(
     settings: Sampling,
     report: Callable[[int, int], Any] = lambda done, total: None,
     dense: int = 0,
+    initial: Sequence[np.ndarray | None] | None = None,
 ) -> list[Sampled]:
     """Grow a string for every pair of points.
 
@@ -224,15 +229,17 @@ def sample(
         report: called with (strings accepted, strings) after every round.
         dense: points per segment of a dense check against λ itself that accepted strings have to
             pass too; where one fails, beads are inserted and the string goes on. 0: no check.
+        initial: strings to grow from, between the same ends; None for the chord.
 
     Returns:
         One `Sampled` per pair; `.inside` says whether it succeeded. A failure is no proof.
     """
+    begun = [None] * len(starts) if initial is None else initial
     strings = [
-        Sampled(np.stack([a, b]), float(level))
-        for a, b, level in zip(starts, ends, levels, strict=True)
+        _begun(np.stack([a, b]) if beads is None else np.asarray(beads), float(level))
+        for a, b, level, beads in zip(starts, ends, levels, begun, strict=True)
     ]
-    if settings.three_beads:
+    if settings.three_beads and initial is None:
         bad = [(s, 0, (string.beads[0] + string.beads[1]) / 2) for s, string in enumerate(strings)]
         _insert(strings, bad, *_new_beads(surface, optimizer, bad, strings, settings, 0), settings)
     for depth in range(settings.depth + 1):

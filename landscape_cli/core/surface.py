@@ -252,6 +252,8 @@ class Surface:
             such a method: its value, such as batch-norm statistics, is computed once per point
             and is the third argument of `energy` and of `loss`.
         batch: ``batch(data, key) -> data`` draws a mini-batch of `loss_data`; None: full batch.
+        network: what the energy applies to its inputs, if it is a network's: has `outputs(theta,
+            statistics, inputs)` and a `layout` of θ; None for a formula.
         smooth: False where `energy` has no useful gradient (0-1 error).
         strategy: "vmap" or "loop".
         chunk: points computed at a time; bounds the memory.
@@ -268,6 +270,7 @@ class Surface:
     loss_data: Any = None
     reference: Any = ()
     batch: Callable[[Any, jax.Array], Any] | None = None
+    network: Any = None
     smooth: bool = True
     strategy: str = "vmap"
     chunk: int = 256

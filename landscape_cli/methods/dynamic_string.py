@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Cost, PathMethod, Progress
+from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.descent import adam
 from landscape_cli.core.sampling import Sampled, Sampling, sample
 from landscape_cli.core.string import Found, normalized_length
@@ -64,6 +64,7 @@ class DynamicString(PathMethod):
         levels: np.ndarray,
         pairs: np.ndarray,
         progress: Progress,
+        initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
         strings = sample(
@@ -71,6 +72,7 @@ class DynamicString(PathMethod):
             lambda done, total: progress.update(done, f"of {total} strings sampled"),
             # A published slack looks at its own grid; without slack the dense check decides.
             dense=self.dense if self.tau == 1 else 0,
+            initial=initial,
         )  # fmt: skip
         for index, string in enumerate(strings):
             yield index, self._judge(surface, string)

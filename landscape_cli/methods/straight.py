@@ -8,10 +8,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Cost, PathMethod, Progress
+from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
+from landscape_cli.errors import UserError
 from landscape_cli.estimate import chord_cost
 from landscape_cli.ranges import check_counts
 
@@ -44,8 +45,11 @@ class Straight(PathMethod):
         levels: np.ndarray,
         pairs: np.ndarray,
         progress: Progress,
+        initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Judge every chord; see `PathMethod.connect`."""
+        if initial is not None:
+            raise UserError("warm_start: method=straight is the chord; it starts from nothing")
         for index, (start, end, level) in enumerate(zip(starts, ends, levels, strict=True)):
             beads = np.stack([start, end])
             top = peak(surface, beads, self.dense)

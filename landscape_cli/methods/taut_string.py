@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Cost, PathMethod, Progress
+from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.descent import adam
 from landscape_cli.core.geodesic import Search, geodesics
 from landscape_cli.core.sampling import Sampling
@@ -94,6 +94,7 @@ class TautString(PathMethod):
         levels: np.ndarray,
         pairs: np.ndarray,
         progress: Progress,
+        initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
         finished = 0
@@ -101,6 +102,8 @@ class TautString(PathMethod):
         def report(done: int, total: int, note: str) -> None:
             progress.update(finished, f"{done} of {total} {note}")
 
-        for result in geodesics(surface, starts, ends, levels, pairs, self.search, report):
+        for result in geodesics(
+            surface, starts, ends, levels, pairs, self.search, report, initial
+        ):
             finished += 1
             yield result

@@ -169,6 +169,7 @@ def model_surface(
         loss_data=None if train is data else train,
         reference=reference,
         batch=_mini_batch(batch, len(train[2]), dataset.augmentation),
+        network=energy,
         smooth=functional.smooth,
         strategy=plan.strategy,
         chunk=plan.chunk,
@@ -201,8 +202,8 @@ def with_stored_statistics(surface: Surface) -> tuple[Surface, Lift]:
 
     stored = lambda one: None if one is None else StoredEnergy.of(one, statistics)
     wider = replace(
-        surface, energy=stored(energy), loss=stored(surface.loss), rough=stored(surface.rough),
-        dimension=surface.dimension + statistics.size, reference=(),
+        surface, energy=stored(energy), network=stored(energy), loss=stored(surface.loss),
+        rough=stored(surface.rough), dimension=surface.dimension + statistics.size, reference=(),
     )  # fmt: skip
     return wider, lift
 

@@ -1,0 +1,1 @@
+"""Which copies of a network count as the same."""
