@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,16 +17,9 @@ from landscape_cli.contracts import Dataset, Experiment, Record, Setup, Trajecto
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.estimate import Estimate, activations, engine_line
-from landscape_cli.models.base import (
-    ClosedForm,
-    Lift,
-    initial_thetas,
-    model_surface,
-    weight_mask,
-    with_stored_statistics,
-    work,
-)
+from landscape_cli.estimate import Estimate
+from landscape_cli.models.base import Lift, weight_mask
+from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
 from landscape_cli.published import PUBLISHED, published
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.strings import Strings
@@ -55,6 +48,15 @@ class Ends:
         """The same ends in other coordinates, their energies unchanged."""
         return replace(self, starts=lift(self.starts), ends=lift(self.ends))
 
+    def aligned(self, setup: Setup, surface: Surface) -> Ends:
+        """Second ends moved by the run's gauge towards the first; outputs stay as they are."""
+        rows = np.isfinite(self.starts).all(2) & np.isfinite(self.ends).all(2)
+        ends = self.ends.copy()
+        if rows.any():
+            key = setup.key("gauge")
+            ends[rows] = setup.gauge.align(surface, self.starts[rows], ends[rows], key)
+        return replace(self, ends=ends)
+
     def reached(self, levels: np.ndarray) -> np.ndarray:
         """(pair, level) both ends lie inside; NaN does not."""
         return (self.start_energies <= levels) & (self.end_energies <= levels)
@@ -78,28 +80,17 @@ class Geodesic(Experiment):
 
     def run(self, setup: Setup) -> Iterator[Record]:
         """Train, connect, measure."""
-        dataset, surface = setup.dataset, _surface(setup)
-        joined, lift = _joined(setup, surface)
+        dataset, surface = setup.dataset, surface_of(setup)
+        joined, lift = joined_surface(setup)
         record, strings = self._empty_records(setup, dataset, joined)
-        ends = self._ends(setup, surface, dataset, record).moved(lift)
+        ends = self._ends(setup, surface, dataset, record).aligned(setup, surface).moved(lift)
         yield record
         mask = self._counted(setup, dataset, surface.dimension, joined.dimension)
         yield from self._connect(setup, joined, ends, record, strings, mask)
 
     def plan(self, setup: Setup) -> Estimate:
         """Bytes and evaluations of the strings of all pairs and levels."""
-        surface = _surface(setup)
-        joined, _ = _joined(setup, surface)
-        levels = len(setup.levels)
-        size, _ = work(
-            surface.energy, surface.data, surface.dimension, surface.reference, surface.dtype
-        )
-        return Estimate(
-            surface=joined, activations=activations(surface, size),
-            engine=engine_line(surface, setup.engine),
-            cost=setup.method.cost(joined, setup.pairs, levels),
-            networks=2 * setup.pairs, levels=levels,
-        )  # fmt: skip
+        return estimate(setup)
 
     def _counted(self, setup: Setup, dataset: Dataset, params: int, coordinates: int):
         """(coordinate,) True for those that lengths count; None for all."""
@@ -115,6 +106,7 @@ class Geodesic(Experiment):
             setup.pairs, setup.levels, 2 * setup.pairs,
             model=type(setup.model).__name__, data=dataset.name,
             functional=setup.functional.describe(), method=type(setup.method).__name__,
+            gauge=type(setup.gauge).__name__,
             level_unit=setup.functional.unit, seed=setup.seed,
             plateaux=setup.functional.plateaux(dataset), published=overlay, paired=self.paired,
         )  # fmt: skip
@@ -122,37 +114,28 @@ class Geodesic(Experiment):
         return record, strings
 
     def _ends(self, setup: Setup, surface: Surface, dataset: Dataset, record) -> Ends:
-        known = None
-        if isinstance(setup.model, ClosedForm):
-            known = setup.model.ends(setup.pairs, setup.key("ends"))
+        known = known_ends(setup)
         if known is not None:  # the same ends at every level, whatever was asked for
             record.data.attrs["paired"] = "true"
             shape = (setup.pairs, len(setup.levels))
             thetas = [np.repeat(points[:, None], shape[1], 1) for points in known]
             energies = [np.repeat(surface.energies(p)[:, None], shape[1], 1) for p in known]
             return Ends(thetas[0], thetas[1], energies[0], energies[1])
-        trained = self._train(setup, surface, dataset)
-        record.set_training(trained.curve_steps, trained.curve)
+        found = self._train(setup)
+        record.set_training(found.curve_steps, found.curve)
         for name in ("lowest_energy", "diverged"):
-            source = {"lowest_energy": trained.lowest, "diverged": trained.diverged}[name]
+            source = {"lowest_energy": found.lowest, "diverged": found.diverged}[name]
             record.data[name].values[:] = source[: 2 * setup.pairs]
         record.data["start_network"].values[:] = np.arange(0, 2 * setup.pairs, 2)
         record.data["end_network"].values[:] = np.arange(1, 2 * setup.pairs, 2)
-        thetas, energies = trained.thetas, trained.energies
+        thetas, energies = found.thetas, found.energies
         return Ends(thetas[::2], thetas[1::2], energies[::2], energies[1::2])
 
-    def _train(self, setup: Setup, surface: Surface, dataset: Dataset) -> Trajectories:
+    def _train(self, setup: Setup) -> Trajectories:
         count = 2 * setup.pairs
-
-        def descend(levels: tuple[float, ...], *names: Any) -> Trajectories:
-            key = setup.key("networks", *names)
-            thetas = initial_thetas(setup.model, dataset, key, count, setup.precision)
-            training = setup.key("training", *names)
-            return setup.trainer.descend(surface, thetas, levels, training, setup.progress)
-
         if self.paired:
-            return descend(setup.levels)
-        runs = [descend((level,), index) for index, level in enumerate(setup.levels)]
+            return trained(setup, count, setup.levels)
+        runs = [trained(setup, count, (level,), i) for i, level in enumerate(setup.levels)]
         return _side_by_side(runs)
 
     def _connect(
@@ -219,18 +202,6 @@ class Geodesic(Experiment):
             profile=surface.energies(string.at(beads, record.data["t"].values)),
         )  # fmt: skip
         strings.put(pair, level, beads)
-
-
-def _surface(setup: Setup) -> Surface:
-    return model_surface(
-        setup.model, setup.dataset, setup.functional, setup.precision,
-        batch=getattr(setup.trainer, "batch", None), engine=setup.engine,
-    )  # fmt: skip
-
-
-def _joined(setup: Setup, surface: Surface) -> tuple[Surface, Lift]:
-    """The surface that strings are on, and what moves ends there."""
-    return with_stored_statistics(surface) if setup.bn != "recompute" else (surface, lambda x: x)
 
 
 def _side_by_side(runs: list[Trajectories]) -> Trajectories:

@@ -14,7 +14,7 @@ group (`KINDS`), so a YAML file can name nothing else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -249,6 +249,13 @@ class Setup:
     gauges: dict[str, Gauge] = field(default_factory=dict)
     budget: dict[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
+    made: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def once(self, name: str, make: Callable[[], Any]) -> Any:
+        """What `make` returned when `name` was first asked for."""
+        if name not in self.made:
+            self.made[name] = make()
+        return self.made[name]
 
     @cached_property
     def dataset(self) -> Dataset:

@@ -190,11 +190,11 @@ def data_bytes(surface: Surface) -> int:
     return sum({id(leaf): leaf.nbytes for leaf in leaves}.values())
 
 
-def activations(surface: Surface, size: int) -> int:
-    """Bytes of the intermediate values of one program, from those of all examples at one point."""
+def activations(surface: Surface) -> int:
+    """Bytes of the intermediate values of one program."""
     leaves = jax.tree.leaves(surface.data)
     examples = len(leaves[0]) if leaves else 1
-    part = size * min(surface.block or examples, examples) // examples
+    part = surface.work * min(surface.block or examples, examples) // examples
     return part if surface.strategy == "loop" else part * surface.chunk
 
 

@@ -25,7 +25,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import in_bytes, in_seconds
 from landscape_cli.measure import gradients, points_of, seconds_of
-from landscape_cli.models.base import ClosedForm, model_surface, work
+from landscape_cli.models.base import ClosedForm, model_surface
 from landscape_cli.rundir import write
 
 BLOCKS = (16, 32, 64, None)  # examples at a time; None: all
@@ -156,10 +156,7 @@ def candidates(surface: Surface, rule: Plan, room: float, limit: float) -> Itera
     """
     began = time.perf_counter()
     total = len(jax.tree.leaves(surface.data)[0])
-    size, _ = work(
-        surface.energy, surface.data, surface.dimension, surface.reference, surface.dtype
-    )
-    each = size / total
+    each = surface.work / total
     seen: dict[Plan, Row] = {}
 
     def tried(plan: Plan) -> Iterator[Row]:

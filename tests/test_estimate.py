@@ -90,10 +90,10 @@ def test_beads_double_up_to_the_most():
 
 def test_activations_are_those_of_one_program():
     data = (jnp.zeros((100, 2)), jnp.zeros(100), jnp.zeros(100))
-    looped = replace(surface(3), data=data, strategy="loop", block=25, chunk=64)
-    assert activations(looped, 4000) == 1000
-    assert activations(replace(looped, strategy="vmap"), 4000) == 64_000
-    assert activations(replace(looped, block=None), 4000) == 4000
+    looped = replace(surface(3), data=data, strategy="loop", block=25, chunk=64, work=4000)
+    assert activations(looped) == 1000
+    assert activations(replace(looped, strategy="vmap")) == 64_000
+    assert activations(replace(looped, block=None)) == 4000
 
 
 def test_what_does_not_fit_is_refused_in_one_line():

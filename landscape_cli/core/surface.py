@@ -259,6 +259,7 @@ class Surface:
         chunk: points computed at a time; bounds the memory.
         block: examples computed at a time, for energies that are weighted sums over examples
             (see `in_blocks`); None: all at once.
+        work: bytes of all intermediate values of one energy at one point; 0 if unknown.
         dtype: floating type of parameters and energies.
     """
 
@@ -275,6 +276,7 @@ class Surface:
     strategy: str = "vmap"
     chunk: int = 256
     block: int | None = None
+    work: int = 0
     dtype: Any = np.float64
     count: Count = field(default_factory=Count)
 

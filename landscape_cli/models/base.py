@@ -174,6 +174,7 @@ def model_surface(
         strategy=plan.strategy,
         chunk=plan.chunk,
         block=plan.block,
+        work=size,
         dtype=dtype,
     )
 
@@ -226,7 +227,8 @@ def _closed_surface(
         raise UserError(
             f"data={dataset.name}: {type(form).__name__} is a closed form; choose data=none"
         )
-    return Surface(Formula(form), (), form.dimension, chunk=CHUNK, dtype=dtype)
+    size, _ = work(Formula(form), (), form.dimension, (), dtype)
+    return Surface(Formula(form), (), form.dimension, chunk=CHUNK, work=size, dtype=dtype)
 
 
 def device_data(examples: Examples, dtype: np.dtype) -> tuple[Array, Array, Array]:

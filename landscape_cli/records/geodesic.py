@@ -40,7 +40,7 @@ FLOATS = (
 COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "worst_segment": -1}
 PLAIN_ATTRIBUTES = {
     **{"model": "", "data": "", "functional": "", "method": "", "level_unit": "", "seed": 0},
-    **{"plateaux": "{}", "published": "", "paired": "true"},
+    **{"gauge": "NoGauge", "plateaux": "{}", "published": "", "paired": "true"},
 }
 
 
@@ -64,7 +64,7 @@ class Geodesics(Record):
             levels: energy levels, in the order given.
             networks: number of trained networks.
             t: points at which energies along a string are kept.
-            attributes: model, data, functional, method, level_unit (texts), seed, plateaux
+            attributes: model, data, functional, method, gauge, level_unit (texts), seed, plateaux
                 (a dict of label and energy), published (a dict with label, level, length,
                 length_error, beads, beads_error, joined, marks, numbers: as in
                 `landscape_cli.published`), paired (False where a pair is another one at every

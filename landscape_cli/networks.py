@@ -1,0 +1,69 @@
+"""The networks of a run: their surface, their training, what a run of theirs will need.
+
+Every recipe that trains networks begins here. What takes time to build is built once per run,
+whoever asks first: the estimate before the run or the recipe itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from landscape_cli.contracts import Setup, Trajectories
+from landscape_cli.core.surface import Surface
+from landscape_cli.estimate import Estimate, activations, engine_line
+from landscape_cli.models.base import (
+    ClosedForm,
+    Lift,
+    initial_thetas,
+    model_surface,
+    with_stored_statistics,
+)
+
+
+def surface_of(setup: Setup) -> Surface:
+    """The surface that networks are trained on."""
+    return setup.once("surface", lambda: _surface(setup))
+
+
+def _surface(setup: Setup) -> Surface:
+    return model_surface(
+        setup.model, setup.dataset, setup.functional, setup.precision,
+        batch=getattr(setup.trainer, "batch", None), engine=setup.engine,
+    )  # fmt: skip
+
+
+def joined_surface(setup: Setup) -> tuple[Surface, Lift]:
+    """The surface that strings are on, and what moves end points there."""
+    if setup.bn == "recompute":
+        return surface_of(setup), lambda thetas: thetas
+    return setup.once("joined", lambda: with_stored_statistics(surface_of(setup)))
+
+
+def trained(setup: Setup, count: int, levels: tuple[float, ...], *names: Any) -> Trajectories:
+    """Train `count` networks down through `levels`; `names` tell several trainings apart."""
+    thetas = initial_thetas(
+        setup.model, setup.dataset, setup.key("networks", *names), count, setup.precision
+    )
+    key = setup.key("training", *names)
+    return setup.trainer.descend(surface_of(setup), thetas, levels, key, setup.progress)
+
+
+def known_ends(setup: Setup) -> tuple[np.ndarray, np.ndarray] | None:
+    """(pair, param) minima that a closed form knows, twice; None where they are to be found."""
+    if not isinstance(setup.model, ClosedForm):
+        return None
+    return setup.model.ends(setup.pairs, setup.key("ends"))
+
+
+def estimate(setup: Setup) -> Estimate:
+    """Bytes and evaluations of the strings of all pairs and levels."""
+    surface, (joined, _) = surface_of(setup), joined_surface(setup)
+    levels = len(setup.levels)
+    return Estimate(
+        surface=joined, activations=activations(surface),
+        engine=engine_line(surface, setup.engine),
+        cost=setup.method.cost(joined, setup.pairs, levels),
+        networks=2 * setup.pairs, levels=levels,
+    )  # fmt: skip
