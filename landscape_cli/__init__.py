@@ -2,6 +2,7 @@
 
     import landscape_cli as landscape
     result = landscape.geodesic(energy, start, end, level=0.1)
+    result = landscape.connect(energy, start, end, method="auto_neb")
 
 Importing the package does not import JAX; using the door does.
 """
@@ -12,15 +13,15 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from landscape_cli.door import Geodesic, geodesic
+    from landscape_cli.door import Connection, connect, geodesic
 
 __version__ = version("landscape-cli")
-__all__ = ["Geodesic", "__version__", "geodesic"]
+__all__ = ["Connection", "__version__", "connect", "geodesic"]
 
 
 def __getattr__(name: str) -> Any:
     """Load the library door on first use, so that the command line starts without JAX."""
-    if name in ("geodesic", "Geodesic"):
+    if name in ("connect", "geodesic", "Connection"):
         from landscape_cli import door
 
         return getattr(door, name)

@@ -23,6 +23,7 @@ import numpy as np
 
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.report import Progress, Trajectories
+from landscape_cli.errors import UserError
 
 __all__ = ["Progress", "Trajectories"]  # part of the contracts, made in the core
 
@@ -146,10 +147,12 @@ class PathMethod(ABC):
     Attributes:
         level_free: looks for a low path whatever the level, and is then judged against it. The
             others look for a path inside {F <= level}, and leave a chord that is inside alone.
+        warms: can begin from the string of another method.
     """
 
     reference: ClassVar[str] = ""
     level_free: ClassVar[bool] = False
+    warms: ClassVar[bool] = True
 
     @abstractmethod
     def connect(
@@ -271,13 +274,21 @@ class Setup:
         pairs: np.ndarray,
         method: PathMethod | None = None,
     ) -> Iterator[tuple[int, Found]]:
-        """`method` (the run's own, unless given) from where the run's `warm_start` ended."""
+        """`method` (the run's own, unless given) from where the run's `warm_start` ended.
+
+        Raises:
+            UserError: the run's own method has nothing to start.
+        """
         job = (surface, starts, ends, levels, pairs, self.progress)
-        method = method or self.method
-        if self.warm_start is None:
-            return method.connect(*job)
+        chosen = method or self.method
+        if self.warm_start is None or not (chosen.warms or method is None):
+            return chosen.connect(*job)
+        if not chosen.warms:
+            name = type(chosen).__name__
+            raise UserError(f"warm_start: {name} starts from nothing; choose another method")
         found = dict(self.warm_start.connect(*job))
-        return method.connect(*job, initial=[found[i].beads for i in range(len(starts))])
+        begun = [found[i].beads for i in range(len(starts))]
+        return chosen.connect(*job, initial=[b if np.isfinite(b).all() else None for b in begun])
 
     def key(self, *names: str | int) -> jax.Array:
         """A random key for `names`, the same in every run with this seed."""

@@ -1,9 +1,10 @@
-"""The library door: the main job for any JAX energy, without the command line.
+"""The library door: paths on any JAX energy, without the command line.
 
     result = landscape.geodesic(energy, start, end, level=0.1)
+    result = landscape.connect(energy, start, end, method="neb")
     result.connected, result.normalized_length, result.beads, result.peak
 
-The same search and the same defaults as `landscape run geodesic`.
+The same methods and the same defaults as on the command line.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from landscape_cli.contracts import PathMethod, Progress
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.methods.taut_string import TautString
+from landscape_cli.errors import nearest
 
 if TYPE_CHECKING:
     import xarray
@@ -32,7 +33,7 @@ PROFILE = np.linspace(0, 1, 201)
 
 
 @dataclass(frozen=True, eq=False)
-class Geodesic:
+class Connection:
     """One judged string. Everything derived is a property.
 
     Attributes:
@@ -57,17 +58,18 @@ class Geodesic:
         if not f.connected:
             where = f"highest energy {f.peak:.6g} in segment {f.worst_segment}"
             return f"{f.state} within budget at level {f.level:g}: {where}"
-        tests = "" if f.state == "straight" else (
+        level = f" <= level {f.level:g}" if np.isfinite(f.level) else ""
+        tests = "" if f.state == "straight" or np.isnan(f.kkt_residual) else (
             f", KKT residual {f.kkt_residual:.1e}, length change {f.length_change:.1e}"
         )  # fmt: skip
         return (
             f"{f.state}: normalized length {f.normalized_length:.6f} with {len(f.beads)} beads, "
-            f"peak {f.peak:.6g} <= level {f.level:g}{tests}"
+            f"peak {f.peak:.6g}{level}{tests}"
         )
 
     @property
     def level(self) -> float:
-        """λ."""
+        """λ; infinite where none was asked for."""
         return self.found.level
 
     @property
@@ -106,7 +108,8 @@ class Geodesic:
             figure = new_figure(6.0, 3.6)
             ax = figure.add_subplot()
             ax.plot(*self.profile(), label="energy along the string")
-            ax.axhline(self.level, linestyle="--", color="0.4", label=f"level {self.level:g}")
+            if np.isfinite(self.level):
+                ax.axhline(self.level, linestyle="--", color="0.4", label=f"level {self.level:g}")
             ax.set(xlabel="arclength position t", ylabel="energy F")
             ax.set_title(self.verdict, fontsize="small")
             ax.legend()
@@ -141,7 +144,7 @@ class Geodesic:
         return path
 
     def __repr__(self) -> str:
-        return f"<Geodesic {self.verdict}>"
+        return f"<Connection {self.verdict}>"
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,7 @@ class _OnTree:
 
 def _rows(tree: Any, batched: bool) -> tuple[np.ndarray, Any]:
     """(pair, param) host array of a tree, and the way back for one pair."""
-    arrays = jax.tree.map(lambda leaf: jnp.atleast_1d(jnp.asarray(leaf)), tree)
+    arrays = jax.tree.map(jnp.asarray, tree)
     if not jax.tree.leaves(arrays):
         raise ValueError("start and end must hold at least one number")
     arrays = jax.tree.map(lambda a: a if jnp.issubdtype(a.dtype, jnp.inexact) else a * 1.0, arrays)
@@ -185,8 +188,8 @@ def geodesic(
     level: float | np.ndarray,
     *,
     batched: bool | None = None,
-    method: PathMethod | None = None,
-) -> Geodesic | list[Geodesic]:
+    method: str | PathMethod = "taut_string",
+) -> Connection | list[Connection]:
     """Shortest path between two points that never leaves {F <= level}.
 
     Args:
@@ -197,10 +200,10 @@ def geodesic(
         level: λ; one number, or one for every pair.
         batched: whether the leading axis counts pairs; None: yes for a plain array of two
             dimensions, no for everything else.
-        method: how strings are found; default `TautString()`, as on the command line.
+        method: how strings are found, as for `connect`.
 
     Returns:
-        One `Geodesic`, or a list with one for every pair.
+        One `Connection`, or a list with one for every pair.
 
     Raises:
         ValueError: ends that differ in shape, lie above the level or are not finite; an energy
@@ -216,6 +219,101 @@ def geodesic(
         Freeman and Bruna, Topology and geometry of half-rectified network optimization, 2017,
         arXiv 1611.01540.
     """
+    job = _posed(energy, start, end, level, batched)
+    if not np.isfinite(job.levels).all():
+        raise ValueError(f"level must be finite, got {level}")
+    _check(job.surface, "start", job.starts, job.levels)
+    _check(job.surface, "end", job.ends, job.levels)
+    return _joined(job, method_named(method))
+
+
+def connect(
+    energy: Callable[[Any], Any],
+    start: Any,
+    end: Any,
+    method: str | PathMethod = "auto_neb",
+    *,
+    level: float | np.ndarray = np.inf,
+    batched: bool | None = None,
+    initial: Any = None,
+) -> Connection | list[Connection]:
+    """A path between two points, by any method, judged by the same dense check as all others.
+
+    Args:
+        energy: F, any JAX function of a vector or pytree that returns a scalar.
+        start: vector (param,) or pytree; of a batch, (pair, param) or leaves with a leading axis.
+        end: like `start`.
+        method: an option of the command line, such as "neb" (`landscape list methods`), with its
+            default settings, or a method made in Python, such as `NEB(beads=31)`.
+        level: λ the path is judged against; methods that look inside a level set need one.
+        batched: as for `geodesic`.
+        initial: a `Connection` of the same ends to begin from (of a batch, a list of them), or
+            its beads.
+
+    Returns:
+        One `Connection`, or a list with one for every pair. Its `peak` is the highest energy of
+        the dense check; of a climbing method that is the energy at the highest saddle.
+
+    Raises:
+        ValueError: ends that differ in shape or coincide; a method that needs a level and gets
+            none; a string to begin from that has other ends; an unknown method.
+
+    Example:
+        >>> well = lambda theta: (theta[0] ** 2 - 1) ** 2 + (theta[1] - theta[0] ** 2) ** 2
+        >>> path = connect(well, np.array([-1.0, 1.0]), np.array([1.0, 1.0]), "string_method")
+        >>> bool(abs(path.peak - 1) < 1e-3)
+        True
+    """
+    job = _posed(energy, start, end, level, batched)
+    chosen = method_named(method)
+    for row in np.flatnonzero((job.starts == job.ends).all(axis=1)):
+        which = "start and end" if len(job.starts) == 1 else f"start[{row}] and end[{row}]"
+        raise ValueError(f"{which} are the same point; there is nothing to join")
+    if not (chosen.level_free or np.isfinite(job.levels).all()):
+        raise ValueError(f"method {method!r} looks inside a level set: give it a level")
+    if initial is None:
+        return _joined(job, chosen)
+    several = initial if job.many else [initial]
+    begun = [np.asarray(getattr(one, "beads", one), job.surface.dtype) for one in several]
+    _check_initial(begun, job)
+    return _joined(job, chosen, initial=begun)
+
+
+def method_named(method: str | PathMethod) -> PathMethod:
+    """The path method of an option's name, with the settings of its YAML file.
+
+    Raises:
+        ValueError: there is no such option.
+    """
+    if isinstance(method, PathMethod):
+        return method
+    from hydra import compose, initialize_config_dir
+
+    from landscape_cli import config, listing
+
+    known = list(listing.options("method", [listing.conf_folder()]))
+    if method not in known:
+        hint = nearest(method, known)
+        raise ValueError(f"method {method!r}: choose from {', '.join(known)}{hint}")
+    with initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):
+        cfg = compose("config", overrides=["experiment=geodesic", f"method={method}"])
+    return config.build(cfg.method, "method")
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Pairs to join, as arrays."""
+
+    surface: Surface
+    starts: np.ndarray
+    ends: np.ndarray
+    levels: np.ndarray
+    unravel: Callable[[Any], Any]
+    many: bool
+
+
+def _posed(energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batched: Any) -> _Job:
+    """The question in arrays, checked."""
     many = getattr(start, "ndim", 0) == 2 if batched is None else batched
     if jax.tree.structure(start) != jax.tree.structure(end):
         raise ValueError("start and end must be trees of the same structure")
@@ -226,14 +324,29 @@ def geodesic(
     if shape != ():
         raise ValueError(f"energy must return a scalar, got shape {shape}")
     levels = np.broadcast_to(np.asarray(level, float), (len(starts),)).copy()
-    if not np.isfinite(levels).all():
-        raise ValueError(f"level must be finite, got {level}")
+    if np.isnan(levels).any() or (levels == -np.inf).any():
+        raise ValueError(f"level must be a number, got {level}")
     surface = Surface(_OnTree(energy, unravel), (), starts.shape[1], dtype=starts.dtype)
-    _check(surface, "start", starts, levels)
-    _check(surface, "end", ends, levels)
-    found = (method or TautString()).connect(
-        surface, starts, ends, levels, np.arange(len(starts)), Progress()
+    return _Job(surface, starts, ends, levels, unravel, many)
+
+
+def _check_initial(begun: list[np.ndarray], job: _Job) -> None:
+    if len(begun) != len(job.starts):
+        raise ValueError(f"initial must hold {len(job.starts)} strings, got {len(begun)}")
+    for beads, start, end in zip(begun, job.starts, job.ends, strict=True):
+        if beads.ndim != 2 or beads.shape[1:] != start.shape:
+            raise ValueError(
+                f"initial must be beads of shape (bead, {start.size}), got {beads.shape}"
+            )
+        if not (np.array_equal(beads[0], start) and np.array_equal(beads[-1], end)):
+            raise ValueError("initial must join the same two points: it has other ends")
+
+
+def _joined(job: _Job, method: PathMethod, **more: Any) -> Connection | list[Connection]:
+    pairs = np.arange(len(job.starts))
+    found = method.connect(
+        job.surface, job.starts, job.ends, job.levels, pairs, Progress(), **more
     )
     latest = dict(found)  # a string may be yielded again, improved
-    results = [Geodesic(latest[i], surface, unravel) for i in range(len(starts))]
-    return results if many else results[0]
+    results = [Connection(latest[i], job.surface, job.unravel) for i in range(len(pairs))]
+    return results if job.many else results[0]

@@ -12,7 +12,6 @@ from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
-from landscape_cli.errors import UserError
 from landscape_cli.estimate import chord_cost
 from landscape_cli.ranges import check_counts
 
@@ -28,6 +27,8 @@ class Straight(PathMethod):
   year = {2015},
   eprint = {1412.6544},
 }"""
+    level_free: ClassVar[bool] = True
+    warms: ClassVar[bool] = False
     dense: int = 100  # points of the check
 
     def __post_init__(self) -> None:
@@ -48,8 +49,6 @@ class Straight(PathMethod):
         initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Judge every chord; see `PathMethod.connect`."""
-        if initial is not None:
-            raise UserError("warm_start: method=straight is the chord; it starts from nothing")
         for index, (start, end, level) in enumerate(zip(starts, ends, levels, strict=True)):
             beads = np.stack([start, end])
             top = peak(surface, beads, self.dense)

@@ -122,7 +122,8 @@ def caption(record: Geodesics) -> str:
     """What was run, on one line; says so when rows are still pending."""
     attributes, pairs = record.data.attrs, record.data.sizes["pair"]
     words = [str(attributes[key]) for key in ("model", "data", "method") if attributes[key]]
-    words += [attributes["gauge"]] * (attributes["gauge"] != "NoGauge")
+    gauge = str(attributes.get("gauge", "NoGauge"))
+    words += [gauge] * (gauge != "NoGauge")
     words += [f"seed {int(attributes['seed'])}", f"{pairs} pair{'s' if pairs != 1 else ''}"]
     pending = int(record.count("pending").sum())
     words += [f"UNFINISHED: {pending} of {record.data['state'].size} rows pending"] * (pending > 0)

@@ -1,0 +1,89 @@
+"""The library door: any JAX energy, vectors and trees, one pair and many, every method by name."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import landscape_cli as landscape
+from landscape_cli.methods.straight import Straight
+from landscape_cli.methods.taut_string import TautString
+
+RING_LENGTH = 1.367401  # PAPERS: closed form at level 0.1, antipodal ends
+
+
+def ring(theta):
+    return ((theta**2).sum() - 1) ** 2
+
+
+def ring_of_tree(tree):
+    return (tree["x"] ** 2 + (tree["y"] ** 2).sum() - 1) ** 2
+
+
+A, B = np.array([1.0, 0.0]), np.array([-1.0, 0.0])
+
+
+def test_a_method_by_name_is_that_of_the_command_line():
+    by_name = landscape.connect(ring, A, B, "taut_string", level=0.1)
+    by_default = landscape.geodesic(ring, A, B, level=0.1)
+    assert np.array_equal(by_name.beads, by_default.beads)
+    assert by_name.normalized_length == pytest.approx(RING_LENGTH, rel=5e-3)
+
+
+def test_any_path_will_do_without_a_level():
+    chord = landscape.connect(ring, A, B, "straight")
+    assert chord.connected and chord.normalized_length == 1
+    assert chord.peak == pytest.approx(1.0, rel=1e-4), "F at the origin"
+    assert "level" not in chord.verdict
+    judged = landscape.connect(ring, A, B, "straight", level=0.5)
+    assert not judged.connected and np.isnan(judged.length)
+    assert judged.peak == chord.peak
+
+
+def test_trees_and_batches():
+    start, end = {"x": 1.0, "y": jnp.zeros(2)}, {"x": -1.0, "y": jnp.zeros(2)}
+    path = landscape.connect(ring_of_tree, start, end, Straight())
+    assert set(path.at(0.5)) == {"x", "y"} and path.beads.shape == (2, 3)
+    several = landscape.connect(ring, np.stack([A, B]), np.stack([B, A]), "straight")
+    assert [one.beads[0, 0] for one in several] == [1.0, -1.0]
+
+
+def test_a_path_can_begin_from_another():
+    taut = landscape.geodesic(ring, A, B, level=0.1)
+    brief = TautString(evaluations=60, bead_steps=1)  # too few steps to sample anything
+    cold = landscape.connect(ring, A, B, brief, level=0.1)
+    warm = landscape.connect(ring, A, B, brief, level=0.1, initial=taut)
+    assert not cold.connected and warm.connected
+    assert warm.normalized_length == pytest.approx(RING_LENGTH, rel=5e-3)
+
+
+def test_its_figure_and_file(tmp_path):
+    path = landscape.connect(ring, A, B, "straight")
+    assert path.save(tmp_path / "chord.png").stat().st_size > 1000
+    assert path.save(tmp_path / "chord.nc").stat().st_size > 1000
+    assert len(path.plot().axes[0].lines) == 1, "no line for a level that nobody asked for"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (dict(method="strait"), "method 'strait': choose from .*straight"),
+        (dict(end=A), "start and end are the same point"),
+        (dict(end=np.zeros(3)), "differ in shape"),
+        (dict(end={"x": B}), "same structure"),
+        (dict(method="taut_string"), "'taut_string' looks inside a level set: give it a level"),
+        (dict(level=np.nan), "level must be a number"),
+        (dict(initial=np.stack([B, A])), "initial must join the same two points"),
+        (dict(initial=np.zeros((2, 3))), r"initial must be beads of shape \(bead, 2\)"),
+    ],
+)
+def test_what_cannot_be_is_refused(words, said):
+    job = dict(energy=ring, start=A, end=B, method="straight") | words
+    with pytest.raises(ValueError, match=said):
+        landscape.connect(**job)
+
+
+def test_a_geodesic_needs_a_level():
+    with pytest.raises(ValueError, match="level must be finite"):
+        landscape.geodesic(ring, A, B, level=np.inf)
+    with pytest.raises(ValueError, match="start has energy 0, above level -1"):
+        landscape.geodesic(ring, A, B, level=-1.0)
