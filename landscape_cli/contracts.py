@@ -148,11 +148,13 @@ class PathMethod(ABC):
         level_free: looks for a low path whatever the level, and is then judged against it. The
             others look for a path inside {F <= level}, and leave a chord that is inside alone.
         warms: can begin from the string of another method.
+        needs_network: raises UserError on a closed form.
     """
 
     reference: ClassVar[str] = ""
     level_free: ClassVar[bool] = False
     warms: ClassVar[bool] = True
+    needs_network: ClassVar[bool] = False
 
     @abstractmethod
     def connect(

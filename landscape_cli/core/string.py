@@ -82,6 +82,8 @@ class Found:
         kkt_residual: part of the string's pull that no constraint carries; NaN if unknown.
         length_change: relative change of length from half the beads; NaN if unknown.
         sampled_length: normalized length before shortening.
+        output_length: length in the space of outputs, for methods that measure it; else NaN.
+        saddles: indices of the beads that are saddles, for methods that look for them.
         gradient_evaluations: gradients spent on this string.
         energy_evaluations: energies spent on this string.
         seconds: share of the wall time.
@@ -95,6 +97,8 @@ class Found:
     kkt_residual: float = np.nan
     length_change: float = np.nan
     sampled_length: float = np.nan
+    output_length: float = np.nan
+    saddles: tuple[int, ...] = ()
     gradient_evaluations: int = 0
     energy_evaluations: int = 0
     seconds: float = 0.0
