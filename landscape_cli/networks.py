@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape_cli.contracts import Setup, Trajectories
+from landscape_cli.contracts import Cost, Setup, Trajectories
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate, activations, engine_line
 from landscape_cli.models.base import (
@@ -57,13 +57,13 @@ def known_ends(setup: Setup) -> tuple[np.ndarray, np.ndarray] | None:
     return setup.model.ends(setup.pairs, setup.key("ends"))
 
 
-def estimate(setup: Setup) -> Estimate:
-    """Bytes and evaluations of the strings of all pairs and levels."""
+def estimate(setup: Setup, cost: Cost | None = None) -> Estimate:
+    """Bytes and evaluations of all strings; without `cost`, those of the run's own method."""
     surface, (joined, _) = surface_of(setup), joined_surface(setup)
     levels = len(setup.levels)
     return Estimate(
         surface=joined, activations=activations(surface),
         engine=engine_line(surface, setup.engine),
-        cost=setup.method.cost(joined, setup.pairs, levels),
+        cost=cost or setup.method.cost(joined, setup.pairs, levels),
         networks=2 * setup.pairs, levels=levels,
     )  # fmt: skip

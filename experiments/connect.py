@@ -1,0 +1,244 @@
+"""How is one pair of networks joined? Every method, in every gauge, under one check.
+
+Train networks down to the lowest level; join pairs of them by each of `methods`, as they are and
+with the second moved to the copy that each of `gauges` chooses. A method that looks for a low path
+whatever the level is asked once, and its string is judged against every level; the others are
+asked at every level. Heights are those of the dense check of every segment on all the data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any, ClassVar
+
+import numpy as np
+
+from landscape_cli.contracts import Cost, Experiment, PathMethod, Record, Setup
+from landscape_cli.copies import copies, gauges_of
+from landscape_cli.core import string
+from landscape_cli.core.string import Found
+from landscape_cli.core.surface import Surface
+from landscape_cli.core.verdict import peak
+from landscape_cli.errors import UserError, nearest
+from landscape_cli.estimate import Estimate
+from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
+from landscape_cli.ranges import check_counts
+from landscape_cli.records.connections import Connections
+from landscape_cli.records.paths import Paths
+from landscape_cli.splits import both_splits, own_split
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is joined, and where results go."""
+
+    surfaces: dict[str, Surface]  # the run's own first
+    starts: np.ndarray  # (pair, param)
+    ends: np.ndarray  # (pair, param), moved by the gauge
+    record: Connections
+    paths: Paths
+    gauge: int
+
+    @property
+    def surface(self) -> Surface:
+        """The surface that strings are on."""
+        return next(iter(self.surfaces.values()))
+
+
+@dataclass(frozen=True)
+class Connect(Experiment):
+    """All methods side by side, in all gauges."""
+
+    reference: ClassVar[str] = ""
+    methods: tuple[str, ...] = ()  # names among those composed; none: all of them
+    networks: int = 0  # join all pairs of so many networks; 0: `pairs` pairs of two each
+    dense: int = 20  # points per segment where other splits are looked at
+
+    def __post_init__(self) -> None:
+        check_counts(self, "dense")
+        if self.networks == 1 or self.networks < 0:
+            raise ValueError(f"networks must be 0 or at least 2, got {self.networks}")
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError(f"methods must differ from one another, got {list(self.methods)}")
+
+    def run(self, setup: Setup) -> Iterator[Record]:
+        """Train, then every gauge and method in turn."""
+        methods = self._methods(setup)
+        surfaces, lift = both_splits(setup)
+        own = own_split(setup)
+        surfaces = {own: surfaces[own]} | surfaces
+        pairs, networks = self._pairs(setup), self._networks(setup)
+        first, second = np.array(pairs).reshape(-1, 2).T
+        record = Connections.empty(
+            list(gauges_of(setup)), list(methods), pairs, setup.levels, list(surfaces),
+            model=type(setup.model).__name__, data=setup.dataset.name,
+            functional=setup.functional.describe(), level_unit=setup.functional.unit,
+            seed=setup.seed,
+        )  # fmt: skip
+        dimension = lift(networks[:1]).shape[1]
+        paths = Paths.empty(dimension, surfaces[own].dtype)
+        reached = np.asarray(np.isfinite(networks).all(axis=1))
+        for gauge, (name, chosen) in enumerate(gauges_of(setup).items()):
+            good = np.flatnonzero(reached[first] & reached[second])
+            starts, ends = networks[first], networks[second].copy()
+            setup.progress.phase(f"gauge {name}", total=1, unit="gauges")
+            ends[good] = copies(setup, chosen, surface_of(setup), starts[good], ends[good])
+            task = Task(surfaces, lift(starts), lift(ends), record, paths, gauge)
+            for number, (word, method) in enumerate(methods.items()):
+                setup.progress.phase(f"{word}, gauge {name}", total=len(good), unit="pairs")
+                self._join(setup, task, number, method, good)
+                yield record
+                yield paths.gather()
+        for line in table(record):
+            setup.progress.message(line)
+
+    def plan(self, setup: Setup) -> Estimate:
+        """Bytes of the greediest method, evaluations of all of them together."""
+        surface, _ = joined_surface(setup)
+        pairs, levels = len(self._pairs(setup)), len(setup.levels)
+        costs = [
+            method.cost(surface, pairs, 1 if method.level_free else levels)
+            for method in self._methods(setup).values()
+        ]
+        return estimate(setup, together([cost for cost in costs if cost is not None]))
+
+    def _methods(self, setup: Setup) -> dict[str, PathMethod]:
+        """The chosen methods by name, without those that this model has no use for."""
+        known = setup.methods or {type(setup.method).__name__: setup.method}
+        for name in self.methods:
+            if name not in known:
+                raise UserError(
+                    f"experiment.methods={name}: not among the methods of this run; choose from "
+                    f"{', '.join(known)}{nearest(name, known)}, or add it with "
+                    f"+method@methods.{name}={name}"
+                )
+        chosen = {name: known[name] for name in self.methods or known}
+        if known_ends(setup) is not None:
+            chosen = {name: m for name, m in chosen.items() if not m.needs_network}
+        return chosen
+
+    def _pairs(self, setup: Setup) -> list[tuple[int, int]]:
+        if self.networks:
+            return list(combinations(range(self.networks), 2))
+        return [(2 * pair, 2 * pair + 1) for pair in range(setup.pairs)]
+
+    def _networks(self, setup: Setup) -> np.ndarray:
+        """(network, param) at the lowest level; NaN for those that did not get there."""
+        known = known_ends(setup)
+        if known is not None:
+            if self.networks:
+                raise UserError(
+                    f"experiment.networks={self.networks}: {type(setup.model).__name__} has ends "
+                    "of its own; choose pairs"
+                )
+            return np.stack(known, axis=1).reshape(-1, known[0].shape[1])
+        found = trained(setup, self.networks or 2 * setup.pairs, setup.levels)
+        missed = (~found.reached[:, -1]).sum()
+        if missed:
+            setup.progress.message(
+                f"{missed} of {len(found.lowest)} networks did not get to level "
+                f"{setup.levels[-1]:g} (lowest energies: best {np.nanmin(found.lowest):.3g}, "
+                f"worst {np.nanmax(found.lowest):.3g})"
+            )
+        return found.thetas[:, -1]
+
+    def _join(self, setup: Setup, task: Task, number: int, method: PathMethod, good) -> None:
+        """Join all good pairs by one method and fill its rows."""
+        levels = np.asarray(setup.levels)
+        bad = np.setdiff1d(np.arange(len(task.starts)), good)
+        for pair in bad:
+            for level in range(len(levels)):
+                task.record.fill(task.gauge, number, pair, level, state="end not reached")
+        # One string for all levels, or one at each.
+        asked = [np.inf] if method.level_free else list(levels)
+        rows = [(pair, i) for pair in good for i in range(len(asked))]
+        if not rows:
+            return
+        pair, which = np.array(rows).T
+        began = time.perf_counter()
+        found = dict(
+            setup.connect(
+                task.surface, task.starts[pair], task.ends[pair], np.array(asked)[which], pair,
+                method,
+            )
+        )  # fmt: skip
+        seconds = (time.perf_counter() - began) / len(good)
+        for row, result in found.items():
+            some = range(len(levels)) if method.level_free else [which[row]]
+            self._fill(task, number, pair[row], some, levels, result, seconds)
+
+    def _fill(self, task: Task, number: int, pair: int, some, levels, found: Found, seconds):
+        record, beads = task.record, found.beads
+        finite = bool(np.isfinite(beads).all())
+        values = measured(task.surfaces, found, record.data["t"].values, self.dense)
+        values["string"] = task.paths.add(beads) if finite else -1
+        for level in some:
+            inside = found.peak <= levels[level]
+            state = found.state if found.level == levels[level] else (
+                "diverged" if not np.isfinite(found.peak)
+                else "not connected" if not inside
+                else "straight" if len(beads) == 2 else "loose"
+            )  # fmt: skip
+            connected = state in ("straight", "taut", "loose")
+            own = values["length"] / values["chord"] if values["chord"] > 0 else 1.0
+            record.fill(
+                task.gauge, number, pair, level, **values, state=state, seconds=seconds,
+                normalized_length=own if connected else np.nan,
+            )  # fmt: skip
+
+
+def measured(
+    surfaces: dict[str, Surface], found: Found, t: np.ndarray, dense: int
+) -> dict[str, Any]:
+    """Lengths, costs, and on every split the height, barrier, integral and profile of a path.
+
+    The barrier is the height above the mean of the two ends (Ainsworth and others, 2022); the
+    integral is the mean energy over arclength.
+    """
+    beads = found.beads
+    profiles = [surface.energies(string.at(beads, t)) for surface in surfaces.values()]
+    peaks = [found.peak] + [peak(s, beads, dense).energy for s in list(surfaces.values())[1:]]
+    ends = [(profile[0] + profile[-1]) / 2 for profile in profiles]
+    return dict(
+        peak=found.peak, length=float(string.length(beads)), chord=found.chord,
+        output_length=found.output_length, kkt_residual=found.kkt_residual,
+        length_change=found.length_change, beads=len(beads),
+        gradient_evaluations=found.gradient_evaluations,
+        energy_evaluations=found.energy_evaluations,
+        height=peaks, barrier=np.subtract(peaks, ends),
+        integral=[np.trapezoid(profile, t) for profile in profiles], profile=profiles,
+    )  # fmt: skip
+
+
+def together(costs: list[Cost]) -> Cost | None:
+    """Of methods that come one after another."""
+    if not costs:
+        return None
+    most = max(costs, key=lambda cost: cost.bytes)
+    total = lambda name: sum(getattr(cost, name) for cost in costs)
+    return Cost(
+        bytes=most.bytes, least=max(cost.least for cost in costs), kept=total("kept"),
+        gradients=total("gradients"), most=total("most"), energies=total("energies"),
+        most_energies=total("most_energies"), change=most.change,
+    )  # fmt: skip
+
+
+def table(record: Connections) -> list[str]:
+    """The rows of the summary in aligned columns, one line for every gauge and method."""
+    rows = [(gauge, method, record.numbers(part)) for gauge, method, part in record.rows()]
+    if not rows:
+        return []
+    names = list(dict.fromkeys(name for *_, numbers in rows for name in numbers))
+    cells = [["gauge", "method", *[name.replace("_", " ") for name in names]]]
+    for gauge, method, numbers in rows:
+        values = [numbers.get(name, np.nan) for name in names]
+        words = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
+        cells.append([gauge, method, *words])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]

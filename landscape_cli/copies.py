@@ -1,0 +1,28 @@
+"""The gauges of a run by name, and the copies of networks that each of them chooses."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from landscape_cli.contracts import Gauge, Setup
+from landscape_cli.core.surface import Surface
+
+RAW = "none"  # networks as they are
+
+
+def gauges_of(setup: Setup) -> dict[str, Gauge | None]:
+    """No gauge first, then the run's own unless that is none, then those of `gauges`."""
+    found: dict[str, Gauge | None] = {RAW: None}
+    own = type(setup.gauge).__name__
+    if own != "NoGauge":
+        found[own] = setup.gauge
+    return found | {name: gauge for name, gauge in setup.gauges.items() if name != RAW}
+
+
+def copies(
+    setup: Setup, gauge: Gauge | None, surface: Surface, references: np.ndarray, thetas: np.ndarray
+) -> np.ndarray:
+    """(pair, param) copies of `thetas` that `gauge` finds closest to `references`."""
+    if gauge is None or len(thetas) == 0:
+        return thetas
+    return gauge.align(surface, references, thetas, setup.key("gauge"))

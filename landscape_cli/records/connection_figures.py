@@ -1,0 +1,125 @@
+"""Figures of `Connections`: all methods side by side, one panel for every gauge."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from landscape_cli.plots import (
+    AMBER,
+    BLACK,
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    new_figure,
+    number,
+    style,
+)
+from landscape_cli.records.connections import Connections
+
+COLORS = (BLACK, BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, GRAY)
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))  # the next eight methods are told apart by these
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+WIDE = 30.0  # energies that span more than this factor are drawn on a logarithmic axis
+
+
+def figures(record: Connections) -> dict[str, Figure]:
+    """Both figures."""
+    with style():
+        return {"profiles": profiles(record), "heights": heights(record)}
+
+
+def profiles(record: Connections) -> Figure:
+    """Median energy over pairs along the paths of every method."""
+    figure, panels = _panels(record)
+    for gauge, method, part in record.rows():
+        level = record.shown(part)
+        curves = part["profile"].isel(level=level, split=0).values
+        curves = curves[np.isfinite(curves).all(axis=1)]
+        if len(curves) == 0:
+            continue
+        ax, marks = panels[gauge], _line(record, method)
+        ax.plot(record.data["t"], np.median(curves, axis=0), label=_label(part, level), **marks)
+    for ax in panels.values():
+        ax.set_xlabel("arclength position t")
+        _energy_axis(ax, record)
+    _finish(figure, panels, record, "energy along the path (median over pairs)")
+    return figure
+
+
+def heights(record: Connections) -> Figure:
+    """Highest energy against normalized length: pairs small, their median large."""
+    figure, panels = _panels(record)
+    for gauge, method, part in record.rows():
+        here = part.isel(level=record.shown(part))
+        y, length = here["height"].isel(split=0).values, here["length"] / here["chord"]
+        x = length.values
+        known = np.isfinite(x) & np.isfinite(y)
+        if not known.any():
+            continue
+        color, marker = _line(record, method)["color"], _marker(record, method)
+        ax = panels[gauge]
+        ax.plot(x[known], y[known], ls="", marker=marker, ms=3, color=color, alpha=0.35)
+        middle = np.median(x[known]), np.median(y[known])
+        ax.plot(*middle, ls="", marker=marker, ms=8, color=color, mec="white", label=method)
+    for ax in panels.values():
+        ax.set_xlabel("length / |end - start|")
+        _energy_axis(ax, record)
+    _finish(figure, panels, record, "highest energy of the dense check")
+    return figure
+
+
+def _panels(record: Connections) -> tuple[Figure, dict[str, Axes]]:
+    gauges = [str(name) for name in record.data["gauge"].values]
+    figure = new_figure(max(6.4, 4.2 * len(gauges)), 4.6)
+    axes = figure.subplots(1, len(gauges), sharey=True, squeeze=False)[0]
+    return figure, dict(zip(gauges, axes, strict=True))
+
+
+def _index(record: Connections, method: str) -> int:
+    return list(record.data["path_method"].values).index(method)
+
+
+def _line(record: Connections, method: str) -> dict:
+    index = _index(record, method)
+    return {"color": COLORS[index % 8], "ls": DASHES[index // 8 % 3]}
+
+
+def _marker(record: Connections, method: str) -> str:
+    index = _index(record, method)
+    return MARKERS[(index + index // 8) % 8]
+
+
+def _label(part, level: int) -> str:
+    """The method; with the level its path was looked for at, if it differs between levels."""
+    name, strings = str(part["path_method"].values), part["string"].values
+    same = (strings == strings[:, :1]).all()
+    return name if same else f"{name} at {number(float(part['level'][level]))}"
+
+
+def _energy_axis(ax: Axes, record: Connections) -> None:
+    values = record.data["profile"].isel(split=0).values
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > WIDE * values.min():
+        ax.set_yscale("log")
+
+
+def _finish(figure: Figure, panels: dict[str, Axes], record: Connections, label: str) -> None:
+    first = next(iter(panels.values()))
+    unit = record.data.attrs.get("level_unit", "")
+    first.set_ylabel(f"{label}\n{record.data.attrs['functional']}{f' [{unit}]' if unit else ''}")
+    found = {}
+    for gauge, ax in panels.items():
+        ax.set_title(f"gauge: {gauge}" if len(panels) > 1 else "")
+        handles, labels = ax.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    if found:
+        figure.legend(found.values(), found.keys(), loc="outside right upper")
+    data = record.data
+    words = [data.attrs["model"], data.attrs["data"], f"{data.sizes['pair']} pairs"]
+    words += [f"seed {data.attrs['seed']}"]
+    figure.suptitle(" · ".join(map(str, words)), x=0.01, ha="left", fontsize=9)

@@ -1,0 +1,159 @@
+"""Connections: one row for every gauge, method, pair and level, and energies along the paths.
+
+A method that looks for a low path whatever the level gives one string for all levels, judged
+against each of them; `string` says which beads of the record `paths` belong to a row. The
+dimension is called `path_method` because `method` is an argument of xarray's `sel`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray
+
+from landscape_cli.contracts import Record
+from landscape_cli.records.geodesic import CONNECTED_STATES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROW = ("gauge", "path_method", "pair", "level")
+FLOATS = (
+    *("peak", "length", "normalized_length", "chord", "output_length"),
+    *("kkt_residual", "length_change", "seconds"),
+)
+COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "string": -1}
+STATE_TYPE = "<U16"
+COLUMNS = (
+    *("connected", "height", "barrier", "normalized_length", "integral"),
+    *("gradient_evaluations", "seconds"),
+)
+
+
+class Connections(Record):
+    """How every method joins every pair, as it is and in every gauge."""
+
+    name = "connections"
+
+    def __init__(self, data: xarray.Dataset) -> None:
+        """Wrap `data`, laid out as `empty` makes it."""
+        super().__init__(data.assign(state=data["state"].astype(STATE_TYPE)))
+
+    @classmethod
+    def empty(
+        cls,
+        gauges: Sequence[str],
+        methods: Sequence[str],
+        pairs: Sequence[tuple[int, int]],
+        levels: Sequence[float],
+        splits: Sequence[str],
+        t: int = 101,
+        **attributes: Any,
+    ) -> Connections:
+        """A record in which every row is pending.
+
+        Args:
+            gauges: names.
+            methods: names.
+            pairs: the two networks of every pair.
+            levels: energy levels, falling.
+            splits: names of the energies, the run's own first.
+            t: points at which energies along a path are kept.
+            attributes: model, data, functional, level_unit (texts), seed.
+        """
+        shape = (len(gauges), len(methods), len(pairs), len(levels))
+        rows: dict[str, Any] = {name: (ROW, np.full(shape, np.nan)) for name in FLOATS}
+        rows |= {name: (ROW, np.full(shape, value)) for name, value in COUNTS.items()}
+        rows["state"] = (ROW, np.full(shape, "pending", STATE_TYPE))
+        rows["connected"] = (ROW, np.zeros(shape, bool))
+        for name in ("height", "barrier", "integral"):
+            rows[name] = ((*ROW, "split"), np.full((*shape, len(splits)), np.nan))
+        profile = np.full((*shape, len(splits), t), np.nan)
+        rows["profile"] = ((*ROW, "split", "t"), profile)
+        networks = np.asarray(pairs, int).reshape(-1, 2)
+        rows["start_network"] = ("pair", networks[:, 0])
+        rows["end_network"] = ("pair", networks[:, 1])
+        coordinates = {
+            "gauge": list(gauges),
+            "path_method": list(methods),
+            "pair": np.arange(len(pairs)),
+            "level": np.asarray(levels, float),
+            "split": list(splits),
+            "t": np.linspace(0, 1, t),
+        }
+        return cls(xarray.Dataset(rows, coordinates, attributes))
+
+    def fill(self, gauge: int, method: int, pair: int, level: int, **values: Any) -> None:
+        """Write one row, all arguments being indices; `connected` follows from `state`.
+
+        Raises:
+            KeyError: a variable that rows do not have.
+        """
+        if "state" in values:
+            values["connected"] = values["state"] in CONNECTED_STATES
+        for name, value in values.items():
+            if self.data[name].dims[:4] != ROW:
+                raise KeyError(f"{name} is not a variable of rows")
+            self.data[name].values[gauge, method, pair, level] = value
+
+    def rows(self) -> Iterator[tuple[str, str, xarray.Dataset]]:
+        """(gauge, method, its pairs and levels), of those that were begun."""
+        for g, gauge in enumerate(self.data["gauge"].values):
+            for m, method in enumerate(self.data["path_method"].values):
+                part = self.data.isel(gauge=g, path_method=m)
+                if (part["state"] != "pending").any():
+                    yield str(gauge), str(method), part
+
+    def numbers(self, part: xarray.Dataset) -> dict[str, Any]:
+        """What the table says of one gauge and method: means over pairs, costs of a pair.
+
+        Heights, lengths and integrals are those at the level that `shown` picks.
+        """
+        level = self.shown(part)
+        here = part.isel(level=level)
+        mean = lambda name: _mean(here[name].values)
+        numbers: dict[str, Any] = {
+            "level": float(here["level"]),
+            "connected": f"{int(here['connected'].sum())} of {part.sizes['pair']}",
+        }
+        for name in ("height", "barrier", "integral"):
+            for s, split in enumerate(part["split"].values):
+                suffix = "" if s == 0 else f"_{split}"
+                numbers[f"{name}{suffix}"] = _mean(here[name].values[:, s])
+        numbers["normalized_length"] = mean("normalized_length")
+        if np.isfinite(here["output_length"].values).any():
+            numbers["output_length"] = mean("output_length")
+        numbers["gradient_evaluations"] = mean("gradient_evaluations")
+        return numbers | {"seconds": mean("seconds")}
+
+    @staticmethod
+    def shown(part: xarray.Dataset) -> int:
+        """Index of the lowest level at which most pairs are connected; the highest if none is."""
+        connected = part["connected"].values.sum(axis=0)
+        return int(np.flatnonzero(connected == connected.max())[-1]) if connected.any() else 0
+
+    def summary(self) -> dict[str, Any]:
+        """Counts, then `what@gauge, method` for every number of the table."""
+        data = self.data
+        kinds = {"pairs": "pair", "methods": "path_method", "gauges": "gauge"}
+        found: dict[str, Any] = {name: data.sizes[kind] for name, kind in kinds.items()}
+        found["rows"] = int(data["state"].size)
+        found["pending"] = int((data["state"] == "pending").sum())
+        for gauge, method, part in self.rows():
+            place = method if data.sizes["gauge"] == 1 else f"{method}, {gauge}"
+            found |= {f"{name}@{place}": value for name, value in self.numbers(part).items()}
+        return found
+
+    def figures(self) -> dict[str, Figure]:
+        """`profiles`: energies along the paths; `heights`: highest energy against length."""
+        from landscape_cli.records.connection_figures import figures
+
+        return figures(self)
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of what is finite; NaN where nothing is."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")

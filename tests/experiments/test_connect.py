@@ -1,0 +1,148 @@
+"""The recipe `connect`: every number is computed again from the saved beads."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+
+from landscape_cli import config, runner
+from landscape_cli.contracts import Progress
+from landscape_cli.errors import UserError
+from landscape_cli.networks import surface_of
+from landscape_cli.records.connections import Connections
+from landscape_cli.records.encoding import netcdf, read_record
+
+CONF = Path(__file__).parents[2] / "conf"
+FEASIBLE = ("straight", "taut", "loose")
+
+
+def setup_of(*words):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", overrides=["experiment=connect", "budget=smoke", *words])
+    settings = config.settings(cfg)
+    parts = config.build_all(cfg)
+    setup = runner.set_up(parts, settings, config.plain(cfg.budget), Progress())
+    return parts["experiment"], setup
+
+
+def run(*words):
+    experiment, setup = setup_of(*words)
+    return setup, {record.name: record for record in experiment.run(setup)}
+
+
+@pytest.fixture(scope="module")
+def joined():
+    runner.configure_jax("float64")
+    return run(
+        "levels=[0.03,0.01]",
+        "pairs=3",
+        "budget.evaluations=150",
+        "experiment.methods=[straight,taut_string]",
+    )
+
+
+def strings(record, paths):
+    """(row of scalars, its beads) of every row with a string."""
+    for _, _, part in record.rows():
+        for pair in range(part.sizes["pair"]):
+            for level in range(part.sizes["level"]):
+                row = part.isel(pair=pair, level=level)
+                if row["string"] >= 0:
+                    yield row, paths.beads(int(row["string"]))
+
+
+def test_heights_and_lengths_follow_from_the_saved_beads(joined):
+    setup, records = joined
+    surface, count = surface_of(setup), 0
+    for row, beads in strings(records["connections"], records["paths"]):
+        steps = np.linalg.norm(np.diff(beads, axis=0), axis=1)
+        chord = np.linalg.norm(beads[-1] - beads[0])
+        assert float(row["length"]) == pytest.approx(steps.sum(), rel=1e-12)
+        t = np.linspace(0, 1, 800)[:, None]
+        dense = max(surface.energies((1 - t) * a + t * b).max() for a, b in pairwise(beads))
+        assert float(row["height"][0]) == pytest.approx(dense, rel=1e-5)
+        ends = surface.energies(beads[[0, -1]]).mean()
+        assert float(row["barrier"][0]) == pytest.approx(float(row["height"][0]) - ends, abs=1e-12)
+        inside = float(row["height"][0]) <= float(row["level"])
+        assert bool(row["connected"]) == inside == (str(row["state"].values) in FEASIBLE)
+        if inside:
+            assert float(row["normalized_length"]) == pytest.approx(steps.sum() / chord)
+        count += 1
+    assert count == 2 * 3 * 2
+
+
+def test_the_geodesic_is_the_shortest_feasible_path(joined):
+    data = joined[1]["connections"].data
+    lengths = data["normalized_length"].isel(gauge=0)
+    taut, chord = lengths.sel(path_method="taut_string"), lengths.sel(path_method="straight")
+    assert np.isfinite(taut).all()
+    assert not (taut > chord + 1e-9).any()
+    assert (data["height"].sel(path_method="straight").isel(split=0).values[0, :, -1] > 0.01).all()
+
+
+def test_a_level_free_string_is_judged_at_every_level(joined):
+    data = joined[1]["connections"].data.isel(gauge=0).sel(path_method="straight")
+    assert (data["string"] == data["string"].isel(level=0)).all()
+    assert (data["height"] == data["height"].isel(level=0)).all()
+    below = data["height"].isel(split=0) <= data["level"]
+    assert (data["connected"] == below).all()
+
+
+def test_test_energies_are_those_of_the_test_split(joined):
+    _, records = joined
+    data = records["connections"].data
+    assert list(data["split"].values) == ["train", "test"]
+    assert not np.allclose(data["profile"].sel(split="train"), data["profile"].sel(split="test"))
+
+
+def test_it_comes_back_from_its_file_and_draws(joined, tmp_path):
+    (tmp_path / "x.nc").write_bytes(netcdf(joined[1]["connections"]))
+    back = read_record(tmp_path / "x.nc")
+    assert isinstance(back, Connections)
+    np.testing.assert_equal(back.summary(), joined[1]["connections"].summary())
+    assert set(back.figures()) == {"profiles", "heights"}
+
+
+def test_all_pairs_of_some_networks():
+    _, records = run(
+        "levels=[0.05]", "experiment.networks=3", "experiment.methods=[straight]", "pairs=1"
+    )
+    data = records["connections"].data
+    assert list(zip(data["start_network"].values, data["end_network"].values, strict=True)) == [
+        (0, 1), (0, 2), (1, 2),
+    ]  # fmt: skip
+    # The same three networks: the sides of a triangle.
+    chords = data["chord"].values.ravel()
+    assert chords.max() <= chords.sum() - chords.max()
+
+
+def test_networks_that_do_not_get_there_are_rows():
+    _, records = run("levels=[0.05,1e-9]", "experiment.methods=[straight]")
+    record = records["connections"]
+    assert (record.data["state"] == "end not reached").all()
+    assert not record.summary()["pending"]
+
+
+def test_closed_forms_have_one_energy():
+    _, records = run(
+        "model=muller_brown", "levels=[150.0,120.0]", "pairs=1", "budget.evaluations=300"
+    )
+    data = records["connections"].data
+    assert list(data["split"].values) == ["energy"]
+    assert bool(data["connected"].sel(path_method="taut_string", level=120.0).all())
+    assert not data["connected"].sel(path_method="straight", level=120.0).any()
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("experiment.methods=[strait]", "experiment.methods=strait: not among .*straight"),
+        ("experiment.networks=1", "experiment.networks must be 0 or at least 2"),
+        ("experiment.methods=[straight,straight]", "experiment.methods must differ"),
+    ],
+)
+def test_what_cannot_be_is_refused(word, said):
+    with pytest.raises(UserError, match=said):
+        run(word)
