@@ -1,0 +1,78 @@
+"""What figures of several records share: headings, one legend, energy axes, marks of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from landscape_cli.plots import (
+    AMBER,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    log_limits,
+    number_axis,
+)
+
+# Colors with marks of their own, so that they can be told apart without colors, too.
+SERIES = (
+    *((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "D", "-.")),
+    *((PURPLE, "^", ":"), (AMBER, "v", "--"), (SKY, "P", "-.")),
+)
+
+
+def heading(figure: Figure, attributes: dict[str, Any], *more: str) -> None:
+    """Model, data, method and seed of a run on top, in as many lines as they need."""
+    keys = ("model", "data", "method", "gauge")
+    words = [str(attributes[key]) for key in keys if attributes.get(key)]
+    words = [word for word in words if word not in ("NoGauge", "none")]
+    words += [f"seed {int(attributes.get('seed', 0))}", *more]
+    text = " · ".join(word.replace(" ", "\u00a0") for word in words)  # lines break at the dots
+    text = fill(text, int(15 * figure.get_figwidth()))
+    figure.suptitle(text, x=0.01, ha="left", fontsize=9)
+
+
+def legend_below(figure: Figure, axes: Sequence[Axes], columns: int | None = None) -> None:
+    """One legend for all `axes`, under the figure, every label once."""
+    found = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        found |= dict(zip(labels, handles, strict=True))
+    if found:
+        columns = columns or min(len(found), max(int(figure.get_figwidth() / 2.2), 2))
+        words = [fill(label, 40) if columns > 1 else label for label in found]
+        figure.legend(found.values(), words, loc="outside lower center", ncols=columns)
+
+
+def energy_words(attributes: dict[str, Any], split: str = "") -> str:
+    """`train mean squared error`, with the unit if there is one, of another split if given."""
+    words = str(attributes.get("functional") or "energy")
+    if split and words.startswith(("train ", "test ")):
+        words = f"{split} {words.split(' ', 1)[1]}"
+    unit = str(attributes.get("unit") or "")
+    return f"{words} ({unit})" if unit else words
+
+
+def energy_axis(ax: Axes, values: np.ndarray, spread: float = 20.0) -> None:
+    """Limits around `values`; logarithmic where all are positive and differ by `spread` times."""
+    values = values[np.isfinite(values)]
+    if len(values) and values.min() > 0 and values.max() > spread * values.min():
+        ax.set_yscale("log")
+        ax.set_ylim(*log_limits(values))
+        number_axis(ax, "y")
+    elif len(values):
+        pad = 0.05 * (np.ptp(values) or abs(values[0]) or 1.0)
+        ax.set_ylim(values.min() - pad, values.max() + pad)
+
+
+def median(values: np.ndarray) -> float:
+    """Median of what is finite; NaN where nothing is."""
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if len(finite) else np.nan
