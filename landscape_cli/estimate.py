@@ -14,8 +14,9 @@ import jax
 import numpy as np
 
 from landscape_cli.contracts import Cost
+from landscape_cli.core.curve_training import Bending, together
 from landscape_cli.core.engine import Engine
-from landscape_cli.core.geodesic import Search
+from landscape_cli.core.feasible import Search
 from landscape_cli.core.sampling import Sampling
 from landscape_cli.core.surface import Surface, workers
 from landscape_cli.core.tighten import bytes_of
@@ -277,6 +278,21 @@ def chord_cost(surface: Surface, dense: int, pairs: int, levels: int) -> Cost:
     energies = looks(dense, 1)
     kept = 2 * pairs * levels * point
     return Cost(dense * point, dense * point, kept, 0, 0, energies, energies, "method.dense")
+
+
+def curve_cost(surface: Surface, settings: Bending, pairs: int, levels: int) -> Cost:
+    """Of curves that are trained together, as many as fit, and judged as polylines."""
+    point = surface.dimension * np.dtype(surface.dtype).itemsize
+    strings = pairs * levels
+    gradients = settings.steps * settings.points
+    looked = settings.looks * settings.seen
+    energies = looked + looks(settings.dense, settings.beads - 1)
+    moved = together(surface, settings, strings) * settings.held * point
+    kept = strings * settings.beads * point
+    return Cost(
+        moved, moved, kept, gradients, gradients, energies, energies,
+        "method.points or method.bends",
+    )  # fmt: skip
 
 
 def looks(dense: int, segments: int) -> int:

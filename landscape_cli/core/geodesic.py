@@ -12,146 +12,24 @@ check (`verdict`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from landscape_cli.core.sampling import Sampled, Sampling, sample, shortcut
-from landscape_cli.core.string import Found, length, normalized_length, reparametrized
+from landscape_cli.core.feasible import (
+    Report,
+    Search,
+    Work,
+    sample_strings,
+    try_chords,
+    try_initial,
+)
+from landscape_cli.core.string import Found, length, reparametrized
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Tightened, Tightening, doubled, tighten
-from landscape_cli.core.verdict import Peak, peak
-
-Report = Callable[[int, int, str], Any]
-
-
-@dataclass(frozen=True)
-class Search:
-    """Settings of the whole search.
-
-    Attributes:
-        optimizer: Optax transformation that moves a sampled bead; hashable.
-        sampling: settings of Dynamic String Sampling.
-        tightening: settings of the shortening; doubled strings get twice the evaluations.
-        segments: segments of the first taut string; doubled at least once.
-        max_beads: no string gets more beads than this, ends included.
-        margin: part of |λ| by which the points of a string are first kept below λ.
-        refinement: relative change of length under doubling below which a string is taut.
-        dense: points per segment of the dense check.
-        continuation: start from the level above, too; levels then follow one another. False:
-            all levels in one batch.
-        shorten: False keeps the sampled strings as they are.
-        sample_all: False samples a string only where it cannot start from the level above.
-    """
-
-    optimizer: Any
-    sampling: Sampling = field(default_factory=Sampling)
-    tightening: Tightening = field(default_factory=Tightening)
-    segments: int = 16
-    max_beads: int = 129
-    margin: float = 3e-3
-    refinement: float = 1e-2
-    dense: int = 50
-    continuation: bool = True
-    shorten: bool = True
-    sample_all: bool = True
-
-
-@dataclass(eq=False)
-class Work:
-    """One string on its way through the search."""
-
-    index: int
-    pair: int
-    start: np.ndarray
-    end: np.ndarray
-    level: float
-    initial: np.ndarray | None = None  # a string to begin from
-    sampled: Sampled | None = None
-    best: Found | None = None  # shortest feasible string so far
-    gradients: int = 0
-    energies: int = 0
-    seconds: float = 0.0
-
-    @property
-    def pulled(self) -> bool:
-        """Whether the best string so far came out of the shortening."""
-        return self.best is not None and bool(np.isfinite(self.best.kkt_residual))
-
-    def judge(self, surface: Surface, beads: np.ndarray, search: Search, **known: Any) -> Peak:
-        """Dense check; a feasible string shorter than the best, or than a failure, replaces it."""
-        top = peak(surface, beads, search.dense)
-        self.energies += top.energies
-        if top.energy <= self.level and (
-            self.best is None or not length(beads) > self.best.length * (1 + 1e-9)
-        ):
-            self.best = Found("loose", beads, self.level, top.energy, **known)
-        return top
-
-    def found(self) -> Found:
-        """The verdict, with what was spent."""
-        spent = dict(
-            gradient_evaluations=self.gradients + (self.sampled.gradients if self.sampled else 0),
-            energy_evaluations=self.energies + (self.sampled.energies if self.sampled else 0),
-            seconds=self.seconds,
-        )
-        if self.sampled is not None and self.sampled.inside:
-            spent["sampled_length"] = float(normalized_length(self.sampled.beads))
-        assert self.best is not None
-        return self.best.with_(**spent)
-
-
-def _try_chords(surface: Surface, works: list[Work], search: Search) -> None:
-    for work in works:
-        chord = np.stack([work.start, work.end])
-        top = work.judge(surface, chord, search, kkt_residual=0.0, length_change=0.0)
-        if work.best is not None:
-            work.best = work.best.with_(state="straight")
-        elif not np.isfinite(top.energy):
-            work.best = Found("diverged", chord, work.level, top.energy, top.segment)
-
-
-def _try_initial(surface: Surface, works: list[Work], search: Search) -> None:
-    """A string to begin from that is inside already is the first feasible one."""
-    for work in works:
-        if work.initial is not None:
-            work.judge(surface, work.initial, search)
-
-
-def _sample(surface: Surface, works: list[Work], search: Search, report: Report) -> None:
-    """Sample the strings whose chord leaves the level set, all in one pool."""
-    works = [work for work in works if work.sampled is None]
-    if not works:
-        return
-    began = time.perf_counter()
-    settings = replace(search.sampling, max_beads=min(search.sampling.max_beads, search.max_beads))
-    strings = sample(
-        surface,
-        search.optimizer,
-        np.stack([work.start for work in works]),
-        np.stack([work.end for work in works]),
-        np.array([work.level for work in works]),
-        settings,
-        lambda done, total: report(done, total, "sampled"),
-    )
-    seconds = (time.perf_counter() - began) / len(works)
-    for work, string in zip(works, strings, strict=True):
-        work.sampled = string
-        work.seconds += seconds
-        _judge_sampled(surface, work, string, search)
-
-
-def _judge_sampled(surface: Surface, work: Work, string: Sampled, search: Search) -> None:
-    """Keep the sampled string, straightened by shortcuts, as the first feasible one."""
-    if not string.inside:
-        return
-    kept = replace(string, bad=[])
-    shortcut(surface, [kept])
-    for beads in (kept.beads, string.beads):
-        if work.judge(surface, beads, search).energy <= work.level:
-            return
+from landscape_cli.core.tighten import Tightened, doubled, tighten
+from landscape_cli.core.verdict import peak, peaks
 
 
 def _move_ends(beads: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
@@ -246,11 +124,12 @@ def _double(surface: Surface, works: list[Work], result: Tightened, search: Sear
 def _keep_feasible(surface, works, fine: Tightened, left, margins, coarse, search) -> np.ndarray:
     """Judge the rows `left`; return those that peek out, their margins widened."""
     out = []
-    for row in left:
+    tops = peaks(surface, [fine.beads[row] for row in left], search.dense)
+    for row, top in zip(left, tops, strict=True):
         work = works[row]
         change = abs(float(length(fine.beads[row]) / coarse[row]) - 1)  # of the string judged
         known = dict(kkt_residual=float(fine.residual[row]), length_change=change)
-        top = work.judge(surface, fine.beads[row], search, **known)
+        work.take(fine.beads[row], top, **known)
         if not top.energy <= work.level and np.isfinite(top.energy):
             margins[row] += 1.5 * (top.energy - work.level) / (abs(work.level) or 1.0)
             out.append(row)
@@ -350,27 +229,29 @@ def geodesics(
              None if initial is None else initial[i])
         for i in range(len(starts))
     ]  # fmt: skip
-    _try_chords(surface, works, search)
+    try_chords(surface, works, search)
     bent = [work for work in works if work.best is None]
     for work in works:
         if work.best is not None:
             yield work.index, work.found()
-    _try_initial(surface, bent, search)
+    try_initial(surface, bent, search)
     shorten = search.shorten and surface.smooth
     if search.sample_all or not shorten:
         wanting = [w for w in bent if w.best is None and (not shorten or w.initial is None)]
-        _sample(surface, wanting, search, report)
+        sample_strings(surface, wanting, search, report)
     above: dict[int, np.ndarray] = {}
     for wave in _waves(works, search):
         members = [work for work in wave if work in bent]
         if shorten:
-            _sample(surface, [w for w in members if _hint(w, above) is None], search, report)
+            sample_strings(
+                surface, [w for w in members if _hint(w, above) is None], search, report
+            )
             _shorten(surface, members, above, search, report)
             hinted = [work for work in members if _hint(work, above) is not None]
             missed = [work for work in hinted if not work.pulled]
             for work in missed:
                 work.initial = None
-            _sample(surface, missed, search, report)
+            sample_strings(surface, missed, search, report)
             _shorten(surface, missed, {}, search, report)  # once more, from the sample
         for work in wave:
             if search.continuation and work.best is not None and work.best.connected:

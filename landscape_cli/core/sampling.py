@@ -21,7 +21,7 @@ import numpy as np
 from landscape_cli.core.descent import descend
 from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.verdict import Peak, energies_inside, peak
+from landscape_cli.core.verdict import Peak, energies_inside, peaks
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,10 @@ def _check(
     """The dense check of newly accepted strings: segments with a peak between their samples."""
     t = (np.arange(dense) + 0.5) / dense
     bad = []
-    for s, string in enumerate(strings):
-        if not string.inside or string.checked is not None:
-            continue
-        string.checked = peak(surface, string.beads, dense)
+    new = [(s, x) for s, x in enumerate(strings) if x.inside and x.checked is None]
+    tops = peaks(surface, [string.beads for _, string in new], dense)
+    for (s, string), top in zip(new, tops, strict=True):
+        string.checked = top
         if not np.isfinite(string.checked.energy):
             continue  # diverged: no bead can mend that
         string.bad = [int(i) for i in np.flatnonzero(string.checked.per_segment > string.level)]

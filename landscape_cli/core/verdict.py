@@ -6,6 +6,7 @@ the peak between two samples is found as well. Energies only, on the full data o
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
 
 AT_ONCE = 1 << 28  # bytes of points made at a time: a string of a large network has many
+HIGHEST = 3  # segments of a string around whose highest samples the grid is refined
 
 
 @dataclass(frozen=True)
@@ -47,48 +49,87 @@ def energies_inside(
     return np.concatenate([look(rows) for rows in some])
 
 
-def _grid(surface: Surface, beads: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """(segment, t) energies, first bead of each segment included, last of the string too."""
-    energies = energies_inside(surface, beads[:-1], beads[1:], t)
-    last = surface.energies(beads[1:])
-    return np.concatenate([energies, last[:, None]], axis=1)
+def _grid(surface: Surface, strings: list[np.ndarray], t: np.ndarray) -> list[np.ndarray]:
+    """(segment, t) energies of every string, both ends of a segment included."""
+    starts = np.concatenate([beads[:-1] for beads in strings])
+    ends = np.concatenate([beads[1:] for beads in strings])
+    energies = energies_inside(surface, starts, ends, t)
+    last = surface.energies(ends)
+    grid = np.concatenate([energies, last[:, None]], axis=1)
+    return np.split(grid, np.cumsum([len(beads) - 1 for beads in strings])[:-1])
 
 
-def _refine(surface: Surface, beads, t, energies, rounds: int, most: int) -> tuple:
-    """Bisect around the highest samples of the string: `rounds` times, `most` segments."""
-    peaks = energies.max(1)
-    count = 0
-    for segment in np.argsort(-peaks)[:most]:
-        grid = np.append(t, 1.0)
-        centre = grid[np.argmax(energies[segment])]
-        width = grid[1] - grid[0]
-        for _ in range(rounds):
-            near = np.clip(centre + width * np.array([-0.5, 0.5]), 0, 1)
-            values = surface.energies(inside(beads[segment], beads[segment + 1], near))
-            count += len(near)
-            if not np.isfinite(values).all():
-                peaks[segment] = np.nan  # every comparison with it would be false
-                break
-            if values.max() > peaks[segment]:
-                peaks[segment], centre = values.max(), near[np.argmax(values)]
-            width /= 2
-    return peaks, count
+def _refine(surface: Surface, strings, t, grids: list[np.ndarray], rounds: int) -> tuple:
+    """Bisect around the highest samples of every string: `rounds` times, `HIGHEST` segments."""
+    peaks, counts = [grid.max(1) for grid in grids], [0] * len(strings)
+    ends = np.append(t, 1.0)
+    rows = [
+        (s, segment, ends[np.argmax(grids[s][segment])])
+        for s, highest in enumerate(peaks)
+        if np.isfinite(highest).all()
+        for segment in np.argsort(-highest)[:HIGHEST]
+    ]
+    width = ends[1] - ends[0]
+    for _ in range(rounds):
+        if not rows:
+            break
+        near = np.stack([np.clip(c + width * np.array([-0.5, 0.5]), 0, 1) for *_, c in rows])
+        points = np.concatenate(
+            [
+                inside(strings[s][i], strings[s][i + 1], where)
+                for (s, i, _), where in zip(rows, near, strict=True)
+            ]
+        )
+        values, left = surface.energies(points).reshape(-1, 2), []
+        for (s, segment, centre), some, where in zip(rows, values, near, strict=True):
+            counts[s] += 2
+            if not np.isfinite(some).all():
+                peaks[s][segment] = np.nan  # every comparison with it would be false
+                continue
+            if some.max() > peaks[s][segment]:
+                peaks[s][segment], centre = some.max(), where[np.argmax(some)]
+            left.append((s, segment, centre))
+        rows, width = left, width / 2
+    return peaks, counts
 
 
-def peak(surface: Surface, beads: np.ndarray, points: int = 50, rounds: int = 3) -> Peak:
-    """Find the highest energy along a string.
+def _groups(surface: Surface, strings: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    """Strings that are looked at together: as many as `AT_ONCE` holds the beads of."""
+    group, size = [], 0
+    for beads in strings:
+        if group and (surface.strategy == "loop" or size + beads.nbytes > AT_ONCE):
+            yield group
+            group, size = [], 0
+        group.append(beads)
+        size += beads.nbytes
+    if group:
+        yield group
+
+
+def peaks(
+    surface: Surface, strings: Iterable[np.ndarray], points: int = 50, rounds: int = 3
+) -> Iterator[Peak]:
+    """Find the highest energy along every string, many of them at a time.
 
     Args:
         surface: the surface; its full data.
-        beads: (bead, param).
+        strings: (bead, param) each.
         points: samples per segment.
         rounds: bisections around the samples of the three highest segments.
     """
     t = np.arange(points) / points
-    energies = _grid(surface, beads, t)
-    peaks, more = energies.max(1), 0
-    if np.isfinite(peaks).all():
-        peaks, more = _refine(surface, beads, t, energies, rounds, most=3)
-    if not np.isfinite(peaks).all():
-        return Peak(np.nan, int(np.argmax(~np.isfinite(peaks))), peaks, energies.size + more)
-    return Peak(float(peaks.max()), int(peaks.argmax()), peaks, energies.size + more)
+    for group in _groups(surface, strings):
+        grids = _grid(surface, group, t)
+        heights, more = _refine(surface, group, t, grids, rounds)
+        for grid, each, extra in zip(grids, heights, more, strict=True):
+            bad = ~np.isfinite(each)
+            if bad.any():
+                yield Peak(np.nan, int(np.argmax(bad)), each, grid.size + extra)
+            else:
+                yield Peak(float(each.max()), int(each.argmax()), each, grid.size + extra)
+
+
+def peak(surface: Surface, beads: np.ndarray, points: int = 50, rounds: int = 3) -> Peak:
+    """Find the highest energy along one string, (bead, param); see `peaks`."""
+    (found,) = peaks(surface, [beads], points, rounds)
+    return found

@@ -11,7 +11,7 @@ import numpy as np
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.verdict import peak
+from landscape_cli.core.verdict import peaks
 from landscape_cli.estimate import chord_cost
 from landscape_cli.ranges import check_counts
 
@@ -49,9 +49,9 @@ class Straight(PathMethod):
         initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Judge every chord; see `PathMethod.connect`."""
-        for index, (start, end, level) in enumerate(zip(starts, ends, levels, strict=True)):
-            beads = np.stack([start, end])
-            top = peak(surface, beads, self.dense)
+        chords = np.stack([starts, ends], axis=1)
+        tops = peaks(surface, chords, self.dense)
+        for index, (beads, level, top) in enumerate(zip(chords, levels, tops, strict=True)):
             inside = top.energy <= level
             state = "straight" if inside else "not connected"
             yield (

@@ -14,7 +14,8 @@ import numpy as np
 
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.descent import adam
-from landscape_cli.core.geodesic import Search, geodesics
+from landscape_cli.core.feasible import Search
+from landscape_cli.core.geodesic import geodesics
 from landscape_cli.core.sampling import Sampling
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from zoo import connect, dense_peak, log_sum_exp, ring, rotation
 
-from landscape_cli.core.geodesic import Work
+from landscape_cli.core.feasible import Work
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.verdict import peak
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import model_surface
 from landscape_cli.models.double_well import DoubleWell
@@ -156,7 +157,7 @@ def test_a_failure_gives_way_to_any_feasible_string():
     start = np.array([1.0, 0.0])
     corner = np.array([[1.0, 0.0], [0.7, 0.7], [0.0, 1.0]])
     work = Work(0, 0, start, corner[2], 0.5, best=Found("not connected", corner[[0, 2]], 0.5))
-    work.judge(model_surface(Ring(2)), corner, BRIEF.search)
+    work.take(corner, peak(model_surface(Ring(2)), corner, BRIEF.search.dense))
     assert work.best is not None and work.best.connected
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.verdict import peak
+from landscape_cli.core.verdict import peak, peaks
 
 LINE = np.array([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]])
 
@@ -75,3 +75,20 @@ def test_energies_spent_are_counted():
 def test_ends_count():
     assert peak(Surface(bump, (2.0, 1e-6), 2), LINE).energy == 1.0
     assert peak(Surface(bump, (0.0, 1e-6), 2), LINE).energy == 1.0
+
+
+@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+def test_many_strings_are_judged_as_each_alone(strategy):
+    draws = np.random.default_rng(0)
+    strings = [draws.normal(size=(beads, 2)) for beads in (2, 5, 3, 9)]
+    surface = Surface(bump, (0.3, 0.2), 2, strategy=strategy)
+    holed = [*strings, np.array([[0.0, 0.0], [np.nan, 0.0], [1.0, 0.0]])]
+    together = list(peaks(surface, holed, points=20))
+    assert len(together) == 5
+    for beads, top in zip(strings, together[:4], strict=True):
+        alone = peak(surface, beads, points=20)
+        assert (alone.energy, alone.segment, alone.energies) == (
+            top.energy, top.segment, top.energies,
+        )  # fmt: skip
+        np.testing.assert_array_equal(alone.per_segment, top.per_segment)
+    assert np.isnan(together[4].energy), "spoils no other"
