@@ -93,15 +93,22 @@ def run(words: list[str], multirun: bool = False) -> None:
     name = chosen.experiment
     flags = hydra_flags(chosen, multirun or chosen.multirun)
     check_globs(chosen.overrides, folders)
-    overrides = map(spelled_out, chosen.overrides)
+    overrides = [spelled_out(word, folders) for word in chosen.overrides]
     words = [*flags, f"experiment={name}", f"hydra.job.name={name}", *overrides]
     compose_and_run(words, "rehearse" if chosen.dry_run else "run")
 
 
-def spelled_out(override: str) -> str:
+def spelled_out(override: str, folders: list[Path]) -> str:
     """`warm_start=bezier`, a choice among methods, as Hydra writes it."""
-    chosen = override.startswith("warm_start=")
-    return f"method@{override}" if chosen else override
+    key, _, value = override.partition("=")
+    if key != "warm_start":
+        return override
+    known = [*listing.options("method", folders), "null"]
+    for name in value.split(","):
+        if name not in known:
+            hint = nearest(name, known)
+            raise UserError(f"{override}: no such method; choose from {', '.join(known)}{hint}")
+    return f"method@{override}"
 
 
 def check_experiment(name: str | None, folders: list[Path]) -> None:

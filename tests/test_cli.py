@@ -100,6 +100,7 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
     ("words", "message"),
     [
         (["model=toi"], "model=toi: no such model; choose from .*toy.*did you mean 'toy'"),
+        (["warm_start=strait"], "warm_start=strait: no such method; .*did you mean 'straight'"),
         (["modle=toy"], "modle: no such setting; .*did you mean 'model'"),
         (["model.widht=3"], "model.widht: no such setting; .*did you mean 'widths'"),
         (["+model.heads=3"], "model.heads: no such setting of Net; choose from bias, depth"),
