@@ -21,6 +21,16 @@ HE_RESNET = """@inproceedings{he2016deep,
   archivePrefix = {arXiv}
 }"""
 
+HE_PRERESNET = """@inproceedings{he2016identity,
+  title     = {Identity Mappings in Deep Residual Networks},
+  author    = {He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian},
+  booktitle = {European Conference on Computer Vision},
+  pages     = {630--645},
+  year      = {2016},
+  eprint    = {1603.05027},
+  archivePrefix = {arXiv}
+}"""
+
 SIMONYAN_VGG = """@inproceedings{simonyan2015very,
   title     = {Very Deep Convolutional Networks for Large-Scale Image Recognition},
   author    = {Simonyan, Karen and Zisserman, Andrew},

@@ -11,6 +11,7 @@ from flax import linen as nn
 from landscape_cli.models import layers
 from landscape_cli.models.alexnet import AlexNet, local_response
 from landscape_cli.models.densenet import DenseNet
+from landscape_cli.models.preresnet import PreResNet
 from landscape_cli.models.resnet import ResNet
 from landscape_cli.models.vgg import VGG
 
@@ -21,6 +22,7 @@ TINY = {  # one of each kind; every norm and every branch is among them
     "resnet without norm": ResNet(channels=2, norm="none", outputs=3),
     "resnet with groups": ResNet(channels=2, norm="group", groups=2, shortcut="B", outputs=3),
     "resnet with batches": ResNet(channels=2, norm="batch", shortcut="none", outputs=3),
+    "preresnet": PreResNet(channels=2, norm="layer", outputs=3),
     "vgg": VGG(depth=11, channels=1, widths=(4, 4), norm="layer", outputs=3),
     "densenet": DenseNet(depth=7, growth=2, norm="none", outputs=3),
     "densenet-bc": DenseNet(10, 8, True, 0.5, norm="group", groups=2, outputs=3),
@@ -75,6 +77,18 @@ def resnet_size(depth, width, shortcut="A", per_channel=2):
     return weights + per_channel * normed + 10 * (4 * width + 1)
 
 
+def preresnet_size(depth, width):
+    """A scale and a bias for every channel that enters a convolution or the last layer."""
+    total, before = 9 * 3 * width, width
+    for narrow in (width, 2 * width, 4 * width):
+        total += before * 4 * narrow  # the shortcut of the first block
+        for _ in range((depth - 2) // 9):
+            total += before * narrow + 9 * narrow**2 + narrow * 4 * narrow
+            total += 2 * (before + 2 * narrow)
+            before = 4 * narrow
+    return total + 2 * before + 10 * (before + 1)
+
+
 def vgg_size(convolutions, per_channel=1):
     """As published: channels 64 to 512, then 512-512-10, every unit with its bias."""
     pairs, before = 0, 3
@@ -114,6 +128,7 @@ def densenet_size(layers_of_block, growth, bottleneck):
         (ResNet(110, norm="batch"), resnet_size(110, 16), 1_727_962),  # 1.7 M
         (ResNet(20, 64, "B"), resnet_size(20, 64, "B"), 4_327_754),
         (ResNet(8, 8, norm="none"), resnet_size(8, 8, per_channel=1), 19_098),
+        (PreResNet(164, norm="batch"), preresnet_size(164, 16), 1_703_258),  # 1.7 M
         (VGG(11), vgg_size((1, 1, 2, 2, 2)), 9_750_922),
         (VGG(13), vgg_size((2, 2, 2, 2, 2)), 9_935_434),
         (VGG(16), vgg_size((2, 2, 3, 3, 3)), 15_245_130),
