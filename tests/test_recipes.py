@@ -32,6 +32,7 @@ FEWER = {  # levels enough to see the procedure
     "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
     "geodesic": ["levels=[0.05,0.02]"],
     "interpolation": ["levels=[0.05,0.02]"],
+    "network_of_minima": ["levels=[0.05,0.02]"],
     "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,dynamic_string]"],
     "theory_check": [],
 }

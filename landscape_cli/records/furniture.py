@@ -60,16 +60,23 @@ def energy_words(attributes: dict[str, Any], split: str = "") -> str:
     return f"{words} ({unit})" if unit else words
 
 
-def energy_axis(ax: Axes, values: np.ndarray, spread: float = 20.0) -> None:
-    """Limits around `values`; logarithmic where all are positive and differ by `spread` times."""
+def energy_axis(ax: Axes, values: np.ndarray, attributes: dict[str, Any], which="y") -> None:
+    """Limits around `values`, logarithmic where they are losses that differ twentyfold.
+
+    The zero of a closed form's energy means nothing, so that its ratios do not, either.
+    """
     values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > spread * values.min():
-        ax.set_yscale("log")
-        ax.set_ylim(*log_limits(values))
-        number_axis(ax, "y")
-    elif len(values):
-        pad = 0.05 * (np.ptp(values) or abs(values[0]) or 1.0)
-        ax.set_ylim(values.min() - pad, values.max() + pad)
+    if len(values) == 0:
+        return
+    low, high = float(values.min()), float(values.max())
+    limits = ax.set_xlim if which == "x" else ax.set_ylim
+    if 0 < 20 * low < high and attributes.get("functional") != "energy":
+        (ax.set_xscale if which == "x" else ax.set_yscale)("log")
+        limits(*log_limits(values))
+        number_axis(ax, which)
+    else:
+        pad = 0.05 * ((high - low) or abs(low) or 1.0)
+        limits(low - pad, high + pad)
 
 
 def median(values: np.ndarray) -> float:

@@ -154,7 +154,7 @@ def _finish(ax: Axes, record, energies: np.ndarray, index: int, marks) -> None:
     if not len(finite):
         say(ax, "no line: no network was trained")
         return
-    energy_axis(ax, finite)
+    energy_axis(ax, finite, record.data.attrs)
     ax.axvspan(0, 1, color=PALE, alpha=0.25, lw=0, zorder=0)
     for x, word in marks:
         ax.axvline(x, color=GRAY, lw=0.8, ls=(0, (4, 2)), zorder=0)
