@@ -19,7 +19,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Union
 
 import numpy as np
 
@@ -63,7 +62,7 @@ class Row:
         return sum(part.size for part in self.parts)
 
 
-Axis = Union[Fixed, Atom, Grid, Row]
+Axis = Fixed | Atom | Grid | Row
 
 
 def grid(parts: Iterable[Axis]) -> Axis:
@@ -179,16 +178,28 @@ class Axes:
             self.fix(one)
             self.fix(other)
         elif isinstance(one, Row):
-            first, *rest = one.parts
-            left, right = self.cut(other, first.size)
-            self.unify(first, left)
-            self.unify(row(rest), right)
+            self._unify_row(one, other)
         else:
             assert isinstance(other, Grid)
             first, *rest = other.parts
             head, tail = self.split(one, first.size)
             self.unify(head, first)
             self.unify(tail, grid(rest))
+
+    def _unify_row(self, one: Row, other: Axis) -> None:
+        """Cut off as few parts as the other axis can be cut after."""
+        step = grid(other.parts[1:]).size if isinstance(other, Grid) else 1
+        count = 1
+        while sum(part.size for part in one.parts[:count]) % step:
+            count += 1
+        if count == len(one.parts):
+            self.fix(one)
+            self.fix(other)
+            return
+        first = row(one.parts[:count])
+        left, right = self.cut(other, first.size)
+        self.unify(first, left)
+        self.unify(row(one.parts[count:]), right)
 
     def cut(self, axis: Axis, at: int) -> tuple[Axis, Axis]:
         """The first `at` entries and the others."""

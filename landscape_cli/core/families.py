@@ -11,12 +11,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from landscape_cli.core.axes import Axis, atoms, terms
-from landscape_cli.core.tracing import Tracing, Value
+from landscape_cli.core.knowledge import Knowledge, Value
 
 Word = Counter[int]  # how often each atom occurs
 
 
-def parents(trace: Tracing, numbers: set[int]) -> dict[int, int]:
+def parents(trace: Knowledge, numbers: set[int]) -> dict[int, int]:
     """For atoms (of `numbers`) with a set of units for every member of another: that other.
 
     No parent has a parent, and no two children of one parent share an array.
@@ -33,7 +33,9 @@ def parents(trace: Tracing, numbers: set[int]) -> dict[int, int]:
     for child, parent in candidates:
         taken = child in found or child in found.values() or parent in found
         siblings = {other for other, above in found.items() if above == parent}
-        if not taken and not any(siblings & word.keys() for w in words for word in w if child in word):
+        if not taken and not any(
+            siblings & word.keys() for w in words for word in w if child in word
+        ):
             found[child] = parent
     return found
 
@@ -43,7 +45,7 @@ def _is_ordered(value: Value) -> bool:
     return value.data or any(value.sources)
 
 
-def _words(trace: Tracing, value: Value) -> Iterator[Word]:
+def _words(trace: Knowledge, value: Value) -> Iterator[Word]:
     """The atoms of every part of an array that is a plain product, over all of its axes."""
     found = [Counter[int]()]
     for axis in value.axes:
@@ -52,7 +54,7 @@ def _words(trace: Tracing, value: Value) -> Iterator[Word]:
     yield from _distinct(found)
 
 
-def _terms(trace: Tracing, axis: Axis) -> Iterator[list]:
+def _terms(trace: Knowledge, axis: Axis) -> Iterator[list]:
     for term in terms(trace.axes.resolve(axis)):
         yield [atom for factor in term.factors for atom in atoms(factor)]
 
@@ -72,7 +74,7 @@ def _joint(words: list[list[Word]]) -> dict[int, set[int]]:
     return found
 
 
-def _always_together(trace: Tracing, child: int, parent: int) -> bool:
+def _always_together(trace: Knowledge, child: int, parent: int) -> bool:
     """Whether products entry by entry along the child are so along the parent."""
     for left, right, pairs in trace.matched:
         for value, side in ((left, 0), (right, 1)):
@@ -83,5 +85,5 @@ def _always_together(trace: Tracing, child: int, parent: int) -> bool:
     return True
 
 
-def _atoms(trace: Tracing, axis: Axis) -> Iterator:
+def _atoms(trace: Knowledge, axis: Axis) -> Iterator:
     return atoms(trace.axes.resolve(axis))

@@ -25,8 +25,9 @@ import numpy as np
 
 from landscape_cli.core.axes import Atom, Axis, Term, atoms, terms
 from landscape_cli.core.families import parents
+from landscape_cli.core.knowledge import Knowledge, Path, Value
 from landscape_cli.core.program import Walk, bind
-from landscape_cli.core.tracing import Path, Tracing, Value
+from landscape_cli.core.tracing import read
 
 Function = Callable[[Any, Any], Any]  # (params, inputs) -> outputs
 Orders = Sequence[np.ndarray]  # for every group, which unit of the network given stands where
@@ -137,7 +138,7 @@ class Units:
     activations: tuple[Activations, ...]
     function: Function
     program: Any
-    trace: Tracing
+    trace: Knowledge
 
     @cached_property
     def outputs(self) -> Callable[[Any, Any], Any]:
@@ -228,12 +229,12 @@ def unit_groups(function: Function, params: Mapping[str, Any], inputs: Any) -> U
         The groups; none where every unit has its place.
     """
     program = jax.make_jaxpr(function)(params, inputs)
-    trace = Tracing()
+    trace = Knowledge()
     shapes = {path: tuple(array.shape) for path, array in flat(params).items()}
     parameters = {path: trace.parameter(path, shape) for path, shape in shapes.items()}
     given = [trace.given(np.shape(leaf)) for leaf in jax.tree.leaves(inputs)]
     ordered = [parameters[path] for path in flat(params)]
-    trace.run(program.jaxpr, program.consts, [*ordered, *given])
+    read(trace, program.jaxpr, program.consts, [*ordered, *given])
     return _Finder(trace, parameters).units(function, program)
 
 
@@ -241,7 +242,7 @@ def unit_groups(function: Function, params: Mapping[str, Any], inputs: Any) -> U
 class _Finder:
     """From what is known of every axis to groups and blocks."""
 
-    trace: Tracing
+    trace: Knowledge
     parameters: dict[Path, Value]
 
     def units(self, function: Function, program: Any) -> Units:
