@@ -4,6 +4,8 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
+import jax
+import jax.numpy as jnp
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
@@ -133,3 +135,28 @@ def test_every_yaml_composes_builds_and_says_what_it_is(group, name):
     config.settings(cfg)
     config.build_all(cfg)
     assert listing.first_comment(CONF / group / f"{name}.yaml")
+
+
+@pytest.mark.parametrize(
+    ("experiment", "parameters", "examples"),
+    [
+        ("draxler2018_resnet20", 272_474, 50_000),  # ResNet-20 with shortcut B: 0.27 M
+        ("garipov2018_resnet", 1_703_258, 50_000),
+        ("fb2016_cifar", 1_068_298, 50_000),
+        ("fb2016_mnist", 3_274_634, 60_000),
+    ],
+)
+def test_the_paper_budget_of_a_recipe_is_the_published_size(experiment, parameters, examples):
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        words = [f"experiment={experiment}"]
+        desk = compose("config", overrides=words)
+        paper = compose("config", overrides=[*words, "budget=paper"])
+        mine = compose("config", overrides=[*words, "budget=paper", "data.train=77"])
+    assert paper.data.train == examples > desk.data.train
+    assert mine.data.train == 77, "the command line has the last word"
+    size = paper.data.size
+    channels = 1 if experiment == "fb2016_mnist" else 3
+    model = config.build(paper.model, "model").clone(outputs=10)
+    images = jnp.zeros((1, size, size, channels), jnp.float32)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images))
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])) == parameters

@@ -1,0 +1,168 @@
+"""Which method joins two networks soonest? Seconds to a path within 10 % of the lowest known.
+
+    python -m benchmarks.joining                     all networks, an hour
+    python -m benchmarks.joining cubic               one of cubic, mnist_cnn, resnet8
+
+The same ends for every method, settings of its YAML file. Every method is run with a sixteenth of
+its steps, then with twice as many, until its path is low enough; the run that got there is timed
+again, compiled. Methods that look inside a level set are asked for the target itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from hydra import compose, initialize_config_dir
+
+from landscape_cli import config, listing, runner
+from landscape_cli.contracts import PathMethod, Progress, Setup
+from landscape_cli.core.surface import Surface
+from landscape_cli.networks import surface_of, trained
+
+NETWORKS = {  # name: settings, pairs
+    "cubic": (["model=cubic_tanh", "levels=[0.001]"], 4),
+    "mnist_cnn": (["model=mnist_cnn", "levels=[0.05]"], 1),
+    "resnet8": (["model=cifar_resnet", "levels=[0.1]"], 1),
+}
+LEVEL_FREE = ("bezier", "polychain", "string_method", "neb", "climb", "doubly_nudged", "auto_neb")
+INSIDE = {"cubic": ("dynamic_string", "taut_string")}  # of other networks: the coarse settings
+COARSE = ("dynamic_string", "taut_string_coarse")
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)  # of the steps of the settings
+NEAR = 0.1  # a path is low enough within this part of the lowest height known
+STEPS = ("steps", "bead_steps", "evaluations")
+PATIENCE = 400.0  # seconds after which a method gets no more steps
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What is joined."""
+
+    setup: Setup
+    surface: Surface
+    starts: np.ndarray
+    ends: np.ndarray
+
+
+def composed(words: list[str]) -> Any:
+    """The configuration of a run."""
+    with initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):
+        return compose("config", overrides=["experiment=geodesic", *words])
+
+
+def prepared(name: str) -> Ends:
+    """Trained networks of one of `NETWORKS`."""
+    words, pairs = NETWORKS[name]
+    cfg = composed([*words, f"pairs={pairs}"])
+    settings = config.settings(cfg)
+    runner.configure_jax(settings.precision)
+    setup = runner.set_up(config.build_all(cfg), settings, config.plain(cfg.budget), Progress())
+    found = trained(setup, 2 * pairs, setup.levels).thetas[:, -1]
+    if not np.isfinite(found).all():
+        raise SystemExit(f"{name}: a network did not reach level {setup.levels[-1]:g}")
+    return Ends(setup, surface_of(setup), found[::2], found[1::2])
+
+
+def method_of(name: str, words: list[str], share: float) -> PathMethod:
+    """The method of a YAML file with part of its steps."""
+    method: Any = config.build(composed([*words, f"method={name}"]).method, "method")
+    less = lambda value: (
+        tuple(max(1, round(share * each)) for each in value)
+        if isinstance(value, tuple) else max(1, round(share * value))
+    )  # fmt: skip
+    fields = {field: less(getattr(method, field)) for field in STEPS if hasattr(method, field)}
+    return replace(method, **fields)
+
+
+def joined(
+    ends: Ends, method: PathMethod, levels: np.ndarray
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Seconds, and the height and normalized length of every path."""
+    pairs = np.arange(len(ends.starts))
+    began = time.perf_counter()
+    found = dict(
+        method.connect(
+            ends.surface, ends.starts, ends.ends, levels, pairs, Progress()
+        )
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    lengths = [
+        np.linalg.norm(np.diff(found[i].beads, axis=0), axis=1).sum() / found[i].chord
+        for i in range(len(pairs))
+    ]
+    return seconds, np.array([found[i].peak for i in range(len(pairs))]), np.array(lengths)
+
+
+def runs_of(ends: Ends, name: str, method: str, levels: np.ndarray, enough: Any) -> list[tuple]:
+    """(share, seconds, heights, lengths) with more and more steps, until that is enough."""
+    runs = []
+    for share in SHARES:
+        runs.append((share, *joined(ends, method_of(method, NETWORKS[name][0], share), levels)))
+        if runs[-1][1] > PATIENCE or enough(runs[-1]):
+            break
+    say(name, method, runs[-1])
+    return runs
+
+
+def table(name: str) -> list[dict[str, Any]]:
+    """One row for every method."""
+    ends = prepared(name)
+    any_level = np.full(len(ends.starts), np.inf)
+    runs = {m: runs_of(ends, name, m, any_level, lambda run: False) for m in LEVEL_FREE}
+    best = np.nanmin([run[2] for each in runs.values() for run in each], axis=0)
+    target = best + NEAR * np.abs(best)
+    low = lambda run: bool((run[2] <= target).all())  # a NaN is none
+    inside = INSIDE.get(name, COARSE)
+    runs |= {m: runs_of(ends, name, m, target, low) for m in inside}
+    rows = []
+    for method, each in runs.items():
+        share, seconds, heights, lengths = next(filter(low, each), each[-1])
+        if (heights <= target).all():  # once more, compiled
+            again = method_of(method, NETWORKS[name][0], share)
+            seconds, *_ = joined(ends, again, target if method in inside else any_level)
+        else:
+            seconds = np.nan
+        rows.append(
+            {
+                "network": name, "method": method, "seconds": seconds, "share of steps": share,
+                "height / best": float((heights / best).max()),
+                "normalized length": float(lengths.mean()),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def say(name: str, method: str, run: tuple) -> None:
+    """What a method did, as soon as it is known."""
+    share, seconds, heights, lengths = run
+    print(
+        f"{name:10} {method:20} {seconds:7.1f} s  height {heights.mean():.4g}  "
+        f"length {lengths.mean():.3f}  with {share:g} of its steps", flush=True,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Print the tables, merge them into `benchmarks/joining.json`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
+    file = HERE / "joining.json"
+    rows = json.loads(file.read_text()) if file.exists() else []
+    for name in parser.parse_args().networks:
+        new = table(name)
+        rows = [row for row in rows if row["network"] != name] + new
+        for row in sorted(new, key=lambda row: row["seconds"]):
+            print("  ".join(f"{key} {v:.4g}" if isinstance(v, float) else str(v)
+                            for key, v in row.items()))  # fmt: skip
+        file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    jax.clear_caches()
+
+
+if __name__ == "__main__":
+    main()
