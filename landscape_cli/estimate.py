@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from landscape_cli.contracts import Cost
+from landscape_cli.core import band
 from landscape_cli.core.curve_training import Bending, together
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
@@ -292,6 +293,25 @@ def curve_cost(surface: Surface, settings: Bending, pairs: int, levels: int) -> 
     return Cost(
         moved, moved, kept, gradients, gradients, energies, energies,
         "method.points or method.bends",
+    )  # fmt: skip
+
+
+def band_cost(
+    surface: Surface, beads: int, steps: int, dense: int, pairs: int, levels: int,
+    extra: int = 0,
+) -> Cost:  # fmt: skip
+    """Of strings of at most `beads` that are moved `steps` times and judged.
+
+    Args:
+        extra: gradients of a string besides.
+    """
+    strings, point = pairs * levels, surface.dimension * np.dtype(surface.dtype).itemsize
+    gradients = steps * (beads - 2) + 2
+    energies = looks(dense, beads - 1)
+    moved = band.together(surface, beads, strings) * band.COPIES * beads * point
+    return Cost(
+        moved, moved, strings * beads * point, gradients, gradients + extra, energies, energies,
+        "method.beads or pairs",
     )  # fmt: skip
 
 

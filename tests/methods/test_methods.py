@@ -18,7 +18,7 @@ CONF = Path(__file__).parents[2] / "conf"
 METHODS = path_methods()
 NAMES = list(listing.options("method", [CONF]))
 STATES = {"straight", "taut", "loose", "not connected", "diverged"}
-BRIEF = {"bead_steps": 600, "depth": 5, "max_beads": 33, "evaluations": 100}
+BRIEF = {"bead_steps": 600, "depth": 5, "max_beads": 33, "evaluations": 100, "steps": 300}
 # Numbers no field of the name may take, wherever it occurs.
 REFUSED = {
     "alpha": (0.0, 1.1, -0.5, float("nan")),
@@ -38,6 +38,13 @@ REFUSED = {
     "history": (0.0, -1.0),
     "margin": (-0.1, 1.0, float("nan")),
     "insertion": ("best",),
+    "bow": (-0.1, float("inf"), float("nan")),
+    "interpolation": ("quintic",),
+    "spring": (0.0, -1.0, 1.5, float("nan")),
+    "tangent": ("upwind",),
+    "optimizer": ("newton",),
+    "steps": (0,),
+    "beads": (2, 0),
 }
 
 
