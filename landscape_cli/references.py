@@ -8,3 +8,13 @@ FREEMAN_BRUNA = """@inproceedings{freeman2017topology,
   eprint = {1611.01540},
   archivePrefix = {arXiv}
 }"""
+
+GARIPOV = """@inproceedings{garipov2018loss,
+  title = {Loss Surfaces, Mode Connectivity, and Fast Ensembling of {DNNs}},
+  author = {Garipov, Timur and Izmailov, Pavel and Podoprikhin, Dmitrii and
+            Vetrov, Dmitry P. and Wilson, Andrew Gordon},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2018},
+  eprint = {1802.10026},
+  archivePrefix = {arXiv}
+}"""
