@@ -89,12 +89,14 @@ class Block:
         rows: for each axis of the array, the positions that are in the block.
         shape: sizes of all factors of all axes, in order.
         groups: the group of each factor; None where entries keep their places.
+        axes: the axis of the array that each factor belongs to.
     """
 
     path: Path
     rows: tuple[np.ndarray, ...]
     shape: tuple[int, ...]
     groups: tuple[int | None, ...]
+    axes: tuple[int, ...]
 
     def of(self, array: np.ndarray) -> np.ndarray:
         """The entries of the block, one axis for every factor."""
@@ -297,7 +299,9 @@ class _Finder:
             groups = [self.numbers.get(getattr(f, "number", -1)) for f in factors]
             if any(group is not None for group in groups):
                 rows = tuple(term.positions.ravel() for term in combination)
-                yield Block(path, rows, tuple(f.size for f in factors), tuple(groups))
+                axes = [axis for axis, term in enumerate(combination) for _ in term.factors]
+                sizes = tuple(factor.size for factor in factors)
+                yield Block(path, rows, sizes, tuple(groups), tuple(axes))
 
     def activations(self) -> tuple[Activations, ...]:
         """Arrays that layers read, each once, and the groups in them."""

@@ -1,0 +1,137 @@
+"""Hidden units of the network behind a surface, from vectors θ and back; checked copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+
+from landscape_cli.core.factors import Multiples, multiples
+from landscape_cli.core.knowledge import Path
+from landscape_cli.core.surface import Surface
+from landscape_cli.core.units import TOLERANCE, Units, flat, unflat, unit_groups
+from landscape_cli.errors import UserError
+
+FEW = 8  # examples on which outputs are compared
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A network as a function of all that θ holds; batch norm takes its examples' statistics.
+
+    Statistics that are coordinates of θ themselves (bn=coordinates) are arrays like all others.
+    """
+
+    module: Any
+    normalized: bool
+
+    def __call__(self, variables: Mapping[str, Any], inputs: Any) -> Any:
+        """Outputs."""
+        if not self.normalized:
+            return self.module.apply(variables, inputs)
+        return self.module.apply(variables, inputs, train=True, mutable=["batch_stats"])[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Symmetry:
+    """A network's hidden units, and how its parameters lie in θ.
+
+    Attributes:
+        units: groups of hidden units.
+        arrays: name and shape of every array in θ, in order.
+        shapes: the same as a tree.
+        inputs: a few examples.
+    """
+
+    units: Units
+    arrays: tuple[tuple[Path, tuple[int, ...]], ...]
+    shapes: dict[str, Any]
+    inputs: np.ndarray
+
+    def tree(self, theta: np.ndarray) -> dict[str, Any]:
+        """(param,) as a tree of arrays."""
+        edges = np.cumsum([int(np.prod(shape)) for _, shape in self.arrays])[:-1]
+        parts = np.split(np.asarray(theta), edges)
+        named = zip(self.arrays, parts, strict=True)
+        return unflat({path: part.reshape(shape) for (path, shape), part in named})
+
+    def theta(self, tree: Mapping[str, Any]) -> np.ndarray:
+        """A tree of arrays as (param,)."""
+        leaves = flat(tree)
+        return np.concatenate([np.ravel(leaves[path]) for path, _ in self.arrays])
+
+    @cached_property
+    def signs(self) -> Multiples:
+        """Groups of units that may change their sign."""
+        return multiples(self.units, self.shapes, self.inputs, signs=True)
+
+    @cached_property
+    def scales(self) -> Multiples:
+        """Groups of units that may be multiplied by positive factors."""
+        return multiples(self.units, self.shapes, self.inputs, signs=False)
+
+    def checked(self, theta: np.ndarray, tree: Mapping[str, Any]) -> np.ndarray:
+        """The copy of `theta` as (param,), after its outputs have been compared.
+
+        Raises:
+            RuntimeError: they differ. A fault of ours: a symmetry was found that is none.
+        """
+        difference = self.units.difference(self.tree(theta), tree, self.inputs)
+        if not difference <= TOLERANCE:
+            raise RuntimeError(
+                f"a copy of the network gives other outputs, by {difference:.1e} of the largest; "
+                "please report the model: its symmetries were not found right"
+            )
+        return self.theta(tree).astype(theta.dtype)
+
+
+def symmetry_of(surface: Surface, asked: str) -> Symmetry:
+    """The hidden units of the network behind a surface; found once per network.
+
+    Args:
+        surface: of a network.
+        asked: the setting that needs them, as the user types it, for messages.
+
+    Raises:
+        UserError: a closed form, which has none.
+    """
+    network = surface.network
+    if network is None:
+        raise UserError(f"{asked}: a closed form has no hidden units; it takes a network")
+    statistics = getattr(network, "statistics", None)
+    kind = _Kind(np.asarray(examples(surface, FEW)), np.dtype(surface.dtype))
+    return _found(network.module, network.layout, statistics, hasattr(network, "context"), kind)
+
+
+def examples(surface: Surface, count: int) -> Any:
+    """The first inputs of what a network is trained on."""
+    return surface.slope_data[0][:count]
+
+
+class _Kind:
+    """Examples that compare by their kind: any of a shape will do to find units on."""
+
+    def __init__(self, inputs: np.ndarray, dtype: np.dtype) -> None:
+        self.inputs = inputs
+        self.dtype = dtype
+        self.said = inputs.shape, inputs.dtype.name, dtype.name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Kind) and self.said == other.said
+
+    def __hash__(self) -> int:
+        return hash(self.said)
+
+
+@lru_cache(maxsize=32)
+def _found(module: Any, layout: Any, statistics: Any, normalized: bool, kind: _Kind) -> Symmetry:
+    arrays = [(("params", *p), s) for p, s in zip(layout.paths, layout.shapes, strict=True)]
+    if statistics is not None:
+        arrays += list(zip(statistics.paths, statistics.shapes, strict=True))
+    tree = unflat({path: jax.ShapeDtypeStruct(shape, kind.dtype) for path, shape in arrays})
+    units = unit_groups(Applied(module, normalized), tree, kind.inputs)
+    return Symmetry(units, tuple(arrays), tree, kind.inputs)
