@@ -18,3 +18,13 @@ GARIPOV = """@inproceedings{garipov2018loss,
   eprint = {1802.10026},
   archivePrefix = {arXiv}
 }"""
+
+DRAXLER = """@inproceedings{draxler2018essentially,
+  title     = {Essentially No Barriers in Neural Network Energy Landscape},
+  author    = {Draxler, Felix and Veschgini, Kambis and Salmhofer, Manfred and
+               Hamprecht, Fred A.},
+  booktitle = {International Conference on Machine Learning},
+  year      = {2018},
+  eprint    = {1803.00885},
+  archivePrefix = {arXiv}
+}"""

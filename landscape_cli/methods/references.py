@@ -42,13 +42,3 @@ DOUBLY_NUDGED = """@article{trygubenko2004doubly,
   year    = {2004},
   doi     = {10.1063/1.1636455},
 }"""
-
-AUTO_NEB = """@inproceedings{draxler2018essentially,
-  title     = {Essentially No Barriers in Neural Network Energy Landscape},
-  author    = {Draxler, Felix and Veschgini, Kambis and Salmhofer, Manfred and
-               Hamprecht, Fred A.},
-  booktitle = {International Conference on Machine Learning},
-  year      = {2018},
-  eprint    = {1803.00885},
-  archivePrefix = {arXiv}
-}"""

@@ -10,7 +10,9 @@ from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
 from landscape_cli.models.base import initial_thetas, model_surface, weight_mask
+from landscape_cli.models.curvy_valley import CurvyValley
 from landscape_cli.models.double_well import DoubleWell
+from landscape_cli.models.egg_carton import EggCarton
 from landscape_cli.models.factorization import Factorization
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.muller_brown import MullerBrown
@@ -25,6 +27,10 @@ FORMS = [
     Factorization(3),
     QuadraticBowl(4, 100.0),
     DoubleWell(3, 2.0),
+    EggCarton(2),
+    EggCarton(4),
+    CurvyValley(),
+    CurvyValley(2.0),
 ]
 KEY = jax.random.key(0)
 
@@ -42,6 +48,13 @@ STATIONARY = [
     (DoubleWell(3, 2.0), (0.0, 0.0, 0.0), 2.0, 1),
     (DoubleWell(3, 2.0), (-1.0, 0.0, 0.0), 0.0, 0),
     (QuadraticBowl(3), (0.0, 0.0, 0.0), 0.0, 0),
+    (EggCarton(2), (0.5, -1.5), 0.0, 0),
+    (EggCarton(2), (1.0, 0.5), 2.0, 1),
+    (EggCarton(2), (1.0, 0.0), 4.0, 2),
+    (EggCarton(3), (0.5, 1.5, 2.0), 2.0, 1),
+    (CurvyValley(), (2.5 * np.pi, 1.0), 0.0, 0),
+    (CurvyValley(), (-2.5 * np.pi, -1.0), 0.0, 0),
+    (CurvyValley(), (0.0, 0.0), 1.0, 1),
 ]
 
 
@@ -77,6 +90,23 @@ def test_ends_are_minima(form):
     assert (np.linalg.norm(starts - stops, axis=1) > 0.5).all()
     for theta in map(jnp.asarray, (*starts, *stops)):
         assert np.abs(jax.grad(form.energy)(theta)).max() < 1e-5
+
+
+@pytest.mark.parametrize(("alpha", "x0"), [(1.0, 2.5 * np.pi), (3.0, 2.0)])
+def test_the_valley_is_the_published_one(alpha, x0):
+    """(y - sin x)² + (βx⁴ - αx²) / (α² / 4β) + 1, β = α / 2x₀²: PAPERS.md 2.3."""
+    points = np.random.default_rng(0).uniform(-10, 10, (50, 2))
+    x, y = points.T
+    beta = alpha / (2 * x0**2)
+    published = (y - np.sin(x)) ** 2 + (beta * x**4 - alpha * x**2) / (alpha**2 / (4 * beta)) + 1
+    np.testing.assert_allclose(model_surface(CurvyValley(x0)).energies(points), published)
+
+
+@pytest.mark.parametrize("form", [EggCarton(2), EggCarton(4)], ids=repr)
+def test_the_carton_is_the_published_one_raised(form):
+    points = np.random.default_rng(0).uniform(-2, 2, (50, form.dimension))
+    published = np.cos(2 * np.pi * points).sum(1) + form.dimension
+    np.testing.assert_allclose(model_surface(form).energies(points), published, atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +149,9 @@ def test_closed_forms_and_data_do_not_mix(call, message):
         (lambda: QuadraticBowl(2, 0.5), "condition must be finite and at least 1"),
         (lambda: DoubleWell(0), "dimension must be at least 1"),
         (lambda: DoubleWell(2, 0.0), "height must be positive"),
+        (lambda: EggCarton(1), "dimension must be at least 2"),
+        (lambda: CurvyValley(0.0), "x0 must be positive"),
+        (lambda: CurvyValley(float("nan")), "x0 must be positive"),
     ],
 )
 def test_bad_settings(build, message):
