@@ -17,12 +17,13 @@ import jax
 import numpy as np
 
 from landscape_cli.core.surface import workers
+from landscape_cli.errors import UserError
 
 CACHE = 24 << 20  # bytes of activations that a CPU's last cache holds
 POINTS_CPU = 128  # points at a time on a CPU, where larger batches only leave the cache
 POINTS = 1 << 14  # on anything wider
 STRATEGIES = ("auto", "vmap", "loop")
-ARITHMETICS = ("full", "bfloat16")
+ARITHMETICS = ("full", "tensorfloat32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Engine:
         block: examples at a time; None: as many as suit the memory and the cache.
         chunk: points at a time; None: likewise.
         memory: GiB that the activations of one program may take.
-        gradients: "bfloat16" computes gradients in it; energies, and so every verdict, stay in
-            the run's precision. "full": gradients too.
+        gradients: "tensorfloat32" (GPUs) or "bfloat16" computes gradients in it; energies, and
+            so every verdict, stay in the run's precision. "full": gradients too.
         remat: keep no activations for the gradient, compute them again: less memory, more time.
     """
 
@@ -65,7 +66,7 @@ class Engine:
             raise ValueError(f"strategy must be {', '.join(STRATEGIES)}, got {self.strategy!r}")
         if self.gradients not in ARITHMETICS:
             raise ValueError(
-                f"gradients must be {' or '.join(ARITHMETICS)}, got {self.gradients!r}"
+                f"gradients must be one of {', '.join(ARITHMETICS)}, got {self.gradients!r}"
             )
         for name in ("block", "chunk"):
             value = getattr(self, name)
@@ -78,6 +79,18 @@ class Engine:
     def arithmetic(self) -> str:
         """What `NetworkEnergy` is told for gradients."""
         return "" if self.gradients == "full" else self.gradients
+
+    def check(self) -> None:
+        """Refuse an arithmetic that the device does not have.
+
+        Raises:
+            UserError: tensorfloat32 on a CPU, which would silently be full precision.
+        """
+        if self.gradients == "tensorfloat32" and jax.default_backend() == "cpu":
+            raise UserError(
+                "engine.gradients=tensorfloat32: a CPU has no such arithmetic; choose full or "
+                "bfloat16"
+            )
 
     def recalling(self, plans: Mapping[str, Plan]) -> Engine:
         """The same engine, which knows `plans` by their cases."""

@@ -141,6 +141,7 @@ def model_surface(
         raise UserError(f"model: {type(model).__name__} is a network; it needs data")
     functional.check(dataset)
     engine = engine or Engine()
+    engine.check()
     module = fitted(model, dataset)
     shapes = shapes_of(module, dataset)
     layout = Layout.of(shapes["params"])

@@ -10,6 +10,7 @@ goes through them. `StoredEnergy` takes them for further coordinates of θ (as D
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
@@ -33,7 +34,8 @@ class NetworkEnergy:
         module: the network.
         loss: a name in `LOSSES`.
         layout: where its parameters are in θ.
-        arithmetic: "bfloat16" computes the network's outputs in it; "" as θ is.
+        arithmetic: "bfloat16" computes the network's outputs in it, "tensorfloat32" its matrix
+            products and convolutions; "" as θ is.
         remat: keep no activations for the gradient, compute them again.
     """
 
@@ -53,14 +55,23 @@ class NetworkEnergy:
         outputs = self.outputs(theta, statistics, inputs)
         return weights @ LOSSES[self.loss](outputs.astype(theta.dtype), targets)
 
+    def products(self) -> AbstractContextManager[None]:
+        """How matrix products and convolutions are computed while the network is traced.
+
+        Left alone, a GPU would multiply float32 in tensorfloat32, and verdicts with it.
+        """
+        rough = {"tensorfloat32": "tensorfloat32", "bfloat16": "default"}
+        return jax.default_matmul_precision(rough.get(self.arithmetic, "highest"))
+
     def outputs(self, theta: Array, statistics: dict[str, Any], inputs: Array) -> Array:
         """The network's outputs."""
 
         def apply(theta: Array, statistics: dict[str, Any], inputs: Array) -> Array:
-            if self.arithmetic:
+            if self.arithmetic == "bfloat16":
                 theta, inputs = theta.astype(self.arithmetic), inputs.astype(self.arithmetic)
             variables = {"params": self.layout.unravel(theta)} | statistics
-            return cast(Array, self.module.apply(variables, inputs))
+            with self.products():
+                return cast(Array, self.module.apply(variables, inputs))
 
         return (jax.checkpoint(apply) if self.remat else apply)(theta, statistics, inputs)
 
@@ -72,9 +83,10 @@ class NormalizedEnergy(NetworkEnergy):
     def context(self, theta: Array, reference: tuple[Array, ...]) -> dict[str, Any]:
         """Mean and variance of every batch norm over the inputs of `reference`."""
         params = {"params": self.layout.unravel(theta)}
-        _, statistics = self.module.apply(
-            params, reference[0], train=True, mutable=["batch_stats"]
-        )
+        with self.products():
+            _, statistics = self.module.apply(
+                params, reference[0], train=True, mutable=["batch_stats"]
+            )
         return jax.tree.map(lambda leaf: leaf.astype(theta.dtype), dict(statistics))
 
     def __call__(self, theta: Array, data: tuple, context: dict[str, Any]) -> Array:

@@ -37,7 +37,7 @@ def test_what_is_asked_for_is_done():
     ("settings", "message"),
     [
         ({"strategy": "map"}, "strategy must be auto, vmap, loop, got 'map'"),
-        ({"gradients": "float16"}, "gradients must be full or bfloat16"),
+        ({"gradients": "float16"}, "gradients must be one of full, tensorfloat32, bfloat16"),
         ({"block": 0}, "block must be at least 1, got 0"),
         ({"memory": 0.0}, "memory must be positive"),
         ({"memory": np.inf}, "memory must be positive"),

@@ -1,5 +1,8 @@
 """Energies of networks: every way to compute one agrees; batch norm is a function of θ alone."""
 
+import re
+from dataclasses import replace
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,6 +12,7 @@ import pytest
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core.engine import Engine
 from landscape_cli.data.augment import Augmentation
+from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
 from landscape_cli.models.base import initial_thetas, model_surface, with_stored_statistics
 from landscape_cli.models.cnn import CNN
@@ -128,6 +132,27 @@ def test_rough_gradients_leave_energies_alone():
     error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
     assert 1e-4 < error < 0.05, "bfloat16 has eight bits"
     assert found.dtype == jnp.float32
+
+
+def products_of(arithmetic):
+    """Precisions of all matrix products and convolutions of an energy and its statistics."""
+    here = surface(BATCH, precision="float32")
+    energy, data = replace(here.energy, arithmetic=arithmetic), here.data
+    theta = jnp.zeros(here.dimension, jnp.float32)
+    traced = jax.make_jaxpr(lambda x: energy(x, data, energy.context(x, data)))(theta)
+    return set(re.findall(r"precision=(.+)", str(traced)))
+
+
+def test_verdicts_are_never_in_tensorfloat32():
+    """A GPU multiplies float32 in tensorfloat32 unless it is told otherwise."""
+    wanted = {"": "HIGHEST", "tensorfloat32": "HIGH", "bfloat16": "DEFAULT"}
+    for arithmetic, name in wanted.items():
+        assert products_of(arithmetic) == {f"(Precision.{name}, Precision.{name})"}
+
+
+def test_tensorfloat32_is_refused_where_there_is_none():
+    with pytest.raises(UserError, match=r"engine\.gradients=tensorfloat32: a CPU has no such"):
+        surface(SMALL, Engine(gradients="tensorfloat32"), precision="float32")
 
 
 def test_batch_norm_uses_training_statistics_on_the_test_split():
