@@ -10,7 +10,6 @@ Reference: Garipov and others, 2018, arXiv 1802.10026; see `core/curve.py`.
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,7 +28,7 @@ from landscape_cli.core.curve_steps import (
     falling,
 )
 from landscape_cli.core.descent import initial_states
-from landscape_cli.core.judge import check_joined, judged
+from landscape_cli.core.judge import bowed, check_joined, judged
 from landscape_cli.core.string import Found, inside, length
 from landscape_cli.core.surface import LADDER, Surface, pad
 from landscape_cli.core.verdict import energies_inside
@@ -39,6 +38,7 @@ from landscape_cli.ranges import check_counts, check_positive
 LOOKS = 20  # times that the host looks at a curve in every stage
 SEEN = 4  # energies of a segment in a look
 AT_ONCE = 1 << 33  # bytes of the curves that advance together
+FIRST, LAST = slice(None, -1), slice(1, None)  # beads that segments begin and end with
 SIZES = (1, 2, 3, *LADDER)  # of batches of curves: a curve in one is many points already
 
 
@@ -60,8 +60,8 @@ class Bending:
         batch: take steps on mini-batches of the trainer's size, not on the full data.
         grow: begin with one bend and double bends, the steps divided evenly, each time from the
             curve before; False, or from a string that is bent already: all bends at once.
-        kick: how far the chord is bent before training, across it, as part of its length; at
-            least 0. On a chord of symmetry gradients point along it.
+        bow: a chord begins bent to a side by this part of its length, so that no symmetry holds
+            it on a ridge; at least 0.
         lowest: keep the lowest curve seen, by its highest point, and stop where that is an end;
             False: all steps, and the last.
         beads: of the polyline that is judged, ends included.
@@ -79,7 +79,7 @@ class Bending:
     steps: int
     batch: bool
     grow: bool
-    kick: float
+    bow: float
     lowest: bool
     beads: int
     dense: int
@@ -94,7 +94,7 @@ class Bending:
             raise ValueError(f"optimizer must be adam or sgd, got {self.optimizer!r}")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must lie in [0, 1), got {self.momentum}")
-        for name in ("weight_decay", "kick"):
+        for name in ("weight_decay", "bow"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")
         if self.beads < self.bends + 2:
@@ -167,17 +167,17 @@ class Kept:
 
     def look(self, surface: Surface, family: Family, beads: int, rows, control) -> None:
         """Keep those of the curves `rows` that are lower, or shorter and as low."""
-        for i, one in zip(rows, control, strict=True):
-            string = family.polyline(one, beads)
-            t = np.arange(SEEN) / SEEN
-            energies = energies_inside(surface, string[:-1], string[1:], t)
-            last = surface.energies(string[-1:])
-            self.energies[i] += energies.size + 1
-            highest = float(np.maximum(energies.max(), last[0]))
-            mark = highest, float(length(string))
-            if np.isfinite(highest) and mark < self.mark[i]:
+        strings = [family.polyline(one, beads) for one in control]
+        starts, ends = (np.concatenate([s[cut] for s in strings]) for cut in (FIRST, LAST))
+        energies = energies_inside(surface, starts, ends, np.arange(SEEN) / SEEN)
+        last = surface.energies(np.stack([string[-1] for string in strings]))
+        energies = np.column_stack([energies.reshape(len(strings), -1), last])
+        self.energies[rows] += energies.shape[1]
+        for i, one, string, seen in zip(rows, control, strings, energies, strict=True):
+            mark = float(seen.max()), float(length(string))
+            if np.isfinite(mark[0]) and mark < self.mark[i]:
                 self.mark[i], self.control[i] = mark, one
-            self.ended[i] = highest <= max(energies[0, 0], last[0]) or not np.isfinite(one).all()
+            self.ended[i] = mark[0] <= seen[[0, -1]].max() or not np.isfinite(one).all()
 
 
 def _trained(
@@ -190,12 +190,13 @@ def _trained(
         kept.look(surface, family, settings.beads, kept.left, kept.control)
     for bends, total in settings.stages:
         rows = kept.left
+        if len(rows) == 0:
+            return
         control = [family.grown(kept.control[i], bends) for i in rows]
         if done == 0:
-            kicks = settings.kick * chords[rows]
-            control = [_kicked(one, far) for one, far in zip(control, kicks, strict=True)]
-        if len(rows):
-            _stage(surface, family, settings, kept, np.stack(control), (done, total), report)
+            bows = settings.bow * chords[rows]
+            control = [bowed(one, far) for one, far in zip(control, bows, strict=True)]
+        _stage(surface, family, settings, kept, np.stack(control), (done, total), report)
         done += total
 
 
@@ -244,24 +245,6 @@ def _packed(surface: Surface, curves: Curves, going: np.ndarray) -> Curves:
         return curves
     rows = pad(going, size)
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[rows]), curves)
-
-
-def _kicked(control: np.ndarray, far: float) -> np.ndarray:
-    """A chord's control points on an arch beside it, `far` times its length high.
-
-    The direction is random, across the chord; named after the ends it is the same in any company.
-    """
-    start, end = control[0].astype(float), control[-1].astype(float)
-    chord = end - start
-    seed = zlib.crc32(np.ascontiguousarray(control[[0, -1]]).tobytes())
-    side = np.random.default_rng(seed).standard_normal(len(chord))
-    if len(chord) > 1 and chord.any():
-        side -= (side @ chord) / (chord @ chord) * chord
-    height = far * np.linalg.norm(chord) / np.linalg.norm(side)
-    arch = np.sin(np.pi * np.linspace(0, 1, len(control)))[1:-1, None]
-    control = control.copy()
-    control[1:-1] += (height * arch * side).astype(control.dtype)
-    return control
 
 
 def _begun(family: Family, bends: int, start: np.ndarray, end: np.ndarray, string: Any):

@@ -40,7 +40,7 @@ class Polychain(PathMethod):
     steps: int = 1000  # of the optimizer
     batch: bool = False  # steps on mini-batches of the trainer's size
     grow: bool = True  # begin with one bend, then double them
-    kick: float = 0.05  # bend the chord across by this part of its length to begin with
+    bow: float = 1e-3  # bend the chord by this part of its length: off a ridge
     lowest: bool = True  # keep the lowest curve seen; False: the last one
     beads: int = 33  # of the polyline that is judged, ends included
     dense: int = 50  # points per segment of the last check

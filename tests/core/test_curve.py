@@ -25,10 +25,10 @@ SADDLE = -40.664844  # the higher pass between A and B
 A, B = np.array(MINIMUM_A), np.array(MINIMUM_B)
 SETTINGS = Bending(
     bends=3, weighting="peak", points=8, random=True, optimizer="adam", learning_rate=0.01,
-    momentum=0.9, weight_decay=0.0, steps=600, batch=False, grow=True, kick=0.05, lowest=True,
+    momentum=0.9, weight_decay=0.0, steps=600, batch=False, grow=True, bow=1e-3, lowest=True,
     beads=33, dense=50,
 )  # fmt: skip
-PLAIN = replace(SETTINGS, bends=1, weighting="uniform", grow=False, kick=0.0, lowest=False)
+PLAIN = replace(SETTINGS, bends=1, weighting="uniform", grow=False, bow=0.0, lowest=False)
 
 
 def muller_brown(points):
@@ -279,9 +279,9 @@ def test_the_ring_is_followed_from_a_tilted_or_a_straight_start(family):
         assert initial is None or side > 0.9, "the side that the start was tilted to"
 
 
-def test_without_a_kick_a_chord_of_symmetry_stays():
+def test_without_a_bow_a_chord_of_symmetry_stays():
     surface = model_surface(Ring(2))
-    settings = replace(SETTINGS, kick=0.0, lowest=False, steps=100)
+    settings = replace(SETTINGS, bow=0.0, lowest=False, steps=100)
     (found,) = joined(surface, BEZIER, settings, [1.0, 0.0], [-1.0, 0.0])
     np.testing.assert_allclose(found.beads[:, 1], 0, atol=1e-12)
     assert found.peak == pytest.approx(1, rel=1e-3)

@@ -45,6 +45,10 @@ REFUSED = {
     "optimizer": ("newton",),
     "steps": (0,),
     "beads": (2, 0),
+    "bends": (0, -1),
+    "weighting": ("length",),
+    "momentum": (-0.1, 1.0, float("nan")),
+    "weight_decay": (-0.1, float("inf"), float("nan")),
 }
 
 
