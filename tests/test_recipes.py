@@ -29,6 +29,7 @@ FEWER = {  # levels enough to see the procedure
         "trainer.batch=16",
         "method=straight",
     ],
+    "path_shape": ["levels=[0.05,0.02]"],
     "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
     "geodesic": ["levels=[0.05,0.02]"],
     "interpolation": ["levels=[0.05,0.02]"],

@@ -104,25 +104,27 @@ def principal(beads: np.ndarray, axes: int = 2) -> tuple[np.ndarray, np.ndarray]
     return coordinates * np.where(signs == 0, 1.0, signs), parts
 
 
-def filter_lengths(points: np.ndarray, filters: np.ndarray) -> np.ndarray:
-    """(point-1,) steps between neighbors, every filter's change relative to the filter's norm.
+def filter_lengths(beads: np.ndarray, filters: np.ndarray) -> np.ndarray:
+    """(bead-1,) segment lengths, every filter's change relative to the filter's norm at the ends.
 
-        step² = Σ over filters |change of the filter|² / |filter at the middle of the step|²
+        length² = Σ over filters |change of the filter|² / (½ |that at start| + ½ |that at end|)²
 
-    After the normalization of Li and others (2018): rescaling a filter along the whole path
-    changes no step. Parameters of no filter, such as biases, do not count.
+    After the normalization of Li and others (2018): rescaling a filter along the whole string
+    changes no length. Parameters of no filter, such as biases, do not count; neither do filters
+    that vanish at both ends.
 
     Args:
-        points: (point, param); the norm of a filter should change little between neighbors.
+        beads: (bead, param).
         filters: (param,) the number of the filter of every parameter; -1: of none.
     """
     kept = np.flatnonzero(filters >= 0)
-    shape = (points.shape[1], int(filters.max(initial=-1)) + 1)
+    shape = (beads.shape[1], int(filters.max(initial=-1)) + 1)
     sums = sparse.csr_array((np.ones(len(kept)), (kept, filters[kept])), shape=shape)
-    points = np.asarray(points, float)
-    changes = np.diff(points, axis=0) ** 2 @ sums
-    norms = ((points[1:] + points[:-1]) / 2) ** 2 @ sums
-    return np.sqrt(np.divide(changes, norms, out=np.zeros_like(changes), where=norms > 0).sum(1))
+    beads = np.asarray(beads, float)
+    changes = np.diff(beads, axis=0) ** 2 @ sums
+    norms = np.sqrt(beads[[0, -1]] ** 2 @ sums).mean(axis=0)
+    relative = np.divide(changes, norms**2, out=np.zeros_like(changes), where=norms > 0)
+    return np.sqrt(relative.sum(axis=1))
 
 
 def refined(beads: np.ndarray, pieces: int) -> np.ndarray:

@@ -94,37 +94,35 @@ def test_two_equal_beads_have_no_axes():
 
 
 def test_a_long_random_walk_looks_like_the_control():
-    steps = np.random.default_rng(0).normal(size=(400, 20000))
+    steps = np.random.default_rng(0).normal(size=(200, 8000))
     _, parts = principal(np.cumsum(steps, axis=0))
-    # 400 steps in 20,000 dimensions: fluctuations of a percent
-    np.testing.assert_allclose(parts, RANDOM_WALK, rtol=0.02)
+    # 200 steps in 8,000 dimensions: fluctuations of a percent
+    np.testing.assert_allclose(parts, RANDOM_WALK, rtol=0.03)
 
 
 FILTERS = np.array([0, 1, 0, 1, -1, 2])
 
 
-def test_filter_steps_by_hand():
-    points = np.array([[3.0, 0, 4, 2, 9, 1], [3.0, 0, 4, 2, -9, 1], [3.0, 1, 5, 2, 0, 1]])
-    first, second = filter_lengths(points, FILTERS)
+def test_filter_lengths_by_hand():
+    beads = np.array([[3.0, 0, 4, 2, 9, 1], [3.0, 0, 4, 2, -9, 1], [0.0, 6, -8, 8, 0, 1]])
+    first, second = filter_lengths(beads, FILTERS)
     assert first == 0, "a bias does not count"
-    middle_0, middle_1 = 3.0**2 + 4.5**2, 0.5**2 + 2.0**2
-    assert second == pytest.approx(np.sqrt(1 / middle_0 + 1 / middle_1), rel=1e-14)
+    # Filter 0 goes from (3, 4) to (0, -8), norms 5 and 8; filter 1 from (0, 2) to (6, 8).
+    expected = (9 + 144) / 6.5**2 + (36 + 36) / 6.0**2
+    assert second == pytest.approx(np.sqrt(expected), rel=1e-14)
 
 
-def test_filter_steps_do_not_see_the_scale_of_a_filter():
-    points = np.random.default_rng(0).normal(size=(5, 6)) + 3
+def test_filter_lengths_do_not_see_the_scale_of_a_filter():
+    beads = np.random.default_rng(0).normal(size=(5, 6))
     scales = np.array([2.0, 0.1, 2.0, 0.1, 5.0, 30.0])
     np.testing.assert_allclose(
-        filter_lengths(points * scales, FILTERS), filter_lengths(points, FILTERS), rtol=1e-12
+        filter_lengths(beads * scales, FILTERS), filter_lengths(beads, FILTERS), rtol=1e-12
     )
 
 
-def test_growing_a_filter_is_as_long_as_its_logarithm():
-    """∫ |dw| / |w| from 1 to e is 1; midpoints converge with the square of the pieces."""
-    string = np.array([[1.0, 2.0], [np.e, 2 * np.e]])
-    lengths = [filter_lengths(refined(string, n), np.array([0, 0])).sum() for n in (8, 16)]
-    assert abs(lengths[1] - 1) < 1e-3
-    assert (lengths[0] - 1) / (lengths[1] - 1) == pytest.approx(4, rel=0.05)
+def test_filters_that_vanish_at_both_ends_do_not_count():
+    beads = np.array([[0.0, 1.0], [5.0, 1.0], [0.0, 3.0]])
+    np.testing.assert_allclose(filter_lengths(beads, np.array([0, 1])), [0, 1])
 
 
 def test_refining_keeps_the_beads():

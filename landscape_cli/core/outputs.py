@@ -1,0 +1,58 @@
+"""What the network behind a surface answers, at many points: distances between functions.
+
+d(θ, θ')² = mean over examples and outputs of (f(x; θ) - f(x; θ'))²
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from landscape_cli.core.surface import Surface, in_shares, pad, rung, side_by_side
+
+
+def answers(network: Any, reference: Any, theta: Array, inputs: Array) -> Array:
+    """(example, output) of a network, batch norm's statistics found as its energy finds them."""
+    statistics = network.context(theta, reference) if hasattr(network, "context") else {}
+    if hasattr(network, "statistics"):  # they are the last coordinates
+        stored = theta[network.layout.size :]
+        theta, statistics = theta[: network.layout.size], network.statistics.unravel(stored)
+    return network.outputs(theta, statistics, inputs)
+
+
+@partial(jax.jit, static_argnames=("network", "chunk"))
+def _together(network: Any, reference: Any, points: Array, inputs: Array, chunk: int) -> Array:
+    one = lambda theta: answers(network, reference, theta, inputs)
+    return jax.lax.map(one, points, batch_size=chunk)
+
+
+_one = jax.jit(answers, static_argnames="network")
+
+
+def output_steps(
+    surface: Surface, points: Float[np.ndarray, "point param"], examples: int
+) -> Float[np.ndarray, " step"]:
+    """(point-1,) distances between the functions of neighboring points.
+
+    Args:
+        surface: of a network.
+        points: (point, param).
+        examples: how many of the surface's examples at most, the first ones.
+    """
+    inputs = surface.data[0][:examples]
+    points = np.asarray(points, surface.dtype)
+    network, reference = surface.network, surface.parts.reference
+    if surface.strategy == "loop":
+        look = lambda theta: _one(network, reference, jnp.asarray(theta), inputs)
+        found = np.stack([np.asarray(each) for each in side_by_side(look, points)])
+    else:
+        lanes = jnp.asarray(pad(points, rung(len(points))))
+        look = lambda some: _together(network, reference, some, inputs, surface.chunk)
+        found = np.asarray(in_shares(look, lanes))[: len(points)]
+    changes = np.diff(found.astype(float), axis=0)
+    return np.sqrt((changes**2).mean(axis=tuple(range(1, changes.ndim))))
