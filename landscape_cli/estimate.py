@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from landscape_cli.contracts import Cost
-from landscape_cli.core import band
+from landscape_cli.core import band, output_path
 from landscape_cli.core.curve_training import Bending, together
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
@@ -297,20 +297,29 @@ def curve_cost(surface: Surface, settings: Bending, pairs: int, levels: int) -> 
 
 
 def band_cost(
-    surface: Surface, beads: int, steps: int, dense: int, pairs: int, levels: int,
-    extra: int = 0,
+    surface: Surface, beads: int, gradients: int, energies: int, dense: int, pairs: int,
+    levels: int, most: int = 0,
 ) -> Cost:  # fmt: skip
-    """Of strings of at most `beads` that are moved `steps` times and judged.
-
-    Args:
-        extra: gradients of a string besides.
-    """
+    """Of strings of at most `beads` that are moved together, as many as fit, and judged."""
     strings, point = pairs * levels, surface.dimension * np.dtype(surface.dtype).itemsize
-    gradients = steps * (beads - 2) + 2
-    energies = looks(dense, beads - 1)
     moved = band.together(surface, beads, strings) * band.COPIES * beads * point
+    energies += looks(dense, beads - 1)
     return Cost(
-        moved, moved, strings * beads * point, gradients, gradients + extra, energies, energies,
+        moved, moved, strings * beads * point, gradients, most or gradients, energies, energies,
+        "method.beads or pairs",
+    )  # fmt: skip
+
+
+def output_cost(
+    surface: Surface, beads: int, steps: int, dense: int, pairs: int, levels: int
+) -> Cost:
+    """Of strings of networks that are shortened in the space of outputs, as many as fit."""
+    strings, point = pairs * levels, surface.dimension * np.dtype(surface.dtype).itemsize
+    moved = output_path.together(surface, beads, strings) * output_path.bytes_of(surface, beads)
+    gradients = steps * (beads - 2)
+    energies = (steps + 1) * beads + looks(dense, beads - 1)
+    return Cost(
+        moved, moved, strings * beads * point, gradients, gradients, energies, energies,
         "method.beads or pairs",
     )  # fmt: skip
 

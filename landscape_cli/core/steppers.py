@@ -40,8 +40,9 @@ def isotropic(memory: float = 0.9, longer: float = 0.99) -> optax.GradientTransf
         count = state.count + 1
         mean = memory * state.mean + (1 - memory) * updates
         square = longer * state.square + (1 - longer) * (updates**2).sum(-1, keepdims=True)
-        size = jnp.sqrt(square / (1 - longer**count))
-        steps = mean / (1 - memory**count) / jnp.where(size > 0, size, 1)
+        weight = lambda decay: 1 - jnp.asarray(decay, mean.dtype) ** count  # of all seen so far
+        size = jnp.sqrt(square / weight(longer))
+        steps = mean / weight(memory) / jnp.where(size > 0, size, 1)
         return steps, Moments(count, mean, square)
 
     return optax.GradientTransformation(init, update)

@@ -55,7 +55,8 @@ class DoublyNudged(PathMethod):
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
-        return band_cost(surface, self.beads, self.steps, self.dense, pairs, levels)
+        gradients = self.steps * (self.beads - 2) + 2
+        return band_cost(surface, self.beads, gradients, 0, self.dense, pairs, levels)
 
     def connect(
         self,
