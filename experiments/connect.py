@@ -30,6 +30,17 @@ from landscape_cli.records.connections import Connections
 from landscape_cli.records.paths import Paths
 from landscape_cli.splits import both_splits, own_split
 
+COLUMNS = {  # of the table in the terminal: number of the summary -> heading
+    "level": "level",
+    "connected": "connected",
+    "height": "height",
+    "integral": "integral",
+    "normalized_length": "length",
+    "output_length": "in outputs",
+    "gradient_evaluations": "gradients",
+    "seconds": "seconds",
+}
+
 
 @dataclass(frozen=True)
 class Task:
@@ -84,11 +95,12 @@ class Connect(Experiment):
         for gauge, (name, chosen) in enumerate(gauges_of(setup).items()):
             good = np.flatnonzero(reached[first] & reached[second])
             starts, ends = networks[first], networks[second].copy()
-            setup.progress.phase(f"gauge {name}", total=1, unit="gauges")
             ends[good] = copies(setup, chosen, surface_of(setup), starts[good], ends[good])
             task = Task(surfaces, lift(starts), lift(ends), record, paths, gauge)
             for number, (word, method) in enumerate(methods.items()):
-                setup.progress.phase(f"{word}, gauge {name}", total=len(good), unit="pairs")
+                asked = 1 if method.level_free else len(setup.levels)
+                total = len(good) * asked
+                setup.progress.phase(f"{word}, gauge {name}", total=total, unit="strings")
                 self._join(setup, task, number, method, good)
                 yield record
                 yield paths.gather()
@@ -231,11 +243,12 @@ def table(record: Connections) -> list[str]:
     rows = [(gauge, method, record.numbers(part)) for gauge, method, part in record.rows()]
     if not rows:
         return []
-    names = list(dict.fromkeys(name for *_, numbers in rows for name in numbers))
-    cells = [["gauge", "method", *[name.replace("_", " ") for name in names]]]
+    every = dict.fromkeys(name for *_, numbers in rows for name in numbers)
+    names = [name for name in every if name in COLUMNS or name.startswith("barrier")]
+    cells = [["gauge", "method", *[COLUMNS.get(name, name.replace("_", " ")) for name in names]]]
     for gauge, method, numbers in rows:
         values = [numbers.get(name, np.nan) for name in names]
-        words = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in values]
+        words = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in values]
         cells.append([gauge, method, *words])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [

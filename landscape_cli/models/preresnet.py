@@ -68,7 +68,7 @@ class PreResNet(nn.Module):
         return connected(self, hidden.mean(axis=(1, 2)), "dense", self.outputs or 1)
 
     def block(self, hidden: Array, name: str, stage: int, stride: int, train: bool) -> Array:
-        """h + F(h); a 1×1 convolution of h where channels or pixels change."""
+        """The sum of h and F(h); a 1×1 convolution of h where channels or pixels change."""
         narrow = self.channels * 2**stage
         wide = WIDER * narrow
         inner = hidden

@@ -26,10 +26,6 @@ FLOATS = (
 )
 COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "string": -1}
 STATE_TYPE = "<U16"
-COLUMNS = (
-    *("connected", "height", "barrier", "normalized_length", "integral"),
-    *("gradient_evaluations", "seconds"),
-)
 
 
 class Connections(Record):
