@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -43,7 +44,9 @@ def profiles(record: Connections) -> Figure:
         if len(curves) == 0:
             continue
         ax, marks = panels[gauge], _line(record, method)
-        ax.plot(record.data["t"], np.median(curves, axis=0), label=_label(part, level), **marks)
+        ax.plot(
+            record.data["t"], np.median(curves, axis=0), label=_label(record, part, level), **marks
+        )
     for ax in panels.values():
         ax.set_xlabel("arclength position t")
         _energy_axis(ax, record)
@@ -94,10 +97,10 @@ def _marker(record: Connections, method: str) -> str:
     return MARKERS[(index + index // 8) % 8]
 
 
-def _label(part, level: int) -> str:
-    """The method; with the level its path was looked for at, if it differs between levels."""
+def _label(record: Connections, part: xarray.Dataset, level: int) -> str:
+    """The method; with the level its path was looked for at, if it has one and one only."""
     name, strings = str(part["path_method"].values), part["string"].values
-    same = (strings == strings[:, :1]).all()
+    same = (strings == strings[:, :1]).all() or record.data.sizes["gauge"] > 1
     return name if same else f"{name} at {number(float(part['level'][level]))}"
 
 
