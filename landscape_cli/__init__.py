@@ -3,6 +3,7 @@
     import landscape_cli as landscape
     result = landscape.geodesic(energy, start, end, level=0.1)
     result = landscape.connect(energy, start, end, method="auto_neb")
+    params_b = landscape.align(module, params_a, params_b, inputs)
 
 Importing the package does not import JAX; using the door does.
 """
@@ -13,10 +14,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from landscape_cli.alignment import align
     from landscape_cli.door import Connection, connect, geodesic
 
 __version__ = version("landscape-cli")
-__all__ = ["Connection", "__version__", "connect", "geodesic"]
+__all__ = ["Connection", "__version__", "align", "connect", "geodesic"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +27,8 @@ def __getattr__(name: str) -> Any:
         from landscape_cli import door
 
         return getattr(door, name)
+    if name == "align":
+        from landscape_cli.alignment import align
+
+        return align
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -187,7 +187,10 @@ class PathMethod(ABC):
 
 
 class Gauge(ABC):
-    """Which copies of a network count as the same: moves end points along its symmetries."""
+    """Which copies of a network count as the same: moves end points along its symmetries.
+
+    Copies give the same outputs, which is checked on a few examples before they are returned.
+    """
 
     reference: ClassVar[str] = ""
 
@@ -200,7 +203,7 @@ class Gauge(ABC):
         Args:
             surface: the surface of the networks; `surface.network` is the network.
             references: (pair, param) left as they are.
-            thetas: (pair, param) networks to move.
+            thetas: (pair, param) networks to move; those that are not finite stay.
             key: for measures that draw examples or an order at random.
 
         Returns:
@@ -209,6 +212,18 @@ class Gauge(ABC):
         Raises:
             UserError: the network has no such symmetry.
         """
+
+    def align_many(self, surface: Surface, thetas: np.ndarray, key: jax.Array) -> np.ndarray:
+        """Copies of many networks (network, param) that lie close to one another.
+
+        Each in turn is aligned with the mean of the others until they come no closer.
+
+        Raises:
+            UserError: as `align` does.
+        """
+        from landscape_cli.core.merging import merged
+
+        return merged(partial(self.align, surface), thetas, key)
 
 
 class Record(ABC):

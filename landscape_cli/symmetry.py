@@ -74,6 +74,10 @@ class Symmetry:
         """Groups of units that may be multiplied by positive factors."""
         return multiples(self.units, self.shapes, self.inputs, signs=False)
 
+    def with_examples(self, count: int) -> Units:
+        """The same units, found on another number of examples: activations have their shapes."""
+        return _refound(self, count)
+
     def checked(self, theta: np.ndarray, tree: Mapping[str, Any]) -> np.ndarray:
         """The copy of `theta` as (param,), after its outputs have been compared.
 
@@ -104,7 +108,13 @@ def symmetry_of(surface: Surface, asked: str) -> Symmetry:
         raise UserError(f"{asked}: a closed form has no hidden units; it takes a network")
     statistics = getattr(network, "statistics", None)
     kind = _Kind(np.asarray(examples(surface, FEW)), np.dtype(surface.dtype))
-    return _found(network.module, network.layout, statistics, hasattr(network, "context"), kind)
+    known = network.module, network.layout, statistics, hasattr(network, "context"), kind
+    try:
+        return _found(*known)
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return _found.__wrapped__(*known)  # a module that holds a list cannot be remembered
 
 
 def examples(surface: Surface, count: int) -> Any:
@@ -125,6 +135,13 @@ class _Kind:
 
     def __hash__(self) -> int:
         return hash(self.said)
+
+
+@lru_cache(maxsize=32)
+def _refound(symmetry: Symmetry, count: int) -> Units:
+    shape = (count, *symmetry.inputs.shape[1:])
+    inputs = jax.ShapeDtypeStruct(shape, symmetry.inputs.dtype)
+    return unit_groups(symmetry.units.function, symmetry.shapes, inputs)
 
 
 @lru_cache(maxsize=32)

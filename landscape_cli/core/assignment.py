@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+
+Assign = Callable[[np.ndarray], np.ndarray]  # (unit, unit) worth -> (unit,) columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,11 @@ class Order:
 def assigned(worth: np.ndarray) -> np.ndarray:
     """For every row the column, each taken once, that make the largest sum."""
     return linear_sum_assignment(worth, maximize=True)[1]
+
+
+def in_place(worth: np.ndarray) -> np.ndarray:
+    """Every unit where it is."""
+    return np.arange(len(worth))
 
 
 def cost(pair: Pair, own: np.ndarray, place: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from functools import cached_property
 
 import numpy as np
 
-from landscape_cli.core.assignment import Order, Pair, along, assigned, cost, signs_of
+from landscape_cli.core.assignment import Assign, Order, Pair, along, assigned, cost, signs_of
 from landscape_cli.core.relaxed import Relaxed
 from landscape_cli.core.units import Group
 
@@ -52,6 +52,7 @@ def match(
     start: Order | None = None,
     restarts: int = 0,
     sweeps: int = SWEEPS,
+    assign: Assign = assigned,
 ) -> Order:
     """The best order found.
 
@@ -62,8 +63,9 @@ def match(
         start: where to begin; None: the units as they are.
         restarts: further descents from random orders; the best of all is returned.
         sweeps: most turns of every group.
+        assign: which unit goes where, by what it is worth; `in_place` to choose signs only.
     """
-    matcher = Matcher(groups, list(pairs))
+    matcher = Matcher(groups, list(pairs), assign)
     starts = [start or identity(groups), *(shuffled(groups, generator) for _ in range(restarts))]
     found = [matcher.descend(order, generator, sweeps) for order in starts]
     return max(found, key=matcher.objective)
@@ -75,6 +77,7 @@ class Matcher:
 
     groups: Sequence[Group]
     pairs: list[Pair]
+    assign: Assign = assigned
     _still: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
     @cached_property
@@ -139,7 +142,7 @@ class Matcher:
         plain, signed = self.costs(group, order)
         here = np.arange(self.groups[group].size), order.orders[group]
         before = (plain[here] + order.signs[group] * signed[here]).sum()
-        columns = assigned(plain + np.abs(signed))
+        columns = self.assign(plain + np.abs(signed))
         here = np.arange(len(columns)), columns
         signs = signs_of(signed[here]) if group in self.signed else order.signs[group]
         gain = (plain[here] + signs * signed[here]).sum() - before
@@ -200,7 +203,7 @@ class Matcher:
         for child in children:
             inner[child], gained = self._within(group, child, order)
             worth += gained
-        found, best = order.copy(), assigned(worth)
+        found, best = order.copy(), self.assign(worth)
         found.orders[group] = best
         for child in children:
             found.orders[child] = inner[child][np.arange(size), best]
@@ -219,7 +222,7 @@ class Matcher:
             )
             worths += one @ other.T
         blocks = worths.reshape(members, units, members, units).swapaxes(1, 2)
-        orders = np.array([[assigned(block) for block in line] for line in blocks])
+        orders = np.array([[self.assign(block) for block in line] for line in blocks])
         worth = np.take_along_axis(blocks, orders[..., None], axis=-1).sum((-2, -1))
         return orders, worth
 
@@ -238,7 +241,7 @@ class Matcher:
         signed = [p.signed[place] for p in having for place in p.places(group)]
         arrays = [(pair, self.moved(pair, order, group)) for pair in having]
         size = self.groups[group].size
-        problem = Relaxed(group, size, arrays, all(signed), self.tolerance)
+        problem = Relaxed(group, size, arrays, all(signed), self.tolerance, self.assign)
         for start in (problem.matrix(order), problem.middle()):
             found = order.copy()
             found.orders[group], found.signs[group] = problem.solved(start)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.core.assignment import Order, Pair, assigned, cost, signs_of
+from landscape_cli.core.assignment import Assign, Order, Pair, assigned, cost, signs_of
 
 STEPS = 30
 
@@ -27,6 +27,7 @@ class Relaxed:
         arrays: pairs it has axes in, and the network's own array with all other groups in order.
         with_signs: whether units have signs, along all of those axes.
         tolerance: gains below are rounding.
+        assign: which unit goes where, by what it is worth.
     """
 
     group: int
@@ -34,6 +35,7 @@ class Relaxed:
     arrays: Sequence[tuple[Pair, np.ndarray]]
     with_signs: bool
     tolerance: float
+    assign: Assign = assigned
 
     def matrix(self, order: Order) -> np.ndarray:
         """An order as a matrix."""
@@ -63,7 +65,7 @@ class Relaxed:
 
     def best(self, gradient: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The order that is worth most by a linear estimate: columns, signs, matrix."""
-        columns = assigned(np.abs(gradient) if self.with_signs else gradient)
+        columns = self.assign(np.abs(gradient) if self.with_signs else gradient)
         rows = np.arange(len(columns))
         signs = signs_of(gradient[rows, columns]) if self.with_signs else np.ones(len(columns))
         return columns, signs, np.eye(len(columns))[columns] * signs[:, None]

@@ -145,7 +145,9 @@ class Units:
     @cached_property
     def outputs(self) -> Callable[[Any, Any], Any]:
         """The network, compiled."""
-        return jax.jit(self.function)
+        return jax.jit(
+            lambda params, inputs: self.function(params, inputs)
+        )  # need not be hashable
 
     def identity(self) -> list[np.ndarray]:
         """Orders that leave everything as it is."""
