@@ -30,6 +30,7 @@ from landscape_cli.networks import joined_surface, surface_of, trained
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.records.minima import Connection, Minima
 from landscape_cli.records.paths import Paths
+from landscape_cli.references import DRAXLER
 
 SAVE_EVERY = 5.0  # seconds between two versions of the files while results come in
 SETTLE = 4000  # steps by which points of a closed form get to their minima
@@ -74,14 +75,7 @@ class Descents:
 class NetworkOfMinima(Experiment):
     """Landscape exploration by a minimum spanning tree (Draxler and others, 2018)."""
 
-    reference: ClassVar[str] = """@inproceedings{draxler2018essentially,
-  title = {Essentially No Barriers in Neural Network Energy Landscape},
-  author = {Draxler, Felix and Veschgini, Kambis and Salmhofer, Manfred and
-            Hamprecht, Fred A.},
-  booktitle = {International Conference on Machine Learning},
-  year = {2018},
-  eprint = {1803.00885},
-}"""
+    reference: ClassVar[str] = DRAXLER
     minima: int | None = None  # descents from random points, at least 2; null: 2 pairs
     connections: int | None = None  # most pairs to try; null: twice what joins all minima
     together: int = 4  # pairs of one round, one for each of the highest edges

@@ -32,9 +32,10 @@ FEWER = {  # levels enough to see the procedure
     "path_shape": ["levels=[0.05,0.02]"],
     "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
     "geodesic": ["levels=[0.05,0.02]"],
+    "barrier_scan": ["levels=[1.0]", "experiment.widths=[3,6]"],
     "interpolation": ["levels=[0.05,0.02]"],
     "network_of_minima": ["levels=[0.05,0.02]"],
-    "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,dynamic_string]"],
+    "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,neb,bezier]"],
     "theory_check": [],
 }
 NEEDS_FILES = {"fb2016_mnist", "fb2016_cifar", "draxler2018_resnet20", "garipov2018_resnet"}

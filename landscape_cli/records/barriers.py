@@ -1,0 +1,125 @@
+"""Barriers: how high paths rise above their ends, against width, depth and level.
+
+    barrier = highest energy on a path - mean of the energies of its two ends
+
+Dimensions are width, depth, level, path (how a pair is joined), split and pair. Networks were
+trained down through all levels, so that the level is the time axis of training. A pair that did
+not get to a level is a row without barriers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray
+
+from landscape_cli.contracts import Record
+from landscape_cli.records.encoding import attribute
+from landscape_cli.records.statistics import mean_and_error
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STATES = ("pending", "joined", "end not reached", "diverged")
+STATE_TYPE = "<U16"  # wide enough for every state: NumPy cuts longer words off without a word
+WORDS = {"model": "", "data": "", "functional": "", "unit": "", "gauge": "", "seed": 0}
+
+
+class Barriers(Record):
+    """Barriers of every pair, at every size and level, by every way to join it."""
+
+    name = "barrier_scan"
+
+    def __init__(self, data: xarray.Dataset) -> None:
+        """Wrap `data`, laid out as `empty` makes it."""
+        super().__init__(data.assign(state=data["state"].astype(STATE_TYPE)))
+
+    @classmethod
+    def empty(
+        cls,
+        widths: Sequence[int],
+        depths: Sequence[int],
+        levels: Sequence[float],
+        paths: Sequence[str],
+        splits: Sequence[str],
+        pairs: int,
+        **words: Any,
+    ) -> Barriers:
+        """A record in which every row is pending.
+
+        Args:
+            widths: of the networks.
+            depths: of the networks.
+            levels: energy levels, in the order given.
+            paths: the ways in which pairs are joined.
+            splits: names of the splits that energies are computed on; the run's own first.
+            pairs: number of pairs.
+            words: model, data, functional, unit, gauge (texts), seed.
+        """
+        if unknown := set(words) - set(WORDS):
+            raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
+        coordinates = {
+            "width": list(widths), "depth": list(depths), "level": np.asarray(levels, float),
+            "path": list(paths), "split": list(splits), "pair": np.arange(pairs),
+        }  # fmt: skip
+        sizes = {name: len(values) for name, values in coordinates.items()}
+        rows = ("width", "depth", "level", "path", "pair")
+        dimensions = {
+            "barrier": ("width", "depth", "level", "path", "split", "pair"),
+            "end_energy": ("width", "depth", "level", "split", "pair", "end"),
+            "normalized_length": rows,
+            "gradient_evaluations": rows,
+        }
+        full = lambda dims: np.full([sizes.get(name, 2) for name in dims], np.nan)
+        variables: dict[str, Any] = {n: (dims, full(dims)) for n, dims in dimensions.items()}
+        shape = [sizes[name] for name in ("width", "depth", "level", "pair")]
+        states = np.full(shape, "pending", STATE_TYPE)
+        variables["state"] = (("width", "depth", "level", "pair"), states)
+        variables["params"] = (("width", "depth"), np.zeros(shape[:2], np.int64))
+        texts = {name: attribute(value) for name, value in words.items()}
+        return cls(xarray.Dataset(variables, coordinates, {**WORDS, **texts}))
+
+    def statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means over pairs and their standard errors, (width, depth, level, path, split) each."""
+        values = self.data["barrier"].values
+        rows = values.reshape(-1, values.shape[-1])
+        found = np.array([mean_and_error(row) for row in rows])
+        shape = values.shape[:-1]
+        return found[:, 0].reshape(shape), found[:, 1].reshape(shape)
+
+    def joined(self) -> np.ndarray:
+        """(width, depth, level) pairs of which both ends reached the level."""
+        return (self.data["state"].values == "joined").sum(axis=-1)
+
+    def summary(self) -> dict[str, Any]:
+        """Counts of rows by state and, on the run's own split, means and errors `what@level`.
+
+        A column is named by its way to join, the width and the depth: `barrier_chord_w4_d2@0.1`.
+        """
+        data, states = self.data, self.data["state"].values
+        found: dict[str, Any] = {
+            "sizes": data.sizes["width"] * data.sizes["depth"],
+            "pairs": data.sizes["pair"],
+            "rows": int(states.size),
+            **{s.replace(" ", "_"): int((states == s).sum()) for s in STATES},
+            "gradient_evaluations": float(np.nansum(data["gradient_evaluations"])),
+        }
+        (means, errors), joined = self.statistics(), self.joined()
+        for k, level in enumerate(data["level"].values):
+            for i, width in enumerate(data["width"].values):
+                for j, depth in enumerate(data["depth"].values):
+                    at = f"w{width}_d{depth}@{level:.12g}"
+                    for m, path in enumerate(data["path"].values):
+                        name = str(path).replace(", ", "_").replace(" ", "_")
+                        found[f"barrier_{name}_{at}"] = float(means[i, j, k, m, 0])
+                        found[f"error_{name}_{at}"] = float(errors[i, j, k, m, 0])
+                    found[f"joined_{at}"] = int(joined[i, j, k])
+        return found
+
+    def figures(self) -> dict[str, Figure]:
+        """`barrier_width`, `barrier_depth` (where several were scanned), `barrier_training`."""
+        from landscape_cli.records.barrier_figures import figures
+
+        return figures(self)
