@@ -172,8 +172,9 @@ def _even(rows: list[np.ndarray], size: int) -> np.ndarray:
 def _pool(mask: np.ndarray, strings: np.ndarray, size: int) -> Pool:
     """The beads in `mask`, and padding up to `size` that is computed and dropped."""
     rows = np.flatnonzero(mask)
+    size = max(size, len(rows))
     owners = pad(np.stack([strings[rows // mask.shape[1]], rows % mask.shape[1]], 1), size)
-    spare = np.full(max(size - len(rows), 0), mask.size)
+    spare = np.full(size - len(rows), mask.size)
     return Pool(*map(jnp.asarray, (np.append(rows, spare), *owners.T)))
 
 
