@@ -176,7 +176,7 @@ def _losses(surface: Surface, points: np.ndarray) -> np.ndarray:
 
 def _climb(surface: Surface, works: list[Crossing], climbing: Climbing) -> None:
     """Every top of every string, all of them at once, each between its neighbors."""
-    tops = [(work, bead) for work in works for bead in work.tops()]
+    tops = [(work, int(bead)) for work in works for bead in work.tops()]
     if not tops:
         return
     triples = [work.outcome.beads[bead - 1 : bead + 2] for work, bead in tops]

@@ -39,7 +39,7 @@ def joined():
         "levels=[0.03,0.01]",
         "pairs=3",
         "budget.evaluations=150",
-        "experiment.methods=[straight,taut_string]",
+        "experiment.methods=[straight,geodesic]",
     )
 
 
@@ -76,7 +76,7 @@ def test_heights_and_lengths_follow_from_the_saved_beads(joined):
 def test_the_geodesic_is_the_shortest_feasible_path(joined):
     data = joined[1]["connections"].data
     lengths = data["normalized_length"].isel(gauge=0)
-    taut, chord = lengths.sel(path_method="taut_string"), lengths.sel(path_method="straight")
+    taut, chord = lengths.sel(path_method="geodesic"), lengths.sel(path_method="straight")
     assert np.isfinite(taut).all()
     assert not (taut > chord + 1e-9).any()
     assert (data["height"].sel(path_method="straight").isel(split=0).values[0, :, -1] > 0.01).all()
@@ -131,7 +131,7 @@ def test_closed_forms_have_one_energy():
     )
     data = records["connections"].data
     assert list(data["split"].values) == ["energy"]
-    assert bool(data["connected"].sel(path_method="taut_string", level=120.0).all())
+    assert bool(data["connected"].sel(path_method="geodesic", level=120.0).all())
     assert not data["connected"].sel(path_method="straight", level=120.0).any()
 
 
