@@ -12,15 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from landscape_cli import methods
-from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.contracts import Dataset, Examples, PathMethod, Progress
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.models.base import model_surface
+from landscape_cli.functional import Functional
+from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.double_well import DoubleWell
+from landscape_cli.models.mlp import MLP
 from landscape_cli.models.quadratic_bowl import QuadraticBowl
 from landscape_cli.models.ring import Ring
 
@@ -88,6 +91,33 @@ WELLS = model_surface(DoubleWell(3))
 BELOW = Known("below the pass", WELLS, double_well, -E1, E1, 0.8, False, False)
 ABOVE = Known("above the pass", WELLS, double_well, -E1, E1, 1.1, True, True)
 SURFACES = [RING, BOWL, BELOW, ABOVE]
+INPUTS = np.linspace(-1, 1, 9)[:, None]
+
+
+def network(points: np.ndarray) -> np.ndarray:
+    """Mean squared error of x² by a network of one layer of four units, 1-4-1."""
+    bias, last, kernel, row = np.split(points, [4, 5, 9], axis=-1)
+    hidden = np.tanh(INPUTS * kernel[..., None, :] + bias[..., None, :])
+    outputs = (hidden * row[..., None, :]).sum(-1) + last
+    return ((outputs - INPUTS[:, 0] ** 2) ** 2).mean(-1)
+
+
+def _net() -> Known:
+    split = Examples(INPUTS, INPUTS**2, np.full(9, 1 / 9))
+    data = Dataset("square", split, split)
+    start, end = initial_thetas(MLP((4,)), data, jax.random.key(3), 2)
+    level = 1.05 * max(network(start), network(end))
+    surface = model_surface(MLP((4,)), data, Functional("mse"))
+    return Known("network", surface, network, start, end, float(level), True, False)
+
+
+with jax.enable_x64(True):  # what is imported is imported before the switch of the tests
+    NETWORK = _net()
+
+
+def known_surfaces(method: type[PathMethod]) -> list[Known]:
+    """Those that a method can be run on."""
+    return [NETWORK] if method.needs_network else SURFACES
 
 
 def path_methods() -> list[type[PathMethod]]:

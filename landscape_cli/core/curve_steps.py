@@ -28,6 +28,7 @@ from landscape_cli.core.surface import (
     total_gradient,
     whole,
 )
+from landscape_cli.ranges import check_counts, check_positive
 
 
 class Program(NamedTuple):
@@ -62,6 +63,16 @@ class Curves(NamedTuple):
 
     control: Any  # (curve, control, param)
     state: Any  # the optimizer's
+
+
+def check_descent(part: Any) -> None:
+    """Raise ValueError unless optimizer, learning_rate, momentum and steps are in range."""
+    check_counts(part, "steps")
+    check_positive(part, "learning_rate")
+    if part.optimizer not in ("adam", "sgd"):
+        raise ValueError(f"optimizer must be adam or sgd, got {part.optimizer!r}")
+    if not 0 <= part.momentum < 1:
+        raise ValueError(f"momentum must lie in [0, 1), got {part.momentum}")
 
 
 @lru_cache

@@ -23,6 +23,7 @@ from landscape_cli.core.curve_steps import (
     Curves,
     Program,
     advance,
+    check_descent,
     direction,
     drawn_steps,
     falling,
@@ -33,7 +34,7 @@ from landscape_cli.core.string import Found, inside, length
 from landscape_cli.core.surface import LADDER, Surface, pad
 from landscape_cli.core.verdict import energies_inside
 from landscape_cli.errors import UserError
-from landscape_cli.ranges import check_counts, check_positive
+from landscape_cli.ranges import check_counts
 
 LOOKS = 20  # times that the host looks at a curve in every stage
 SEEN = 4  # energies of a segment in a look
@@ -85,15 +86,11 @@ class Bending:
     dense: int
 
     def __post_init__(self) -> None:
-        check_counts(self, "bends", "points", "steps", "dense")
-        check_positive(self, "learning_rate")
+        check_counts(self, "bends", "points", "dense")
+        check_descent(self)
         if self.weighting not in WEIGHTINGS:
             names = ", ".join(WEIGHTINGS)
             raise ValueError(f"weighting must be one of {names}, got {self.weighting!r}")
-        if self.optimizer not in ("adam", "sgd"):
-            raise ValueError(f"optimizer must be adam or sgd, got {self.optimizer!r}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must lie in [0, 1), got {self.momentum}")
         for name in ("weight_decay", "bow"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")

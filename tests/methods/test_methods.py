@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from zoo import RING, SURFACES, connect, dense_peak, path_methods
+from zoo import RING, connect, dense_peak, known_surfaces, path_methods
 
 from landscape_cli import config, listing
 from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.errors import UserError
 from landscape_cli.methods.dynamic_string import DynamicString
 from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.taut_string import TautString
@@ -19,6 +20,7 @@ METHODS = path_methods()
 NAMES = list(listing.options("method", [CONF]))
 STATES = {"straight", "taut", "loose", "not connected", "diverged"}
 BRIEF = {"bead_steps": 600, "depth": 5, "max_beads": 33, "evaluations": 100, "steps": 300}
+BRIEF |= {"climb_steps": 300, "schedule": ((100, 0.02, 3), (100, 0.01, 2), (100, 0.005, 2))}
 # Numbers no field of the name may take, wherever it occurs.
 REFUSED = {
     "alpha": (0.0, 1.1, -0.5, float("nan")),
@@ -49,6 +51,11 @@ REFUSED = {
     "weighting": ("length",),
     "momentum": (-0.1, 1.0, float("nan")),
     "weight_decay": (-0.1, float("inf"), float("nan")),
+    "climb_steps": (0,),
+    "rounds": (0,),
+    "schedule": ((), ((9, 0.1, 0),), ((0, 0.1, 3),), ((9, -0.1, 3),), ((9, 0.1, 3), (9, 0.1, -1))),
+    "threshold": (-0.1, float("inf"), float("nan")),
+    "seed": (-1,),
 }
 
 
@@ -68,8 +75,14 @@ def test_the_table_has_all_methods():
     assert all(issubclass(method, PathMethod) for method in METHODS)
 
 
-@pytest.mark.parametrize("known", SURFACES, ids=lambda known: known.name)
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+@pytest.mark.parametrize(
+    ("method", "known"),
+    [
+        pytest.param(method, known, id=f"{method.__name__}-{known.name}")
+        for method in METHODS
+        for known in known_surfaces(method)
+    ],
+)
 def test_verdicts_agree_with_an_independent_check(method, known):
     (found,) = connect(brief(method), known.surface, [known.start], [known.end], [known.level])
     assert found.state in STATES
@@ -99,21 +112,31 @@ def test_verdicts_agree_with_an_independent_check(method, known):
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
 def test_identical_ends_and_no_pairs(method):
-    surface, point = RING.surface, RING.start[None]
-    (found,) = connect(brief(method), surface, point, point, [0.01])
+    known = known_surfaces(method)[0]
+    surface, point = known.surface, known.start[None]
+    (found,) = connect(brief(method), surface, point, point, [known.level])
     assert found.connected and found.normalized_length == 1.0
-    none = np.zeros((0, 3))
+    none = np.zeros((0, surface.dimension))
     whole = np.zeros(0)
     assert list(brief(method).connect(surface, none, none, whole, whole, Progress())) == []
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
 def test_the_same_again_is_the_same_bit_by_bit(method):
-    rows = [RING.start] * 2, [RING.end] * 2, [RING.level, 0.02]
-    first, second = (connect(brief(method), RING.surface, *rows) for _ in range(2))
+    known = known_surfaces(method)[0]
+    rows = [known.start] * 2, [known.end] * 2, [known.level, known.level / 5]
+    first, second = (connect(brief(method), known.surface, *rows) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         assert np.array_equal(one.beads, other.beads)
         assert (one.state, one.peak) == (other.state, other.peak)
+
+
+@pytest.mark.parametrize(
+    "method", [m for m in METHODS if m.needs_network], ids=lambda method: method.__name__
+)
+def test_what_needs_a_network_says_so(method):
+    with pytest.raises(UserError, match="network"):
+        connect(method(), RING.surface, [RING.start], [RING.end], [RING.level])
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
