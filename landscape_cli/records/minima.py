@@ -169,6 +169,9 @@ class Minima(Record):
         mean, error = mean_and_error(heights)
         lowest = mean_and_error(minima)[0]
         known = np.isfinite(data["height"].values)
+        of_formula = (
+            data.attrs["functional"] == "energy"
+        )  # its zero, and so a ratio, means nothing
         tight, levels = self.tight(), np.asarray(_numbers(data.attrs["levels"]))
         counted = trees.components(minima, self.heights, levels)
         return {
@@ -187,7 +190,7 @@ class Minima(Record):
             "tree_height_error": error,
             "tree_height_max": float(heights.max()) if len(heights) else np.nan,
             "first_round_height_mean": mean_and_error(first)[0],
-            "height_over_minimum": mean / lowest if lowest else np.nan,
+            "height_over_minimum": np.nan if of_formula or not lowest else mean / lowest,
             "tight_bounds": f"{int(tight.sum())} of {len(tight)}",
             "gradient_evaluations": int(data["gradients"].sum()),
             "energy_evaluations": int(data["energies"].sum()),

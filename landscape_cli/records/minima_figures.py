@@ -100,7 +100,8 @@ def bounds_figure(record: Minima) -> Figure:
     if not finite.any():
         say(ax, "no two minima are joined yet")
         return figure
-    image = ax.imshow(np.where(finite, bounds, np.nan), cmap="viridis_r")
+    limits = {"vmin": record.energies.min(), "vmax": bounds[finite].max()}
+    image = ax.imshow(np.where(finite, bounds, np.nan), cmap="viridis_r", **limits)
     figure.colorbar(image, ax=ax, label=f"bound: {energy_words(record.data.attrs)}")
     data, at = record.data, {minimum: x for x, minimum in enumerate(line)}
     for tree, mark, size, label in (

@@ -15,8 +15,10 @@ from landscape_cli.contracts import PathMethod
 from landscape_cli.core.string import Found
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError
+from landscape_cli.methods.auto_neb import AutoNEB
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.double_well import DoubleWell
+from landscape_cli.models.egg_carton import EggCarton
 from landscape_cli.models.muller_brown import MullerBrown
 from landscape_cli.networks import surface_of
 from landscape_cli.trainers.adam import Adam
@@ -145,6 +147,26 @@ def test_chords_of_a_double_well_are_the_tree():
     record = record["network_of_minima"]
     np.testing.assert_allclose(record.energies, [0, 0], atol=1e-10)
     assert record.data["bound"].values[0, 1] == pytest.approx(0.4, rel=1e-6)
+
+
+def test_elastic_bands_find_the_same_tree():
+    """Upper bounds within 0.2 of the saddles, by beads that know of no grid."""
+    record = records(NetworkOfMinima(minima=16), muller_brown(AutoNEB()))["network_of_minima"]
+    bounds = record.data["bound"].values
+    for pair, saddle in (((0, 2), A_C), ((0, 1), A_C), ((1, 2), C_B)):
+        assert saddle - 1e-6 <= bounds[pair] <= saddle + 0.2
+
+
+def test_all_minima_of_an_egg_carton_are_joined_at_its_passes():
+    brief = AutoNEB(schedule=((100, 0.02, 3), (100, 0.02, 2), (100, 0.005, 2)))
+    recipe = NetworkOfMinima(minima=6)
+    record = records(recipe, closed_form(EggCarton(2), method=brief))["network_of_minima"]
+    count = record.data.sizes["minimum"]
+    assert count > 3
+    np.testing.assert_allclose(record.tree_heights, 2, rtol=1e-3)  # few steps
+    np.testing.assert_allclose(record.energies % 1, 0, atol=1e-9)
+    pairs = count * (count - 1) // 2
+    assert record.data.sizes["connection"] <= min(pairs, 2 * (count - 1))
 
 
 def test_networks_are_left_where_they_crossed_the_lowest_level():
