@@ -6,9 +6,9 @@ are: up along its tangent, down across it,
     F = -∇F + 2 (∇F·τ) τ,
 
 until its gradient is as good as zero, which makes it a saddle. Then segments are looked at: one
-that rises above both of its ends beside a saddle, or above the highest bead, gets a bead in its
-middle, relaxed across the string. What is higher than its neighbors now climbs in turn. In the
-end the highest point of a string is its highest saddle.
+that rises above both of its ends hides a pass, or cuts a corner, and gets a bead in its middle,
+relaxed across the string. What is higher than its neighbors now climbs in turn. In the end the
+highest point of a string is its highest saddle.
 
 Reference: Henkelman, Uberuaga and Jónsson, A climbing image nudged elastic band method for finding
 saddle points and minimum energy paths, 2000.
@@ -35,6 +35,7 @@ BESIDE = Relaxing(Forces(spring=1.0))
 STEPS = 100  # of a bead beside a saddle
 RATE = 0.05  # of a first step, in distances of the neighbors; falls to a hundredth in a climb
 ADDED = 8  # most beads put into a string in a round
+HIDDEN = 1e-3  # part of the range of losses by which a segment rises if it hides a pass
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,13 @@ class Crossing:
     def rising(self, between: np.ndarray) -> np.ndarray:
         """Segments that get a bead, by the (segment, sample) losses inside them."""
         eps = np.finfo(self.outcome.beads.dtype).eps
-        slack = 16 * eps * np.abs(self.losses).max()  # equal but for rounding
-        higher = np.maximum(self.losses[:-1], self.losses[1:]) + slack
-        beside = self.saddle[:-1] | self.saddle[1:]
-        most = np.where(beside, higher, self.losses.max() + slack)
-        highest = between.max(1)
-        chosen = np.argsort(-highest, kind="stable")
-        return np.sort(chosen[highest[chosen] > most[chosen]][:ADDED])
+        rounding = 16 * eps * np.abs(self.losses).max()
+        # Beside a saddle, and above all beads, nothing may rise; elsewhere corners may be cut.
+        strict = self.saddle[:-1] | self.saddle[1:] | (between.max(1) > self.losses.max())
+        slack = np.where(strict, rounding, rounding + HIDDEN * np.ptp(self.losses))
+        rise = between.max(1) - np.maximum(self.losses[:-1], self.losses[1:])
+        chosen = np.argsort(-between.max(1), kind="stable")
+        return np.sort(chosen[rise[chosen] > slack[chosen]][:ADDED])
 
     def concluded(self) -> Outcome:
         """The string with its saddles, each of them once."""
