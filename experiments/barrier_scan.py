@@ -21,7 +21,8 @@ from landscape_cli.core.string import Found, length
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError
-from landscape_cli.networks import surface_of, trained
+from landscape_cli.estimate import Estimate
+from landscape_cli.networks import estimate, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.barriers import Barriers
 from landscape_cli.sizes import resized, size_of
@@ -80,10 +81,14 @@ class BarrierScan(Experiment):
         )  # fmt: skip
         yield record
         for at, model in models.items():
-            sized = replace(setup, model=model, made={})
-            vars(sized)["dataset"] = setup.dataset  # loaded once for all sizes
+            sized = _sized(setup, model)
             setup.progress.message(f"width {widths[at[0]]}, depth {depths[at[1]]}")
             yield from self._one_size(sized, ways, splits, record, at)
+
+    def plan(self, setup: Setup) -> Estimate:
+        """Bytes and evaluations of the size with the most parameters."""
+        sized = [_sized(setup, model) for model in self._models(setup)[0].values()]
+        return estimate(max(sized, key=lambda each: surface_of(each).dimension))
 
     def _ways(self, setup: Setup) -> dict[str, Way]:
         """Every way to join a pair, by its name in the record.
@@ -184,3 +189,10 @@ class BarrierScan(Experiment):
                     f"level {level:g}: {(~row).sum()} of {len(row)} pairs have an end that did "
                     "not get there"
                 )
+
+
+def _sized(setup: Setup, model: Any) -> Setup:
+    """The same run with another network; its data are loaded once for all sizes."""
+    sized = replace(setup, model=model, made={})
+    vars(sized)["dataset"] = setup.dataset
+    return sized

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -22,8 +22,9 @@ from landscape_cli.copies import copies, gauges_of
 from landscape_cli.core.shape import off_line
 from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
+from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import Lift, initial_thetas
-from landscape_cli.networks import known_ends, surface_of, trained
+from landscape_cli.networks import estimate, known_ends, surface_of, trained
 from landscape_cli.records.interpolations import Interpolations
 from landscape_cli.splits import both_splits
 
@@ -110,6 +111,10 @@ class Interpolation(Experiment):
         yield from self._from_begins(setup, surfaces, lift, record, solutions)
         yield from self._between(setup, surfaces, lift, record, solutions)
         yield record
+
+    def plan(self, setup: Setup) -> Estimate:
+        """Bytes of training; lines take no more."""
+        return replace(estimate(setup), cost=None)
 
     def _empty(self, setup: Setup, splits: list[str]) -> Interpolations:
         return Interpolations.empty(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import jax
@@ -25,8 +25,9 @@ from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.trees import next_pairs
 from landscape_cli.errors import UserError
+from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import ClosedForm, initial_thetas
-from landscape_cli.networks import joined_surface, surface_of, trained
+from landscape_cli.networks import estimate, joined_surface, surface_of, trained
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.records.minima import Connection, Minima
 from landscape_cli.records.paths import Paths
@@ -148,6 +149,12 @@ class NetworkOfMinima(Experiment):
                 found.energies, so_far.heights, so_far.tried, distances, most, self.tight
             )
             number += 1
+
+    def plan(self, setup: Setup) -> Estimate:
+        """Bytes and evaluations of all paths that may be looked for."""
+        paths = self._budget(self.minima or 2 * setup.pairs)
+        cost = setup.method.cost(joined_surface(setup)[0], paths, 1)
+        return replace(estimate(setup, cost), networks=2 * paths, levels=1)
 
     def _budget(self, minima: int) -> int:
         """How many pairs may be tried.

@@ -132,3 +132,9 @@ def test_what_does_not_fit_is_refused_in_one_line(setup, recipe, message):
 def test_what_is_out_of_range_is_refused_by_name(field, value):
     with pytest.raises(ValueError, match=f"^{field} must"):
         BarrierScan(**{field: value})
+
+
+def test_the_plan_is_that_of_the_largest_network():
+    plan = BarrierScan(widths=(8, 2), depths=(1, 2)).plan(cubic(pairs=3))
+    assert plan.surface.dimension == 2 * 8 + 8 * 8 + 8 + 8 + 1  # 1-8-8-1 with biases
+    assert plan.strings == 3 * 2

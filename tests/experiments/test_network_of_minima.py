@@ -230,3 +230,8 @@ def test_what_does_not_fit_is_refused_in_one_line():
         records(NetworkOfMinima(), muller_brown(TautString()))
     with pytest.raises(UserError, match=r"connections=1: joining 3 minima takes at least 2"):
         records(NetworkOfMinima(minima=16, connections=1), muller_brown(GridPaths()))
+
+
+def test_the_plan_counts_all_paths():
+    assert NetworkOfMinima(minima=5).plan(cubic()).strings == 8
+    assert NetworkOfMinima(minima=5, connections=6).plan(cubic()).strings == 6
