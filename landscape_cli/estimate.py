@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from landscape_cli.contracts import Cost
-from landscape_cli.core import band, output_path
+from landscape_cli.core import band, dropout, output_path
 from landscape_cli.core.curve_training import Bending, together
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
@@ -322,6 +322,17 @@ def output_cost(
         moved, moved, strings * beads * point, gradients, gradients, energies, energies,
         "method.beads or pairs",
     )  # fmt: skip
+
+
+def route_cost(
+    surface: Surface, layers: int, draws: int, dense: int, pairs: int, levels: int
+) -> Cost:
+    """Of paths of a proof, that are built one after another and judged."""
+    point = surface.dimension * np.dtype(surface.dtype).itemsize
+    beads = dropout.segments(layers) + 1
+    energies = 2 * draws * layers + looks(dense, beads - 1)
+    moved, kept = 3 * beads * point, pairs * levels * beads * point
+    return Cost(moved, moved, kept, 0, 0, energies, energies, "pairs")
 
 
 def looks(dense: int, segments: int) -> int:

@@ -1,6 +1,7 @@
 """Strings in the space of outputs: distances, gradients, and geodesics that are known."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import flax.linen as nn
@@ -87,14 +88,17 @@ def ends(model, data, precision="float64"):
     return thetas[:1], thetas[1:]
 
 
-def outputs(surface, theta):
+@partial(jax.jit, static_argnames="network")
+def applied(network, theta, inputs):
     """Straight from the network; batch norm by its own rule on the examples."""
-    network, inputs = surface.network, surface.data[0]
-    params = {"params": network.layout.unravel(jnp.asarray(theta))}
+    params = {"params": network.layout.unravel(theta)}
     if not hasattr(network, "context"):
-        return np.asarray(network.module.apply(params, inputs))
-    found, _ = network.module.apply(params, inputs, train=True, mutable=["batch_stats"])
-    return np.asarray(found)
+        return network.module.apply(params, inputs)
+    return network.module.apply(params, inputs, train=True, mutable=["batch_stats"])[0]
+
+
+def outputs(surface, theta):
+    return np.asarray(applied(surface.network, theta, surface.data[0]))
 
 
 def by_hand(surface, beads):

@@ -48,6 +48,7 @@ REFUSED = {
     "steps": (0,),
     "beads": (2, 0),
     "bends": (0, -1),
+    "draws": (0,),
     "weighting": ("length",),
     "momentum": (-0.1, 1.0, float("nan")),
     "weight_decay": (-0.1, float("inf"), float("nan")),
