@@ -81,7 +81,7 @@ def align(
     """
     chosen, whole = gauge_named(gauge), "params" in params_b
     one, other = (tree if whole else {"params": tree} for tree in (params_a, params_b))
-    _check_trees(one, other)
+    _check_trees(params_a, params_b)
     rest = lambda tree: {name: tree[name] for name in tree if name != "params"}
     network = _Network(module, Layout.of(other["params"]), Layout.of(rest(other)))
     arrays = np.asarray(inputs)

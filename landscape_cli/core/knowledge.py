@@ -92,6 +92,7 @@ class Knowledge:
         uses: in how many operations each parameter array met others.
         readings: activations that layers read.
         layers: by the number of the operation.
+        shapes: of the parameter arrays.
         outer: False inside loops, whose operations have no numbers of their own.
     """
 
@@ -102,10 +103,12 @@ class Knowledge:
     uses: dict[Path, int] = field(default_factory=dict)
     readings: list[Reading] = field(default_factory=list)
     layers: dict[int, Layer] = field(default_factory=dict)
+    shapes: dict[Path, tuple[int, ...]] = field(default_factory=dict)
     outer: bool = True
 
     def parameter(self, path: Path, shape: Sequence[int]) -> Value:
         """An array of parameters."""
+        self.shapes[path] = tuple(shape)
         sources = tuple(frozenset([(path, axis)]) for axis in range(len(shape)))
         return self.keep(Value(tuple(map(self.axes.fresh, shape)), sources, False, path))
 

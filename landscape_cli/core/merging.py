@@ -27,18 +27,25 @@ def merged(align: Align, thetas: np.ndarray, key: jax.Array, sweeps: int = 100) 
     Returns:
         (network, param) copies with the least spread that was met.
     """
-    moved, lowest = np.array(thetas), spread(thetas)
-    for sweep in range(sweeps if len(thetas) > 1 else 0):
+    moved = np.array(thetas)
+    good = np.flatnonzero(np.isfinite(moved).all(axis=1))  # the others stay as they are
+    if len(good) > 1:
+        moved[good] = _merged(align, moved[good], key, sweeps)
+    return moved
+
+
+def _merged(align: Align, thetas: np.ndarray, key: jax.Array, sweeps: int) -> np.ndarray:
+    moved, lowest = thetas, spread(thetas)
+    for sweep in range(sweeps):
         turn, found = jax.random.fold_in(key, sweep), np.array(moved)
         for i in np.asarray(jax.random.permutation(turn, len(thetas))):
-            others = np.delete(found, i, axis=0).mean(0)
+            others = np.delete(found, i, axis=0).mean(0).astype(found.dtype)
             one = jax.random.fold_in(turn, int(i))
-            found[i] = align(others[None].astype(found.dtype), found[i][None], one)[0]
-        if not spread(found) < lowest:
-            break
-        settled = lowest - spread(found) <= GAIN * lowest
-        moved, lowest = found, spread(found)
-        if settled:
+            found[i] = align(others[None], found[i][None], one)[0]
+        gained = lowest - spread(found)
+        if gained > 0:
+            moved, lowest = found, spread(found)
+        if not gained > GAIN * lowest:
             break
     return moved
 

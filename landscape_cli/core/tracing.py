@@ -164,7 +164,7 @@ def _named(
             return replace(made, leaf=own[0].leaf, sources=own[0].sources)
     if name == "add" and trace.outer and values[0].data != values[1].data:
         operand = 0 if values[0].data else 1
-        layer = _layer(number, operand, values[operand], values[1 - operand])
+        layer = _layer(trace, number, operand, values[operand], values[1 - operand])
         if layer is not None:
             trace.layers.pop(values[operand].layer, None)
             trace.layers[number] = layer
@@ -172,7 +172,7 @@ def _named(
     return made
 
 
-def _layer(number: int, operand: int, value: Value, bias: Value) -> Layer | None:
+def _layer(trace: Knowledge, number: int, operand: int, value: Value, bias: Value) -> Layer | None:
     """A bias for every unit of what is linear in a kernel."""
     if value.leaf is None or bias.leaf is None or len(bias.axes) != len(value.axes):
         return None
@@ -182,6 +182,9 @@ def _layer(number: int, operand: int, value: Value, bias: Value) -> Layer | None
     kernels = [axis for path, axis in value.sources[long[0]] if path == value.leaf]
     if len(kernels) != 1 or bias.sources[long[0]] != {(bias.leaf, 0)}:
         return None
+    units = value.shape[long[0]]
+    if (trace.shapes[value.leaf][kernels[0]], *trace.shapes[bias.leaf]) != (units, units):
+        return None  # the units are laid out in another way
     return Layer(number, operand, value.leaf, kernels[0], bias.leaf, long[0])
 
 
@@ -209,6 +212,8 @@ def _product(
     if leaf is None or not trace.outer or len(mine) != 1 or len(sources[mine[0]]) != 1:
         return value
     ((_, kernel_axis),) = sources[mine[0]]
+    if trace.shapes[leaf][kernel_axis] != value.shape[mine[0]]:
+        return value
     trace.layers[number] = Layer(number, None, leaf, kernel_axis, None, mine[0])
     return replace(value, layer=number, last=number)
 

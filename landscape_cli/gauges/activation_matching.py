@@ -8,7 +8,7 @@ merging models modulo permutation symmetries", 2023, arXiv 2209.04836, section 3
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -18,17 +18,21 @@ from landscape_cli.core.assignment import Pair
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.units import Block
 from landscape_cli.gauges.base import Tree
-from landscape_cli.gauges.matched import Matched
+from landscape_cli.gauges.matched import Matched, weights
 from landscape_cli.gauges.references import AINSWORTH
 from landscape_cli.ranges import check_counts
 from landscape_cli.symmetry import Symmetry, examples
 
 BATCH = 256  # examples at a time
+SILENT = 1e-6  # weights count this much: units that say nothing on all examples are alike, else
 
 
 @dataclass(frozen=True)
 class ActivationMatching(Matched):
     """Units that several layers read, as in a residual stream, are compared wherever they are.
+
+    Where activations do not tell units apart, as those of relu units that are never above zero,
+    their weights do.
 
     Attributes:
         examples: training inputs that activations are computed on, at most; at least 1.
@@ -51,7 +55,10 @@ class ActivationMatching(Matched):
         size = len(inputs) // batches  # equal batches; a few examples may be left over
         inputs = inputs[: batches * size].reshape(batches, size, *inputs.shape[1:])
         found = products(symmetry.with_examples(size), reference, own, inputs)
-        return [self._pair(symmetry, block, matrix) for block, matrix in found]
+        watched = [self._pair(symmetry, block, matrix) for block, matrix in found]
+        known = weights(symmetry, reference, own, self.signs)
+        share = SILENT * _size(watched) / (_size(known) or 1.0)
+        return watched + [replace(pair, own=share * pair.own) for pair in known]
 
     def _pair(self, symmetry: Symmetry, block: Block, matrix: np.ndarray) -> Pair:
         """Two arrays with these products: the identity and the matrix itself, transposed."""
@@ -65,3 +72,8 @@ class ActivationMatching(Matched):
             (*groups, None),
             (*(group in signs for group in groups), False),
         )
+
+
+def _size(pairs: list[Pair]) -> float:
+    """The most that all pairs could be worth."""
+    return sum(float(np.linalg.norm(p.reference) * np.linalg.norm(p.own)) for p in pairs)

@@ -47,6 +47,7 @@ REFUSED = {
     "optimizer": ("newton",),
     "steps": (0,),
     "beads": (2, 0),
+    "examples": (0,),
     "bends": (0, -1),
     "draws": (0,),
     "weighting": ("length",),
