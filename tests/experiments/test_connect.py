@@ -146,3 +146,21 @@ def test_closed_forms_have_one_energy():
 def test_what_cannot_be_is_refused(word, said):
     with pytest.raises(UserError, match=said):
         run(word)
+
+
+def test_on_digits_every_method_beats_the_chord_and_the_geodesic_is_shortest():
+    _, records = run(
+        "model=mlp", "levels=[0.2]", "pairs=1", "budget.path_steps=60",
+        "budget.coarse_evaluations=40", "budget.cycle_steps=6",
+        "experiment.methods=[straight,bezier,auto_neb,geodesic]",
+    )  # fmt: skip
+    data = records["connections"].data.isel(gauge=0)
+    heights = data["height"].isel(split=0)
+    chord = heights.sel(path_method="straight", level=0.2)
+    for name in ("bezier", "auto_neb", "geodesic"):
+        assert (heights.sel(path_method=name, level=0.2) < chord).all(), name
+    lengths = data["normalized_length"].where(data["connected"])  # NaN: not feasible
+    taut = lengths.sel(path_method="geodesic")
+    assert np.isfinite(taut).all()
+    others = lengths.drop_sel(path_method="geodesic").min("path_method")
+    assert not (taut > others * (1 + 1e-6)).any()
