@@ -14,8 +14,7 @@ import jax
 import numpy as np
 
 from landscape_cli.contracts import Cost
-from landscape_cli.core import band, dropout, output_path
-from landscape_cli.core.curve_training import Bending, together
+from landscape_cli.core import band
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
 from landscape_cli.core.sampling import Sampling
@@ -281,21 +280,6 @@ def chord_cost(surface: Surface, dense: int, pairs: int, levels: int) -> Cost:
     return Cost(dense * point, dense * point, kept, 0, 0, energies, energies, "method.dense")
 
 
-def curve_cost(surface: Surface, settings: Bending, pairs: int, levels: int) -> Cost:
-    """Of curves that are trained together, as many as fit, and judged as polylines."""
-    point = surface.dimension * np.dtype(surface.dtype).itemsize
-    strings = pairs * levels
-    gradients = settings.steps * settings.points
-    looked = settings.looks * settings.seen
-    energies = looked + looks(settings.dense, settings.beads - 1)
-    moved = together(surface, settings, strings) * settings.held * point
-    kept = strings * settings.beads * point
-    return Cost(
-        moved, moved, kept, gradients, gradients, energies, energies,
-        "method.points or method.bends",
-    )  # fmt: skip
-
-
 def band_cost(
     surface: Surface, beads: int, gradients: int, energies: int, dense: int, pairs: int,
     levels: int, most: int = 0,
@@ -308,31 +292,6 @@ def band_cost(
         moved, moved, strings * beads * point, gradients, most or gradients, energies, energies,
         "method.beads or pairs",
     )  # fmt: skip
-
-
-def output_cost(
-    surface: Surface, beads: int, steps: int, dense: int, pairs: int, levels: int
-) -> Cost:
-    """Of strings of networks that are shortened in the space of outputs, as many as fit."""
-    strings, point = pairs * levels, surface.dimension * np.dtype(surface.dtype).itemsize
-    moved = output_path.together(surface, beads, strings) * output_path.bytes_of(surface, beads)
-    gradients = steps * (beads - 2)
-    energies = (steps + 1) * beads + looks(dense, beads - 1)
-    return Cost(
-        moved, moved, strings * beads * point, gradients, gradients, energies, energies,
-        "method.beads or pairs",
-    )  # fmt: skip
-
-
-def route_cost(
-    surface: Surface, layers: int, draws: int, dense: int, pairs: int, levels: int
-) -> Cost:
-    """Of paths of a proof, that are built one after another and judged."""
-    point = surface.dimension * np.dtype(surface.dtype).itemsize
-    beads = dropout.segments(layers) + 1
-    energies = 2 * draws * layers + looks(dense, beads - 1)
-    moved, kept = 3 * beads * point, pairs * levels * beads * point
-    return Cost(moved, moved, kept, 0, 0, energies, energies, "pairs")
 
 
 def looks(dense: int, segments: int) -> int:

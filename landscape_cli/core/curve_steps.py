@@ -28,6 +28,7 @@ from landscape_cli.core.surface import (
     total_gradient,
     whole,
 )
+from landscape_cli.errors import UserError
 from landscape_cli.ranges import check_counts, check_positive
 
 
@@ -73,6 +74,16 @@ def check_descent(part: Any) -> None:
         raise ValueError(f"optimizer must be adam or sgd, got {part.optimizer!r}")
     if not 0 <= part.momentum < 1:
         raise ValueError(f"momentum must lie in [0, 1), got {part.momentum}")
+
+
+def check_batch(surface: Surface, batch: bool) -> None:
+    """Refuse steps on mini-batches where there are none.
+
+    Raises:
+        UserError: the trainer takes all examples at once.
+    """
+    if batch and surface.batch is None:
+        raise UserError("method.batch=true: there are no mini-batches; set trainer.batch")
 
 
 @lru_cache

@@ -23,6 +23,7 @@ from landscape_cli.core.curve_steps import (
     Curves,
     Program,
     advance,
+    check_batch,
     check_descent,
     direction,
     drawn_steps,
@@ -33,7 +34,6 @@ from landscape_cli.core.judge import bowed, check_joined, judged
 from landscape_cli.core.string import Found, inside, length
 from landscape_cli.core.surface import LADDER, Surface, pad
 from landscape_cli.core.verdict import energies_inside
-from landscape_cli.errors import UserError
 from landscape_cli.ranges import check_counts
 
 LOOKS = 20  # times that the host looks at a curve in every stage
@@ -279,8 +279,7 @@ def curves(
     Raises:
         UserError: no mini-batches to take steps on; a string that does not join its ends.
     """
-    if settings.batch and surface.batch is None:
-        raise UserError("method.batch=true: there are no mini-batches; set trainer.batch")
+    check_batch(surface, settings.batch)
     starts, ends = np.asarray(starts, surface.dtype), np.asarray(ends, surface.dtype)
     strings = [None] * len(starts) if initial is None else initial
     check_joined(starts, ends, strings)

@@ -16,10 +16,11 @@ import numpy as np
 
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.curve import BEZIER
+from landscape_cli.core.curve_steps import check_batch
 from landscape_cli.core.curve_training import Bending, curves
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.estimate import curve_cost
+from landscape_cli.path_costs import curve_cost
 from landscape_cli.references import GARIPOV
 
 
@@ -55,6 +56,7 @@ class Bezier(PathMethod):
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
+        check_batch(surface, self.batch)  # before any work is done
         return curve_cost(surface, self.bending, pairs, levels)
 
     def connect(

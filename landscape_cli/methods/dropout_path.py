@@ -23,7 +23,7 @@ from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.units import TOLERANCE, flat, unflat
 from landscape_cli.errors import UserError
-from landscape_cli.estimate import route_cost
+from landscape_cli.path_costs import route_cost
 from landscape_cli.ranges import check_counts
 from landscape_cli.symmetry import Symmetry, symmetry_of
 
@@ -51,10 +51,8 @@ class DropoutPath(PathMethod):
     def __post_init__(self) -> None:
         check_counts(self, "draws", "dense")
 
-    def cost(self, surface: Surface, pairs: int, levels: int) -> Cost | None:
+    def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
-        if surface.network is None:
-            return None
         layers = len(_chain(symmetry_of(surface, ASKED)).layers)
         return route_cost(surface, layers, self.draws, self.dense, pairs, levels)
 

@@ -17,13 +17,13 @@ from typing import ClassVar
 import numpy as np
 
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
-from landscape_cli.core.curve_steps import check_descent
+from landscape_cli.core.curve_steps import check_batch, check_descent
 from landscape_cli.core.judge import check_joined, judged
 from landscape_cli.core.output_path import Shortening, divergences, shortened, together
 from landscape_cli.core.string import Found, reparametrized
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
-from landscape_cli.estimate import output_cost
+from landscape_cli.path_costs import output_cost
 from landscape_cli.ranges import check_counts
 
 
@@ -64,6 +64,7 @@ class FunctionSpace(PathMethod):
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
+        self._check(surface)
         return output_cost(surface, self.beads, self.steps, self.dense, pairs, levels)
 
     def connect(
@@ -77,10 +78,7 @@ class FunctionSpace(PathMethod):
         initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
-        if surface.network is None:
-            raise UserError("method=function_space: the model must be a network, with outputs")
-        if self.batch and surface.batch is None:
-            raise UserError("method.batch=true: there are no mini-batches; set trainer.batch")
+        self._check(surface)
         starts, ends = np.asarray(starts, surface.dtype), np.asarray(ends, surface.dtype)
         known = [None] * len(starts) if initial is None else initial
         check_joined(starts, ends, known)
@@ -111,3 +109,8 @@ class FunctionSpace(PathMethod):
             energy_evaluations=found.energy_evaluations + (self.steps + 1) * self.beads,
             seconds=seconds,
         )
+
+    def _check(self, surface: Surface) -> None:
+        if surface.network is None:
+            raise UserError("method=function_space: the model must be a network, with outputs")
+        check_batch(surface, self.batch)

@@ -137,3 +137,5 @@ def test_mini_batches_have_to_be_drawn_by_someone(net):
     batch = replace(Bezier(), batch=True)
     with pytest.raises(UserError, match=r"trainer\.batch"):
         connect(batch, surface, starts[:1], ends[:1], [1.0])
+    with pytest.raises(UserError, match=r"trainer\.batch"):
+        batch.cost(surface, 1, 1)  # which is asked before any network is trained
