@@ -63,7 +63,8 @@ def importable(monkeypatch):
 
 def build(experiment, overrides, folder=None):
     """Compose as the command does and build every part; returns the settings."""
-    words = [f"experiment={experiment}", *overrides]
+    spelled = [cli.spelled_out(word, listing.conf_folders(None)) for word in overrides]
+    words = [f"experiment={experiment}", *spelled]
     words += [f"hydra.searchpath=[file://{folder}]"] if folder else []
     with initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):
         cfg = compose("config", overrides=words)
