@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import shlex
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -63,9 +64,13 @@ def device() -> dict[str, Any]:
 
 
 def references(parts: Iterable[Any]) -> list[str]:
-    """The BibTeX entries of the parts, each once."""
-    entries = [getattr(type(part), "reference", "").strip() for part in parts]
-    return list(dict.fromkeys(entry for entry in entries if entry))
+    """The BibTeX entries of the parts, each key once."""
+    texts = [getattr(type(part), "reference", "") for part in parts]
+    entries = [entry.strip() for text in texts for entry in re.split(r"(?m)^(?=@)", text)]
+    found: dict[str, str] = {}
+    for entry in filter(None, entries):
+        found.setdefault(entry.partition(",")[0], entry)
+    return list(found.values())
 
 
 def repr_line(part: Any) -> str:
