@@ -39,7 +39,7 @@ from landscape_cli.ranges import check_counts
 LOOKS = 20  # times that the host looks at a curve in every stage
 SEEN = 4  # energies of a segment in a look
 AT_ONCE = 1 << 33  # bytes of the curves that advance together
-FIRST, LAST = slice(None, -1), slice(1, None)  # beads that segments begin and end with
+LOOK = 1 << 28  # bytes of the polylines that are looked at together
 SIZES = (1, 2, 3, *LADDER)  # of batches of curves: a curve in one is many points already
 
 
@@ -164,8 +164,16 @@ class Kept:
 
     def look(self, surface: Surface, family: Family, beads: int, rows, control) -> None:
         """Keep those of the curves `rows` that are lower, or shorter and as low."""
+        each = beads * max(surface.dimension, 1) * 8
+        some = max(LOOK // each, 1)
+        for first in range(0, len(rows), some):
+            part = slice(first, first + some)
+            self._look(surface, family, beads, rows[part], control[part])
+
+    def _look(self, surface: Surface, family: Family, beads: int, rows, control) -> None:
         strings = [family.polyline(one, beads) for one in control]
-        starts, ends = (np.concatenate([s[cut] for s in strings]) for cut in (FIRST, LAST))
+        starts = np.concatenate([string[:-1] for string in strings])
+        ends = np.concatenate([string[1:] for string in strings])
         energies = energies_inside(surface, starts, ends, np.arange(SEEN) / SEEN)
         last = surface.energies(np.stack([string[-1] for string in strings]))
         energies = np.column_stack([energies.reshape(len(strings), -1), last])
