@@ -101,7 +101,13 @@ class Connect(Experiment):
                 asked = 1 if method.level_free else len(setup.levels)
                 total = len(good) * asked
                 setup.progress.phase(f"{word}, gauge {name}", total=total, unit="strings")
-                self._join(setup, task, number, method, good)
+                try:
+                    self._join(setup, task, number, method, good)
+                except UserError as error:
+                    if self.methods:  # asked for by name
+                        raise
+                    setup.progress.message(f"{word} is left out: {error}")
+                    record.leave_out(gauge, number)
                 yield record
                 yield paths.gather()
         for line in table(record):

@@ -94,12 +94,16 @@ class Connections(Record):
                 raise KeyError(f"{name} is not a variable of rows")
             self.data[name].values[gauge, method, pair, level] = value
 
+    def leave_out(self, gauge: int, method: int) -> None:
+        """Say that a method has no use for this model."""
+        self.data["state"].values[gauge, method] = "left out"
+
     def rows(self) -> Iterator[tuple[str, str, xarray.Dataset]]:
-        """(gauge, method, its pairs and levels), of those that were begun."""
+        """(gauge, method, its pairs and levels), of those that were tried."""
         for g, gauge in enumerate(self.data["gauge"].values):
             for m, method in enumerate(self.data["path_method"].values):
                 part = self.data.isel(gauge=g, path_method=m)
-                if (part["state"] != "pending").any():
+                if not part["state"].isin(["pending", "left out"]).all():
                     yield str(gauge), str(method), part
 
     def numbers(self, part: xarray.Dataset) -> dict[str, Any]:

@@ -125,6 +125,18 @@ def test_networks_that_do_not_get_there_are_rows():
     assert not record.summary()["pending"]
 
 
+def test_a_method_that_does_not_suit_the_network_is_left_out_unless_it_was_asked_for():
+    """The network of the proof is a chain of layers with units to spare; this one has none."""
+    words = ["model=linear_net", "model.widths=[]", "levels=[5.0]", "pairs=1"]
+    keep = [f"~methods.{name}" for name in ("climb", "auto_neb", "polychain", "function_space")]
+    _, records = run(*words, *keep)
+    data = records["connections"].data
+    assert (data["state"].sel(path_method="dropout_path") == "left out").all()
+    assert (data["state"].sel(path_method="straight") != "left out").all()
+    with pytest.raises(UserError, match="dropout_path"):
+        run(*words, "experiment.methods=[dropout_path]")
+
+
 def test_closed_forms_have_one_energy():
     _, records = run(
         "model=muller_brown", "levels=[150.0,120.0]", "pairs=1", "budget.evaluations=300"
