@@ -1,4 +1,4 @@
-"""A connection: two points and the judged string between them, as the library door hands it out."""
+"""A connection: two points and the judged string between them, as the library door returns it."""
 
 from __future__ import annotations
 
