@@ -213,6 +213,13 @@ class Gauge(ABC):
             UserError: the network has no such symmetry.
         """
 
+    def check(self, surface: Surface) -> None:  # noqa: B027
+        """Refuse, before any work is done, networks that have no such symmetry.
+
+        Raises:
+            UserError: as `align` does.
+        """
+
     def align_many(self, surface: Surface, thetas: np.ndarray, key: jax.Array) -> np.ndarray:
         """Copies of many networks (network, param) that lie close to one another.
 

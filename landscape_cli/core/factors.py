@@ -19,9 +19,9 @@ from landscape_cli.core.assignment import along
 from landscape_cli.core.knowledge import Path
 from landscape_cli.core.units import Group, Units, flat, unflat
 
-CANDIDATES = (  # exponents of the factor by role
-    {"produces": 0, "adjusts": 1, "consumes": -1},  # behind a norm
-    {"produces": 1, "adjusts": 1, "consumes": -1},
+CANDIDATES = (  # exponents of the factor: of kernels with their biases, of all else, of readers
+    {"layer": 0, "norm": 1, "consumes": -1},  # a norm undoes what is before it
+    {"layer": 1, "norm": 1, "consumes": -1},
 )
 SWEEPS = 1000
 SETTLED = 1e-12  # relative change of factors in a sweep
@@ -150,7 +150,7 @@ def multiples(units: Units, params: Mapping[str, Any], inputs: Any, signs: bool)
         size = group.size
         factors = generator.choice([1.0, -1.0], size) if signs else generator.uniform(0.5, 2, size)
         factors[0] = -1.0 if signs else 2.0
-        for exponents in _candidates(group):
+        for exponents in _candidates(units, group):
             tried = Multiples(units, {number: exponents}).times(drawn, {number: factors})
             if units.difference(drawn, tried, inputs) < tolerance(drawn):
                 found[number] = exponents
@@ -158,10 +158,14 @@ def multiples(units: Units, params: Mapping[str, Any], inputs: Any, signs: bool)
     return Multiples(units, found)
 
 
-def _candidates(group: Group) -> Iterator[Exponents]:
-    roles = [use.role for use in group.uses]
+def _candidates(units: Units, group: Group) -> Iterator[Exponents]:
+    kernels = {use.path for use in group.role("produces")}
+    biases = {layer.bias for layer in units.trace.layers.values() if layer.kernel in kernels}
+    kinds = {"produces": "layer", "adjusts": "norm", "consumes": "consumes"}
     for powers in CANDIDATES:
-        found = tuple(powers[role] for role in roles)
+        found = tuple(
+            powers["layer" if use.path in biases else kinds[use.role]] for use in group.uses
+        )
         if 1 in found and -1 in found:
             yield found
 

@@ -77,7 +77,7 @@ def _reduce(trace: Knowledge, number: int, equation: Any, values: list[Value]) -
     """Sums and extremes do not ask for an order."""
     dropped = equation.params["axes"]
     kept = [axis for axis in range(len(values[0].axes)) if axis not in dropped]
-    return replace(picked(values[0], kept), leaf=None, layer=NO_LAYER, last=NO_LAYER)
+    return replace(picked(values[0], kept), leaf=None, layer=NO_LAYER)
 
 
 def _concatenate(trace: Knowledge, number: int, equation: Any, values: list[Value]) -> Value:

@@ -47,6 +47,10 @@ class Symmetric(Gauge):
         self.refuse(symmetry, type(surface.network.module).__name__)
         return symmetry
 
+    def check(self, surface: Surface) -> None:
+        """See `Gauge.check`."""
+        self.symmetry(surface)
+
     def align(
         self, surface: Surface, references: np.ndarray, thetas: np.ndarray, key: jax.Array
     ) -> np.ndarray:

@@ -132,6 +132,8 @@ def test_a_gauge_that_the_network_does_not_have(gauge, network, words):
     thetas = drawn(surface, 2)
     with pytest.raises(UserError, match=words):
         gauge.align(surface, thetas[:1], thetas[1:], KEY)
+    with pytest.raises(UserError, match=words):
+        gauge.check(surface)
 
 
 @pytest.mark.parametrize("gauge", [*GAUGES.values(), Signs(), Scales()])
