@@ -27,7 +27,7 @@ from landscape_cli.estimate import band_cost
 from landscape_cli.ranges import check_counts
 from landscape_cli.references import DRAXLER
 
-SHORT = ((100, 0.02, 3), *[(100, 0.02, 2)] * 5, *[(100, 0.005, 2)] * 4, *[(100, 0.001, 2)] * 4)
+SHORT = ((100, 0.01, 3), *[(100, 0.01, 2)] * 5, *[(100, 0.003, 2)] * 4, *[(100, 0.001, 2)] * 4)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class AutoNEB(PathMethod):
     reference: ClassVar[str] = DRAXLER
     level_free: ClassVar[bool] = True
     schedule: tuple[tuple[int, float, int], ...] = SHORT  # steps, learning rate, beads inserted
-    threshold: float = 0.1  # rise above a segment's line, of the range at beads; published 0.2
+    threshold: float = 0.05  # rise above a segment's line, of the range at beads
     samples: int = 9  # points looked at inside every segment
     optimizer: str = "isotropic"  # isotropic | adam: in distances of the ends | sgd: times F
     momentum: float = 0.0  # of sgd; [0, 1)
