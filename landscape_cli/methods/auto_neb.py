@@ -10,7 +10,7 @@ the published schedule, `auto_neb_fast` the published short one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -68,7 +68,8 @@ class AutoNEB(PathMethod):
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
         cycles = self.cycles
         work = cycles.gradients, cycles.energies
-        return band_cost(surface, cycles.beads[-1], *work, self.dense, pairs, levels)
+        cost = band_cost(surface, cycles.beads[-1], *work, self.dense, pairs, levels)
+        return replace(cost, change="method.schedule or pairs")
 
     def connect(
         self,
