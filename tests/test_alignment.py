@@ -1,5 +1,7 @@
 """The library door for symmetric copies: Flax modules and trees, in float32 as users hold them."""
 
+import doctest
+
 import flax.linen as nn
 import jax
 import numpy as np
@@ -97,6 +99,13 @@ def test_variables_with_statistics_move_together():
     for name in ("params", "batch_stats"):
         pairs = zip(flat(moved[name]).values(), flat(trees[1][name]).values(), strict=True)
         assert any(not np.array_equal(a, b) for a, b in pairs)
+
+
+def test_the_example_of_its_docstring():
+    from landscape_cli import alignment
+
+    found = doctest.testmod(alignment)
+    assert found.attempted and not found.failed
 
 
 def test_what_is_refused():

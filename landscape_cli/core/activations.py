@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from landscape_cli.core.units import Block, Units
+from landscape_cli.core.groups import Block
+from landscape_cli.core.units import Units
 
 
 def products(

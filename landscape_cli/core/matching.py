@@ -25,8 +25,8 @@ from functools import cached_property
 import numpy as np
 
 from landscape_cli.core.assignment import Assign, Order, Pair, along, assigned, cost, signs_of
+from landscape_cli.core.groups import Group, reordered, unmoved
 from landscape_cli.core.relaxed import Relaxed
-from landscape_cli.core.units import Group
 
 GAIN = 1e-12  # of the objective, over the product of norms, below which a step is none
 SWEEPS = 100
@@ -34,9 +34,7 @@ SWEEPS = 100
 
 def identity(groups: Sequence[Group]) -> Order:
     """Everything as it is."""
-    tall = lambda g: (groups[g.parent].size,) if g.parent is not None else ()
-    orders = [np.broadcast_to(np.arange(g.size), (*tall(g), g.size)).copy() for g in groups]
-    return Order(orders, [np.ones(g.size) for g in groups])
+    return Order(unmoved(groups), [np.ones(group.size) for group in groups])
 
 
 def shuffled(groups: Sequence[Group], generator: np.random.Generator) -> Order:
@@ -166,27 +164,11 @@ class Matcher:
 
     def moved(self, pair: Pair, order: Order, *but: int) -> np.ndarray:
         """A network's own array with all groups in their new order, `but` some as they were."""
-        entries = pair.own
+        entries = reordered(self.groups, pair.groups, pair.own, order.orders, but)
         for place, group in enumerate(pair.groups):
-            if group is None or group in but or self.groups[group].parent is not None:
-                continue
-            entries = np.take(entries, order.orders[group], axis=place)
-            if pair.signed[place] and group in self.signed:
+            if pair.signed[place] and group is not None and group not in but:
                 entries = entries * along(order.signs[group], place, entries.ndim)
-        for place, group in enumerate(pair.groups):
-            if group is not None and group not in but and self.groups[group].parent is not None:
-                entries = self._inner(pair, order, entries, place, group)
         return entries
-
-    def _inner(
-        self, pair: Pair, order: Order, entries: np.ndarray, place: int, group: int
-    ) -> np.ndarray:
-        """Units within members, which are in their new order already."""
-        above = pair.groups.index(self.groups[group].parent)
-        shape = [1] * entries.ndim
-        shape[above], shape[place] = order.orders[group].shape
-        rows = order.orders[group] if above < place else order.orders[group].T
-        return np.take_along_axis(entries, rows.reshape(shape), axis=place)
 
     def objective(self, order: Order) -> float:
         """Σ ⟨reference, own in order⟩."""

@@ -25,86 +25,13 @@ import numpy as np
 
 from landscape_cli.core.axes import Atom, Axis, Term, atoms, terms
 from landscape_cli.core.families import parents
+from landscape_cli.core.groups import Block, Group, Orders, Use, reordered, unmoved
 from landscape_cli.core.knowledge import Knowledge, Path, Value
 from landscape_cli.core.program import Walk, bind
 from landscape_cli.core.tracing import read
 
 Function = Callable[[Any, Any], Any]  # (params, inputs) -> outputs
-Orders = Sequence[np.ndarray]  # for every group, which unit of the network given stands where
 TOLERANCE = 1e-5  # of outputs, relative to the largest
-
-
-@dataclass(frozen=True, eq=False)
-class Use:
-    """A group's units along one axis of one array.
-
-    Attributes:
-        path: of the array in the tree of parameters.
-        axis: the axis.
-        role: "produces" (the units are what the array's product with activations gives),
-            "adjusts" (the array meets them entry by entry: a bias, the scale of a norm) or
-            "consumes" (the axis is summed over with the units' activations).
-        positions: (unit, copy) entries of the axis that belong to each unit; a unit of a
-            convolution has one for every pixel in the dense layer that reads the flattened image.
-    """
-
-    path: Path
-    axis: int
-    role: str
-    positions: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Hidden units that may change places.
-
-    Attributes:
-        size: number of units.
-        uses: where they are in the parameters.
-        parent: the group whose every member has its own set of these units, such as the head
-            for units within a head; None for units that exist once.
-    """
-
-    size: int
-    uses: tuple[Use, ...]
-    parent: int | None = None
-
-    def role(self, name: str) -> tuple[Use, ...]:
-        """The uses of one role."""
-        return tuple(use for use in self.uses if use.role == name)
-
-    @property
-    def name(self) -> str:
-        """The first array that produces them."""
-        use = (*self.role("produces"), *self.role("adjusts"), *self.uses)[0]
-        return "/".join(use.path)
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """A part of an array whose every axis is a plain product of groups and fixed entries.
-
-    Attributes:
-        path: of the array.
-        rows: for each axis of the array, the positions that are in the block.
-        shape: sizes of all factors of all axes, in order.
-        groups: the group of each factor; None where entries keep their places.
-        axes: the axis of the array that each factor belongs to.
-    """
-
-    path: Path
-    rows: tuple[np.ndarray, ...]
-    shape: tuple[int, ...]
-    groups: tuple[int | None, ...]
-    axes: tuple[int, ...]
-
-    def of(self, array: np.ndarray) -> np.ndarray:
-        """The entries of the block, one axis for every factor."""
-        return array[np.ix_(*self.rows)].reshape(self.shape)
-
-    def put(self, array: np.ndarray, entries: np.ndarray) -> None:
-        """Write the entries into the array."""
-        array[np.ix_(*self.rows)] = entries.reshape([len(rows) for rows in self.rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,19 +71,12 @@ class Units:
 
     @cached_property
     def outputs(self) -> Callable[[Any, Any], Any]:
-        """The network, compiled."""
-        return jax.jit(
-            lambda params, inputs: self.function(params, inputs)
-        )  # need not be hashable
+        """The network, compiled; a function of its own, since not every network can be hashed."""
+        return jax.jit(lambda params, inputs: self.function(params, inputs))
 
     def identity(self) -> list[np.ndarray]:
         """Orders that leave everything as it is."""
-        plain = [np.arange(group.size) for group in self.groups]
-        above = [group.parent for group in self.groups]
-        return [
-            order if parent is None else np.tile(order, (self.groups[parent].size, 1))
-            for order, parent in zip(plain, above, strict=True)
-        ]
+        return unmoved(self.groups)
 
     def random(self, generator: np.random.Generator) -> list[np.ndarray]:
         """Orders drawn at random, all equally likely."""
@@ -176,29 +96,10 @@ class Units:
         arrays = {path: np.asarray(array) for path, array in flat(params).items()}
         moved = {path: np.array(array) for path, array in arrays.items()}
         for block in self.blocks:
-            entries = self.reordered(block, block.of(arrays[block.path]), orders)
+            given = block.of(arrays[block.path])
+            entries = reordered(self.groups, block.groups, given, orders)
             block.put(moved[block.path], entries)
         return unflat(moved)
-
-    def reordered(
-        self, block: Block, entries: np.ndarray, orders: Orders, but: Sequence[int] = ()
-    ) -> np.ndarray:
-        """The entries of a block with the units of all groups moved, `but` those of some."""
-        children = []
-        for place, number in enumerate(block.groups):
-            if number is None or number in but:
-                continue
-            if self.groups[number].parent is None:
-                entries = np.take(entries, orders[number], axis=place)
-            else:
-                children.append((place, number))
-        for place, number in children:
-            above = block.groups.index(self.groups[number].parent)
-            order = orders[number] if above < place else orders[number].T
-            shape = [1] * entries.ndim
-            shape[above], shape[place] = orders[number].shape
-            entries = np.take_along_axis(entries, order.reshape(shape), axis=place)
-        return entries
 
     def difference(self, one: Mapping[str, Any], other: Mapping[str, Any], inputs: Any) -> float:
         """Largest difference of two networks' outputs, over the largest output (or 1)."""

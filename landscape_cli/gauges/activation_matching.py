@@ -15,8 +15,8 @@ import numpy as np
 
 from landscape_cli.core.activations import grouped, products
 from landscape_cli.core.assignment import Pair
+from landscape_cli.core.groups import Block
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.units import Block
 from landscape_cli.gauges.base import Tree
 from landscape_cli.gauges.matched import Matched, weights
 from landscape_cli.gauges.references import AINSWORTH

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape_cli.core.assignment import Order, Pair
+from landscape_cli.core.groups import Block
 from landscape_cli.core.matching import match
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.units import Block, flat
+from landscape_cli.core.units import flat
 from landscape_cli.errors import UserError
 from landscape_cli.gauges.base import Symmetric, Tree
 from landscape_cli.symmetry import Symmetry
