@@ -7,14 +7,13 @@ Chords, or strings to begin from, are cut into equal arcs; a search moves their 
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from landscape_cli.core.judge import check_joined, judged
+from landscape_cli.core.judge import bowed, check_joined, judged
 from landscape_cli.core.relax import relax
 from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.string import Found, reparametrized
@@ -130,22 +129,7 @@ def _begun(start: np.ndarray, end: np.ndarray, known: Any, beads: int, bow: floa
     """Equal arcs of a string, or of the chord, bent."""
     if known is not None:
         return reparametrized(np.asarray(known, start.dtype), beads - 1)
-    chord = reparametrized(np.stack([start, end]), beads - 1)
-    arch = np.sin(np.pi * np.linspace(0, 1, beads))[1:-1, None]
-    chord[1:-1] += (bow * arch * _side(start, end)).astype(chord.dtype)
-    return chord
-
-
-def _side(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """A random vector across the chord and as long; the same from either end."""
-    seed = zlib.crc32(np.ascontiguousarray(start + end).tobytes())
-    side = np.random.default_rng(seed).standard_normal(len(start))
-    chord = np.asarray(end - start, float)
-    far, size = np.linalg.norm(chord), np.linalg.norm(side)
-    if far > 0:
-        side = side - (side @ chord) / far**2 * chord
-    left = np.linalg.norm(side)  # nothing but rounding in one dimension
-    return far / left * side if left > 1e-6 * size else np.zeros_like(side)
+    return bowed(reparametrized(np.stack([start, end]), beads - 1), bow)
 
 
 def _judged(surface, outcome: Outcome, level: float, dense: int, seconds: float) -> Found:
