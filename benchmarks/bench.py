@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import networks
+from benchmarks import bands, networks
 from landscape_cli.core.geodesic import geodesics
 from landscape_cli.core.report import Progress
 from landscape_cli.core.string import reparametrized
@@ -213,7 +213,8 @@ def main() -> None:
     quick = parser.parse_args().quick
     jax.config.update("jax_enable_x64", True)
     parts = [
-        lambda: [matrix_rate()], kernel, waste, batching, exponents, image_networks, commands,
+        lambda: [matrix_rate()], kernel, waste, batching, exponents, bands.pivots, image_networks,
+        commands,
     ]  # fmt: skip
     rows: list[Row] = []
     for part in parts if quick else [*parts, whole_runs]:
