@@ -26,7 +26,8 @@ class Value:
             those of the array they were just multiplied by.
         data: whether it depends on the inputs.
         leaf: the parameter array in which it is linear, if it is known to be in one.
-        layer: the number of the `Layer` that made it, if nothing but layout has changed since.
+        layer: the number of the `Layer` that made it, if it has only been laid out in another way
+            or multiplied since.
         last: the same, if it has met no other array since.
     """
 

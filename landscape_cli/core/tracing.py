@@ -19,75 +19,15 @@ from landscape_cli.core.knowledge import NO_LAYER, NONE, Knowledge, Layer, Value
 from landscape_cli.core.layout_rules import LAYOUT, Rule, picked, replaced
 from landscape_cli.core.program import Walk
 
-ELEMENTWISE = set(
-    [
-        "abs",
-        "acos",
-        "acosh",
-        "add",
-        "add_any",
-        "and",
-        "asin",
-        "asinh",
-        "atan",
-        "atan2",
-        "atanh",
-        "cbrt",
-        "ceil",
-        "clamp",
-        "convert_element_type",
-        "copy",
-        "copy_p",
-        "cos",
-        "cosh",
-        "digamma",
-        "div",
-        "eq",
-        "erf",
-        "erf_inv",
-        "erfc",
-        "exp",
-        "exp2",
-        "expm1",
-        "floor",
-        "ge",
-        "gt",
-        "integer_pow",
-        "is_finite",
-        "le",
-        "lgamma",
-        "log",
-        "log1p",
-        "logistic",
-        "lt",
-        "max",
-        "min",
-        "mul",
-        "name",
-        "ne",
-        "neg",
-        "nextafter",
-        "not",
-        "or",
-        "pow",
-        "real",
-        "reduce_precision",
-        "rem",
-        "round",
-        "rsqrt",
-        "select_n",
-        "sign",
-        "sin",
-        "sinh",
-        "sqrt",
-        "square",
-        "stop_gradient",
-        "sub",
-        "tan",
-        "tanh",
-        "xor",
-    ]
-)
+ELEMENTWISE = {
+    "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh",
+    "cbrt", "ceil", "clamp", "convert_element_type", "copy", "copy_p", "cos", "cosh", "digamma",
+    "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expm1", "floor", "ge", "gt",
+    "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt", "max", "min",
+    "mul", "name", "ne", "neg", "nextafter", "not", "or", "pow", "real", "reduce_precision",
+    "rem", "round", "rsqrt", "select_n", "sign", "sin", "sinh", "sqrt", "square",
+    "stop_gradient", "sub", "tan", "tanh", "xor",
+}  # fmt: skip
 CASTS = {"convert_element_type", "copy", "stop_gradient"}
 
 
@@ -157,11 +97,13 @@ def _named(
     if name in CASTS:
         return replace(values[0], axes=made.axes)
     if name == "div" and values[0].leaf and not values[1].data and not leaves[1]:
-        return replace(made, leaf=leaves[0], sources=values[0].sources)
+        known = values[0]
+        return replace(made, leaf=known.leaf, sources=known.sources, layer=known.layer)
     if name == "mul":
         own = [v for v in values if v.leaf and not v.data] or [v for v in values if v.leaf]
         if len(own) == 1 and len(own[0].axes) == len(made.axes):
-            return replace(made, leaf=own[0].leaf, sources=own[0].sources)
+            known = own[0]
+            return replace(made, leaf=known.leaf, sources=known.sources, layer=known.layer)
     if name == "add" and trace.outer and values[0].data != values[1].data:
         operand = 0 if values[0].data else 1
         layer = _layer(trace, number, operand, values[operand], values[1 - operand])
