@@ -28,10 +28,13 @@ def surface_of(setup: Setup) -> Surface:
 
 
 def _surface(setup: Setup) -> Surface:
-    return model_surface(
+    surface = model_surface(
         setup.model, setup.dataset, setup.functional, setup.precision,
         batch=getattr(setup.trainer, "batch", None), engine=setup.engine,
     )  # fmt: skip
+    for gauge in (setup.gauge, *setup.gauges.values()):
+        gauge.check(surface)
+    return surface
 
 
 def joined_surface(setup: Setup) -> tuple[Surface, Lift]:
