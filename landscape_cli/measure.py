@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import numpy as np
 from landscape_cli.core.surface import SHARE, Surface, side_by_side, workers
 from landscape_cli.estimate import Memory, Timing
 
+MAPPINGS = 30_000  # pieces of memory; Linux grants a process 65,530, and XLA some for every program
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
@@ -55,6 +57,27 @@ def _host_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def shed_programs(most: int = MAPPINGS, maps: Path = Path("/proc/self/maps")) -> bool:
+    """Forget all compiled programs where they take more than `most` mappings of memory.
+
+    They come back from the cache on disk. A process that compiles on and on, as a long multirun
+    does, would else end in a segmentation fault.
+
+    Returns:
+        Whether programs were forgotten.
+    """
+    try:
+        with maps.open() as lines:
+            taken = sum(1 for _ in lines)
+    except OSError:  # not Linux
+        return False
+    if taken <= most:
+        return False
+    jax.clear_caches()
+    gc.collect()
+    return True
 
 
 def points_of(surface: Surface) -> np.ndarray:

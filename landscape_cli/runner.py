@@ -190,7 +190,7 @@ def execute(
     parts: dict[str, Any], settings: config.Settings, budget: dict[str, Any], folder: RunDir
 ) -> list[Path]:
     """Save every record as the recipe yields it, write how it ended, draw unless interrupted."""
-    from landscape_cli.measure import compile_seconds, free_memory
+    from landscape_cli.measure import compile_seconds, free_memory, shed_programs
     from landscape_cli.progress import reporter
 
     experiment = parts["experiment"]
@@ -207,6 +207,7 @@ def execute(
                 extra["engine"] = estimate.engine
             for record in experiment.run(setup):
                 folder.save(record)
+                shed_programs()
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"

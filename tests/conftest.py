@@ -10,7 +10,7 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-from landscape_cli import runner
+from landscape_cli import measure, runner
 
 # Every array annotation of the numerical core is checked while the tests run.
 install_import_hook("landscape_cli.core", "beartype.beartype")
@@ -22,6 +22,13 @@ def float64():
     runner.configure_jax("float64")
     yield
     jax.config.update("jax_enable_x64", True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs():
+    """One process runs all tests: see `measure.shed_programs`."""
+    yield
+    measure.shed_programs()
 
 
 TOY = '''

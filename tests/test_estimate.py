@@ -164,6 +164,24 @@ def test_an_evaluation_is_timed(strategy):
     assert measure.points_of(surface(5, chunk=4)).shape == (workers(), 4, 5)
 
 
+def test_programs_are_forgotten_before_they_take_too_many_mappings(tmp_path):
+    traced = []
+
+    @jax.jit
+    def program(x):
+        traced.append(x)
+        return x + 1.0
+
+    maps = tmp_path / "maps"
+    maps.write_text("a mapping\n" * 5)
+    for most, forgotten in ((5, False), (4, True)):
+        program(1.0)
+        assert measure.shed_programs(most, maps) == forgotten
+    program(1.0)
+    assert len(traced) == 2, "traced again after it was forgotten"
+    assert not measure.shed_programs(0, tmp_path / "absent"), "not every system has the file"
+
+
 def test_compiling_is_counted():
     before = measure.compile_seconds()
     jax.jit(lambda x: jnp.sin(x) * before)(1.0)
