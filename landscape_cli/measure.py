@@ -16,7 +16,7 @@ import numpy as np
 from landscape_cli.core.surface import SHARE, Surface, side_by_side, workers
 from landscape_cli.estimate import Memory, Timing
 
-MAPPINGS = 30_000  # pieces of memory; Linux grants a process 65,530, and XLA some for every program
+MAPPINGS = 30_000  # Linux grants a process 65,530, and XLA takes some for every program
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
 
