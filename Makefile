@@ -26,8 +26,8 @@ $(STAMP): requirements.lock pyproject.toml
 run: install  ## train, find strings, draw the figure; ARGS="model=... pairs=..."
 	@$(BIN)/landscape run geodesic $(ARGS)
 
-test: install  ## the quick tests; ARGS="-k word"
-	@JAX_PLATFORMS=cpu $(BIN)/python -m pytest $(ARGS)
+test: install  ## the quick tests, a process a core; ARGS="-k word"
+	@JAX_PLATFORMS=cpu $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 test-slow: install  ## the tests that take minutes
 	@JAX_PLATFORMS=cpu $(BIN)/python -m pytest -m slow $(ARGS)

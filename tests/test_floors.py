@@ -28,7 +28,7 @@ def rules():
     """(files, what they must not import) for every floor of the house."""
     above = ours(TOP | FILES | {"experiments"}) | SETTINGS
     yield PACKAGE / "core", above | DRAWING | {"flax.linen"} | ours(PARTS | {"contracts"})
-    for part in PARTS:
+    for part in sorted(PARTS):
         others = ours(PARTS - {part})
         yield PACKAGE / part, above | DRAWING | others | ours({"records"})
     yield PACKAGE / "contracts.py", above | {"jax", "flax", "matplotlib", "xarray"}

@@ -64,6 +64,11 @@ KNOWN = [
 ]
 
 
+def name_of(value):
+    """A name for a test, the same in every process."""
+    return getattr(value, "__name__", repr(value))
+
+
 def joined(method, form):
     """The string a method finds between the ends of a closed form."""
     surface = model_surface(form)
@@ -72,7 +77,7 @@ def joined(method, form):
 
 
 @pytest.mark.parametrize("method", [*BANDS, AutoNEB], ids=lambda method: method.__name__)
-@pytest.mark.parametrize(("form", "formula", "highest", "passes", "coarse"), KNOWN, ids=repr)
+@pytest.mark.parametrize(("form", "formula", "highest", "passes", "coarse"), KNOWN, ids=name_of)
 def test_the_highest_pass_is_found(method, form, formula, highest, passes, coarse):
     _, found = joined(method(), form)
     start, end = form.ends(1, jax.random.key(0))
@@ -107,7 +112,7 @@ def test_both_saddles_of_muller_brown(beads):
         assert dense_peak(muller_brown, beside) == muller_brown(beside[1])
 
 
-@pytest.mark.parametrize(("form", "formula", "highest", "passes", "coarse"), KNOWN, ids=repr)
+@pytest.mark.parametrize(("form", "formula", "highest", "passes", "coarse"), KNOWN, ids=name_of)
 def test_saddles_are_stationary_and_descend_one_way(form, formula, highest, passes, coarse):
     surface, found = joined(Climb(), form)
     assert len(found.saddles) == passes
