@@ -41,7 +41,7 @@ def pivots(pairs: int = 4, beads: int = 17, examples: int = 1000, repeats: int =
     ends = initial_thetas(model, data, jax.random.key(0), 2 * pairs, "float32")
     strings = [reparametrized(ends[2 * i : 2 * i + 2], beads - 1) for i in range(pairs)]
     shares = np.array_split(np.stack(strings)[:, 1:-1], min(workers(), pairs))
-    points = [jnp.asarray(share.reshape(-1, share.shape[-1])) for share in shares]
+    points = [jnp.asarray(share.reshape(-1, share.shape[-1]), "float32") for share in shares]
 
     def gradients() -> Any:
         for _ in range(CHECK):

@@ -7,6 +7,7 @@ line with the code that found it.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -124,7 +125,8 @@ def path_methods() -> list[type[PathMethod]]:
     """Every method of the package: a new file is a new row of the table."""
     for module in pkgutil.iter_modules(methods.__path__):
         importlib.import_module(f"{methods.__name__}.{module.name}")
-    return sorted(_subclasses(PathMethod), key=lambda each: each.__name__)
+    found = (each for each in _subclasses(PathMethod) if not inspect.isabstract(each))
+    return sorted(found, key=lambda each: each.__name__)
 
 
 def _subclasses(base: type) -> set[type]:

@@ -33,7 +33,7 @@ from landscape_cli.core.lagrangian import (
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import (
     Surface,
-    mapped,
+    mapped_first,
     over_devices,
     pad,
     side_by_side,
@@ -109,14 +109,19 @@ def _begin_all(beads, energies, gradients, mu, rho, walls, metric, settings) -> 
 
 
 @partial(jax.jit, static_argnames=("energy", "chunk", "settings"), donate_argnames="state")
-def _trials(energy, parts, metric, state, walls, count, chunk, settings) -> State:
-    """`count` trials of every string, gradients included, as one program."""
+def _trials(energy, parts, metric, state, walls, real, count, chunk, settings) -> State:
+    """`count` trials of every string, gradients included, as one program.
+
+    Strings that are not `real` are padding behind all others, and cost no gradients.
+    """
 
     def run(shared: Any, lanes: Any) -> State:
-        (parts, metric, count), (state, walls) = shared, lanes
+        (parts, metric, count), (state, walls, real) = shared, lanes
 
         def evaluated(points: Array) -> tuple[Array, Array]:
-            return mapped(total_gradient, energy, parts, points, chunk)
+            each = len(points) // len(real)
+            wanted, part = real.sum() * each, min(chunk, each)
+            return mapped_first(total_gradient, energy, parts, points, wanted, part)
 
         def nothing(points: Array) -> tuple[Array, Array]:
             return jnp.zeros_like(points[:, 0]), jnp.zeros_like(points)
@@ -129,7 +134,7 @@ def _trials(energy, parts, metric, state, walls, count, chunk, settings) -> Stat
 
         return jax.lax.fori_loop(0, count, trial, state)
 
-    return over_devices(run, (parts, metric, count), (state, walls))
+    return over_devices(run, (parts, metric, count), (state, walls, real))
 
 
 # The same for surfaces that are computed point by point, with the gradients in between.
@@ -167,9 +172,11 @@ def _advance_batch(surface: Surface, batch: Batch, metric, count: int, settings)
     """`count` trials of the strings of a batch."""
     rows, state, walls = batch
     if _one_program(surface, state.beads[0].nbytes, settings):
+        real = np.arange(len(state.rho)) < len(rows)
         state = _trials(
-            surface.steep, surface.parts, metric, state, walls, count, surface.chunk, settings
-        )
+            surface.steep, surface.parts, metric, state, walls, real, count, surface.chunk,
+            settings,
+        )  # fmt: skip
         return Batch(rows, state, walls)
     for _ in range(count):
         points = _points_of_trial(state, walls, settings.samples)
@@ -233,7 +240,7 @@ def tighten(
         )
         batches = side_by_side(advance, batches)
         batches = [_store(surface, result, batch, first + steps, settings) for batch in batches]
-        batches = [batch for batch in batches if len(batch.rows)]
+        batches = _evened([batch for batch in batches if len(batch.rows)], settings)
         report(count - sum(len(batch.rows) for batch in batches), count)
         if not batches:
             break
@@ -285,11 +292,36 @@ def _load(surface, result: Tightened, levels, margins, metric, settings) -> list
     del points  # as large as the gradients
     mu, rho = take(result.multipliers), take(result.rho)
     state = _begin_all(inner, *here, mu, rho, walls, metric, settings)
-    deal = np.array_split(np.arange(count), _batches(surface, count, settings.roomy(size)))
-    if len(deal) == 1:
-        return [Batch(deal[0], state, walls)]
-    few = lambda rows: pad(rows, settings.lanes(len(rows), size))
-    return [Batch(rows, *_picked((state, walls), few(rows))) for rows in deal]
+    whole = Batch(np.arange(count), state, walls)
+    return _dealt(whole, _batches(surface, count, settings.roomy(size)), settings)
+
+
+def _dealt(batch: Batch, count: int, settings: Tightening) -> list[Batch]:
+    """The strings of a batch in `count` batches; more than one only in the host's own memory."""
+    if count == 1:
+        return [batch]
+    size = batch.state.beads[0].nbytes
+    found = []
+    for deal in np.array_split(np.arange(len(batch.rows)), count):
+        some = pad(deal, settings.lanes(len(deal), size))
+        lanes = jax.tree.map(
+            lambda leaf, some=some: jnp.asarray(np.asarray(leaf)[some]), batch[1:]
+        )
+        found.append(Batch(batch.rows[deal], *lanes))
+    return found
+
+
+def _evened(batches: list[Batch], settings: Tightening) -> list[Batch]:
+    """The same strings dealt anew, where some batches have lost more of them than others."""
+    counts = [len(batch.rows) for batch in batches]
+    if len(batches) < 2 or max(counts) - min(counts) < 2:
+        return batches
+    real = [
+        jax.tree.map(lambda leaf, n=n: np.asarray(leaf)[:n], batch)
+        for batch, n in zip(batches, counts, strict=True)
+    ]
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *real)
+    return _dealt(joined, _shares(sum(counts)), settings)
 
 
 def _batches(surface: Surface, count: int, roomy: bool) -> int:
@@ -301,6 +333,11 @@ def _batches(surface: Surface, count: int, roomy: bool) -> int:
         or jax.local_device_count() > 1
     ):
         return 1
+    return _shares(count)
+
+
+def _shares(count: int) -> int:
+    """Batches that keep all workers busy."""
     return max(-(-count // LANES), min(workers(), count))
 
 
