@@ -3,9 +3,9 @@
     python -m benchmarks.joining                     all networks, about an hour
     python -m benchmarks.joining cubic               one of cubic, mnist_cnn, resnet8
 
-The same ends for every method, settings of its YAML file. Every method is run with a sixteenth of
-its steps, then with twice as many, until its path is low enough; the run that got there is timed
-again, compiled. Methods that look inside a level set are asked for the target itself.
+The same ends for every method, settings of its YAML file. Every method is run with a part of its
+steps, then with more, until its path is low enough; the run that got there is timed again,
+compiled. Methods that look inside a level set are asked for the target itself.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ NETWORKS = {  # name: settings, pairs
 LEVEL_FREE = ("bezier", "polychain", "string_method", "neb", "climb", "doubly_nudged", "auto_neb")
 INSIDE = {"cubic": ("dynamic_string", "taut_string")}  # of other networks: the coarse settings
 COARSE = ("dynamic_string", "taut_string_coarse")
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)  # of the steps of the settings
+SHARES = {"cubic": (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)}  # of the steps of the settings
+FEW = (1 / 8, 1 / 2)  # of networks whose gradients cost much
 NEAR = 0.1  # a path is low enough within this part of the lowest height known
 STEPS = ("steps", "bead_steps", "evaluations")
-PATIENCE = 200.0  # seconds that all runs of a method may take together, as foreseen
+PATIENCE = 400.0  # seconds that all runs of a method may take together, as foreseen
 HERE = Path(__file__).parent
 
 
@@ -103,10 +104,10 @@ def joined(
 def runs_of(ends: Ends, name: str, method: str, levels: np.ndarray, enough: Any) -> list[tuple]:
     """(share, seconds, heights, lengths) with more and more steps, until that is enough."""
     runs = []
-    for share in SHARES:
+    for share in SHARES.get(name, FEW):
         runs.append((share, *joined(ends, method_of(method, NETWORKS[name][0], share), levels)))
         spent = sum(run[1] for run in runs)
-        if enough(runs[-1]) or spent + 2 * runs[-1][1] > PATIENCE:
+        if enough(runs[-1]) or spent + 4 * runs[-1][1] > PATIENCE:
             break
     say(name, method, runs[-1])
     return runs

@@ -27,6 +27,7 @@ from landscape_cli.estimate import Estimate
 from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.connections import Connections
+from landscape_cli.records.geodesic import CONNECTED_STATES
 from landscape_cli.records.paths import Paths
 from landscape_cli.splits import both_splits, own_split
 
@@ -200,7 +201,7 @@ class Connect(Experiment):
                 else "not connected" if not inside
                 else "straight" if len(beads) == 2 else "loose"
             )  # fmt: skip
-            connected = state in ("straight", "taut", "loose")
+            connected = state in CONNECTED_STATES
             own = values["length"] / values["chord"] if values["chord"] > 0 else 1.0
             record.fill(
                 task.gauge, number, pair, level, **values, state=state, seconds=seconds,

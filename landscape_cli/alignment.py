@@ -16,7 +16,7 @@ import numpy as np
 
 from landscape_cli.contracts import Gauge
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.units import flat, unflat
+from landscape_cli.core.symmetry.units import flat, unflat
 from landscape_cli.errors import UserError, nearest
 from landscape_cli.models.layout import Layout
 

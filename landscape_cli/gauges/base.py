@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from landscape_cli.contracts import Gauge
-from landscape_cli.core.factors import Multiples
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.symmetry.factors import Multiples
 from landscape_cli.errors import UserError
 from landscape_cli.symmetry import Symmetry, symmetry_of
 

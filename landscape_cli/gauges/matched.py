@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.core.assignment import Order, Pair
-from landscape_cli.core.groups import Block
-from landscape_cli.core.matching import match
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.units import flat
+from landscape_cli.core.symmetry.assignment import Order, Pair
+from landscape_cli.core.symmetry.groups import Block
+from landscape_cli.core.symmetry.matching import match
+from landscape_cli.core.symmetry.units import flat
 from landscape_cli.errors import UserError
 from landscape_cli.gauges.base import Symmetric, Tree
 from landscape_cli.symmetry import Symmetry

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.core.assignment import in_place
-from landscape_cli.core.matching import match
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.symmetry.assignment import in_place
+from landscape_cli.core.symmetry.matching import match
 from landscape_cli.gauges.base import Symmetric, Tree, refuse_unless
 from landscape_cli.gauges.matched import reordered, weights
 from landscape_cli.symmetry import Symmetry

@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from landscape_cli.core.assignment import Order, Pair
-from landscape_cli.core.matching import match
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.symmetry.assignment import Order, Pair
+from landscape_cli.core.symmetry.matching import match
 from landscape_cli.gauges.base import Tree, generators
 from landscape_cli.gauges.matched import Matched, reordered, weights
 from landscape_cli.gauges.references import AINSWORTH

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from landscape_cli.core.assignment import Pair
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.symmetry.assignment import Pair
 from landscape_cli.gauges.base import Tree
 from landscape_cli.gauges.matched import Matched, weights
 from landscape_cli.gauges.references import AINSWORTH

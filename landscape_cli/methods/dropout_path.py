@@ -21,7 +21,7 @@ from landscape_cli.core.dropout import Chain, Kept, Net, chain_of, halved, route
 from landscape_cli.core.judge import judged
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.units import TOLERANCE, flat, unflat
+from landscape_cli.core.symmetry.units import TOLERANCE, flat, unflat
 from landscape_cli.errors import UserError
 from landscape_cli.path_costs import route_cost
 from landscape_cli.ranges import check_counts

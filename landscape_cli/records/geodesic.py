@@ -17,6 +17,7 @@ import numpy as np
 import xarray
 
 from landscape_cli.contracts import Record
+from landscape_cli.core.string import CONNECTED
 from landscape_cli.records.encoding import attribute
 from landscape_cli.records.statistics import (
     bootstrap_interval,
@@ -27,7 +28,7 @@ from landscape_cli.records.statistics import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CONNECTED_STATES = ("straight", "taut", "loose")
+CONNECTED_STATES = CONNECTED
 FAILED_STATES = ("not connected", "diverged")
 UNTRIED_STATES = ("end not reached", "pending")
 STATES = CONNECTED_STATES + FAILED_STATES + UNTRIED_STATES
@@ -232,7 +233,7 @@ class Geodesics(Record):
         return np.where(self.data["connected"].values, self.data[name].values, np.nan)
 
     def _totals(self) -> dict[str, Any]:
-        data, states = self.data, ("straight", "taut", "loose", "not connected", "diverged")
+        data, states = self.data, (*CONNECTED_STATES, "not connected", "diverged")
         counts = {s.replace(" ", "_"): int(self.count(s).sum()) for s in states + UNTRIED_STATES}
         connected = data["connected"].values
         everywhere = self.levels[connected.all(axis=0)] if len(connected) else np.zeros(0)

@@ -21,7 +21,7 @@ from landscape_cli.plots import (
     number,
     number_axis,
 )
-from landscape_cli.records.geodesic import Geodesics
+from landscape_cli.records.geodesic import CONNECTED_STATES, Geodesics
 
 FAILURES = {  # state: marker, color
     "not connected": ("x", ORANGE),
@@ -153,7 +153,7 @@ def draw_counts(ax: Axes, record: Geodesics) -> None:
     """Fraction connected at every level, with the numbers where there is room."""
     order = np.argsort(record.levels)
     levels, tried = record.levels[order], record.tried[order]
-    connected = record.count("straight", "taut", "loose")[order]
+    connected = record.count(*CONNECTED_STATES)[order]
     fraction = np.where(tried > 0, connected / np.maximum(tried, 1), np.nan)
     marks = {"color": GREEN, "marker": "D", "ms": 3, "lw": 1.0, "clip_on": False}
     ax.plot(levels, fraction, label="fraction connected", **marks)

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import os
 import struct
-import time
 
 import jax
 import numpy as np
@@ -176,9 +175,7 @@ def test_real_mnist():
     part = Mnist(os.environ["LANDSCAPE_DATA"], download=False)
     if part.find() is None:
         pytest.skip("no MNIST in LANDSCAPE_DATA")
-    start = time.perf_counter()
     data = part.load(KEY)
-    assert time.perf_counter() - start < 10  # about one second on an idle core
     assert data.train.inputs.shape == (60_000, 28, 28, 1) and len(data.test) == 10_000
     # Published class counts and mean brightness of the training images.
     assert np.bincount(data.train.targets).tolist() == [

@@ -8,7 +8,7 @@ import pytest
 from networks import KEY, copy_of, drawn, surface_of, toy
 from scipy.optimize import linear_sum_assignment
 
-from landscape_cli.core.merging import spread
+from landscape_cli.core.symmetry.merging import spread
 from landscape_cli.gauges.activation_matching import ActivationMatching
 from landscape_cli.gauges.none import NoGauge
 from landscape_cli.gauges.scales import Scales

@@ -8,17 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import Normed, images, line
 from zoo import RING, connect, dense_peak
 
-from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core.dropout import halved, route, segments
-from landscape_cli.core.units import flat
+from landscape_cli.core.symmetry.units import flat
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
 from landscape_cli.methods.dropout_path import DropoutPath, _chain, _theta
 from landscape_cli.models.base import initial_thetas, model_surface, with_stored_statistics
 from landscape_cli.models.cnn import CNN
-from landscape_cli.models.layers import connected, convolved, normalized
+from landscape_cli.models.layers import connected
 from landscape_cli.models.mlp import MLP
 from landscape_cli.symmetry import symmetry_of
 
@@ -27,32 +27,7 @@ DRAWS = np.random.default_rng(0)
 MSE, CE = Functional("mse"), Functional("cross_entropy")
 
 
-def dataset(inputs, targets, classes=None):
-    split = Examples(inputs, targets, np.full(len(inputs), 1 / len(inputs)))
-    return Dataset("made up", split, split, classes)
-
-
-LINE = dataset(DRAWS.normal(size=(20, 2)), DRAWS.normal(size=(20, 1)))
-IMAGES = dataset(
-    DRAWS.random((10, 8, 8, 1)).astype(np.float32), np.arange(10, dtype=np.int32) % 3, classes=3
-)
-
-
-class Normed(nn.Module):
-    """Two convolutions with a norm."""
-
-    norm: str = "batch"
-    groups: int = 1
-    outputs: int | None = None
-
-    @nn.compact
-    def __call__(self, inputs, train=False):
-        """Outputs for every image."""
-        hidden = inputs
-        for layer, channels in enumerate((4, 5)):
-            hidden = convolved(self, hidden, layer, channels, 3, 2)
-            hidden = jnp.tanh(normalized(self, hidden, layer, train))
-        return connected(self, hidden.mean((1, 2)), 2, self.outputs or 1)
+LINE, IMAGES = line(), images(10)
 
 
 class Residual(nn.Module):
@@ -234,7 +209,7 @@ def test_stored_statistics_belong_to_their_units():
         pytest.param(MLP((4, 1)), LINE, MSE, "kernel_2 .* to spare", id="one unit"),
         pytest.param(MLP((1, 4)), LINE, MSE, "kernel_0 .* to spare", id="one unit first"),
         pytest.param(Residual(), LINE, MSE, "several layers", id="residual"),
-        pytest.param(Normed("layer"), IMAGES, CE, "a chain|see one another", id="layer norm"),
+        pytest.param(Normed(norm="layer"), IMAGES, CE, "a chain|see one another", id="layer norm"),
     ],
 )
 def test_networks_that_are_no_chain_are_refused_in_a_line(model, data, functional, words):

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import rel_entr, softmax
+from small import images, line
 from zoo import RING, connect
 
-from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core.output_path import (
     Shortening,
     between,
@@ -36,15 +36,7 @@ DRAWS = np.random.default_rng(0)
 MSE, CE = Functional("mse"), Functional("cross_entropy")
 
 
-def dataset(inputs, targets, classes=None):
-    split = Examples(inputs, targets, np.full(len(inputs), 1 / len(inputs)))
-    return Dataset("made up", split, split, classes)
-
-
-LINE = dataset(DRAWS.normal(size=(20, 2)), DRAWS.normal(size=(20, 1)))
-IMAGES = dataset(
-    DRAWS.random((12, 8, 8, 1)).astype(np.float32), np.arange(12, dtype=np.int32) % 3, classes=3
-)
+LINE, IMAGES = line(), images(12)
 
 
 class Linear(nn.Module):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from landscape_cli.contracts import Dataset, Examples, Progress
-from landscape_cli.core.rescaling import between, layers, statistics
+from landscape_cli.core.symmetry.rescaling import between, layers, statistics
 from landscape_cli.data.digits import Digits
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional

@@ -3,11 +3,11 @@
 import re
 from dataclasses import replace
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import Normed
 
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core.engine import Engine
@@ -17,7 +17,6 @@ from landscape_cli.functional import Functional
 from landscape_cli.models.base import initial_thetas, model_surface, with_stored_statistics
 from landscape_cli.models.cnn import CNN
 from landscape_cli.models.energies import MiniBatch
-from landscape_cli.models.layers import connected, convolved, normalized
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.resnet import ResNet
 
@@ -25,24 +24,7 @@ KEY = jax.random.key(0)
 CE = Functional("cross_entropy")
 
 
-class Normed(nn.Module):
-    """Two convolutions with batch norm; small, so that it compiles soon."""
-
-    norm: str = "batch"
-    groups: int = 1
-    outputs: int | None = None
-
-    @nn.compact
-    def __call__(self, inputs, train=False):
-        """Outputs for every image."""
-        hidden = inputs
-        for layer, channels in enumerate((2, 3)):
-            hidden = convolved(self, hidden, layer, channels, 3, 2)
-            hidden = jnp.tanh(normalized(self, hidden, layer, train))
-        return connected(self, hidden.mean((1, 2)), 2, self.outputs or 1)
-
-
-BATCH = Normed()
+BATCH = Normed(channels=(2, 3))
 SMALL = CNN(channels=(2, 3), kernel=3, widths=(4,), activation="tanh")
 NETWORKS = [
     pytest.param(MLP(widths=(5,)), id="mlp"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.core.knowledge import Path
+from landscape_cli.core.symmetry.knowledge import Path
 
 Orders = Sequence[np.ndarray]  # for every group, which unit of the network given stands where
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from landscape_cli.core.axes import Axis, atoms, terms
-from landscape_cli.core.knowledge import Knowledge, Value
+from landscape_cli.core.symmetry.axes import Axis, atoms, terms
+from landscape_cli.core.symmetry.knowledge import Knowledge, Value
 
 Word = Counter[int]  # how often each atom occurs
 

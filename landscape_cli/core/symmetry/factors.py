@@ -15,10 +15,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from landscape_cli.core.assignment import along
-from landscape_cli.core.groups import Group
-from landscape_cli.core.knowledge import Path
-from landscape_cli.core.units import Units, flat, unflat
+from landscape_cli.core.symmetry.assignment import along
+from landscape_cli.core.symmetry.groups import Group
+from landscape_cli.core.symmetry.knowledge import Path
+from landscape_cli.core.symmetry.units import Units, flat, unflat
 
 CANDIDATES = (  # exponents of the factor: of kernels with their biases, of all else, of readers
     {"layer": 0, "norm": 1, "consumes": -1},  # a norm undoes what is before it

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape_cli.core.axes import Atom, Axes, Fixed, Grid, Row, terms
-from landscape_cli.core.units import flat, unflat, unit_groups
+from landscape_cli.core.symmetry.axes import Atom, Axes, Fixed, Grid, Row, terms
+from landscape_cli.core.symmetry.units import flat, unflat, unit_groups
 from landscape_cli.models.alexnet import AlexNet
 from landscape_cli.models.cnn import CNN
 from landscape_cli.models.densenet import DenseNet
@@ -19,7 +19,7 @@ from landscape_cli.models.mlp import MLP
 from landscape_cli.models.resnet import ResNet
 from landscape_cli.models.vgg import VGG
 
-sys.path.append(str(Path(__file__).parents[2] / "examples" / "plugin"))
+sys.path.append(str(Path(__file__).parents[3] / "examples" / "plugin"))
 from residual_net import ResidualNet
 
 

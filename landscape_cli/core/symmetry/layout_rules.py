@@ -10,8 +10,8 @@ from dataclasses import replace
 from itertools import accumulate, pairwise
 from typing import Any
 
-from landscape_cli.core.axes import Axis, Fixed, row
-from landscape_cli.core.knowledge import NO_LAYER, NONE, Knowledge, Source, Value
+from landscape_cli.core.symmetry.axes import Axis, Fixed, row
+from landscape_cli.core.symmetry.knowledge import NO_LAYER, NONE, Knowledge, Source, Value
 
 REDUCTIONS = [f"reduce_{name}" for name in ("sum", "max", "min", "prod", "and", "or", "xor")]
 WINDOWS = [f"reduce_window_{name}" for name in ("sum", "max", "min")]

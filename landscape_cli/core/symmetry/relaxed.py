@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.core.assignment import Assign, Order, Pair, assigned, cost, signs_of
+from landscape_cli.core.symmetry.assignment import Assign, Order, Pair, assigned, cost, signs_of
 
 STEPS = 30
 

@@ -5,8 +5,8 @@ import jax
 import numpy as np
 import pytest
 
-from landscape_cli.core.factors import multiples
-from landscape_cli.core.units import unit_groups
+from landscape_cli.core.symmetry.factors import multiples
+from landscape_cli.core.symmetry.units import unit_groups
 
 INPUTS = np.random.default_rng(0).normal(size=(9, 4))
 SHAPES = {"w": (4, 6), "b": (6,), "v": (6, 5), "c": (5,), "u": (5, 2)}

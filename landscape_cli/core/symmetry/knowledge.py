@@ -1,4 +1,4 @@
-"""What is known of the arrays of a program while it is read; see `core.tracing`."""
+"""What is known of the arrays of a program while it is read; see `core.symmetry.tracing`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape_cli.core.axes import Axes, Axis, Fixed
+from landscape_cli.core.symmetry.axes import Axes, Axis, Fixed
 
 Path = tuple[str, ...]
 Source = tuple[Path, int]  # an axis of a parameter array

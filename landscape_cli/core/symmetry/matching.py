@@ -24,9 +24,17 @@ from functools import cached_property
 
 import numpy as np
 
-from landscape_cli.core.assignment import Assign, Order, Pair, along, assigned, cost, signs_of
-from landscape_cli.core.groups import Group, reordered, unmoved
-from landscape_cli.core.relaxed import Relaxed
+from landscape_cli.core.symmetry.assignment import (
+    Assign,
+    Order,
+    Pair,
+    along,
+    assigned,
+    cost,
+    signs_of,
+)
+from landscape_cli.core.symmetry.groups import Group, reordered, unmoved
+from landscape_cli.core.symmetry.relaxed import Relaxed
 
 GAIN = 1e-12  # of the objective, over the product of norms, below which a step is none
 SWEEPS = 100

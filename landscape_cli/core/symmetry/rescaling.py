@@ -22,9 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from landscape_cli.core.knowledge import Layer
-from landscape_cli.core.program import Walk, bind
-from landscape_cli.core.units import Units, flat, unflat
+from landscape_cli.core.symmetry.knowledge import Layer
+from landscape_cli.core.symmetry.program import Walk, bind
+from landscape_cli.core.symmetry.units import Units, flat, unflat
 
 TINY = 1e-12  # a deviation below is a unit that says the same of all examples
 

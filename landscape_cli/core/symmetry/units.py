@@ -9,7 +9,7 @@ channels of a convolution, or those of all layers that a residual sum ties toget
 shows up in the parameters is listed use by use. Attention heads are a group whose members have
 groups of their own: the units within a head change places independently of those of other heads.
 
-Nothing here knows what a layer is; see `core.tracing` for how a program is read.
+Nothing here knows what a layer is; see `core.symmetry.tracing` for how a program is read.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from landscape_cli.core.axes import Atom, Axis, Term, atoms, terms
-from landscape_cli.core.families import parents
-from landscape_cli.core.groups import Block, Group, Orders, Use, reordered, unmoved
-from landscape_cli.core.knowledge import Knowledge, Path, Value
-from landscape_cli.core.program import Walk, bind
-from landscape_cli.core.tracing import read
+from landscape_cli.core.symmetry.axes import Atom, Axis, Term, atoms, terms
+from landscape_cli.core.symmetry.families import parents
+from landscape_cli.core.symmetry.groups import Block, Group, Orders, Use, reordered, unmoved
+from landscape_cli.core.symmetry.knowledge import Knowledge, Path, Value
+from landscape_cli.core.symmetry.program import Walk, bind
+from landscape_cli.core.symmetry.tracing import read
 
 Function = Callable[[Any, Any], Any]  # (params, inputs) -> outputs
 TOLERANCE = 1e-5  # of outputs, relative to the largest

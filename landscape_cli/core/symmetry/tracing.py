@@ -1,6 +1,6 @@
 """What a program does to the axes of its arrays, found out operation by operation.
 
-Every axis of every parameter starts as units that may change places (`core.axes.Atom`), every
+Every axis of every parameter starts as units that may change places (`axes.Atom`), every
 axis of the inputs as fixed. An addition says that the axes of its terms hold the same units, a
 product that is summed says so of the axes summed over, a reshape lays units out in another way,
 and whatever treats entries by their place, such as a convolution its pixels, makes an axis fixed.
@@ -14,10 +14,10 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from landscape_cli.core.axes import Axis, Fixed
-from landscape_cli.core.knowledge import NO_LAYER, NONE, Knowledge, Layer, Value
-from landscape_cli.core.layout_rules import LAYOUT, Rule, picked, replaced
-from landscape_cli.core.program import Walk
+from landscape_cli.core.symmetry.axes import Axis, Fixed
+from landscape_cli.core.symmetry.knowledge import NO_LAYER, NONE, Knowledge, Layer, Value
+from landscape_cli.core.symmetry.layout_rules import LAYOUT, Rule, picked, replaced
+from landscape_cli.core.symmetry.program import Walk
 
 ELEMENTWISE = {
     "abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh",

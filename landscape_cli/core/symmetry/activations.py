@@ -16,8 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from landscape_cli.core.groups import Block
-from landscape_cli.core.units import Units
+from landscape_cli.core.symmetry.groups import Block
+from landscape_cli.core.symmetry.units import Units
 
 
 def products(
