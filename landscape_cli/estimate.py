@@ -18,7 +18,7 @@ from landscape_cli.core import band
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
 from landscape_cli.core.sampling import Sampling
-from landscape_cli.core.surface import Surface, workers
+from landscape_cli.core.surface import Surface, on_host, workers
 from landscape_cli.core.tighten import bytes_of
 from landscape_cli.errors import UserError
 
@@ -96,9 +96,9 @@ class Estimate:
         """
         network = self.surface.dimension * np.dtype(self.surface.dtype).itemsize
         ends = 2 * self.networks * self.levels * network
-        together = self.activations * workers()
+        together, sent = self.activations * workers(), not on_host(self.surface.data)
         found = [
-            Need("data", CUT * data_bytes(self.surface), True, "the examples of the data"),
+            Need("data", CUT * data_bytes(self.surface), sent, "the examples of the data"),
             Need("activations", together, True, "engine.memory, engine.block or engine.chunk"),
             Need("end points", ends, False, "pairs or levels"),
         ]

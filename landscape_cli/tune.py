@@ -21,7 +21,7 @@ import numpy as np
 from landscape_cli.cache import cache_folder
 from landscape_cli.contracts import Setup
 from landscape_cli.core.engine import Engine, Plan
-from landscape_cli.core.surface import Surface
+from landscape_cli.core.surface import Surface, on_host
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import in_bytes, in_seconds
 from landscape_cli.measure import gradients, points_of, seconds_of
@@ -169,7 +169,8 @@ def candidates(surface: Surface, rule: Plan, room: float, limit: float) -> Itera
 
     yield from tried(rule)
     blocks = [*sorted({b for b in BLOCKS if b is not None and b < total}), None]
-    for strategy in sorted(("vmap", "loop"), key=lambda name: name != rule.strategy):
+    known = ("loop",) if on_host(surface.data) else ("vmap", "loop")
+    for strategy in sorted(known, key=lambda name: name != rule.strategy):
         for block in blocks:
             chunk = rule.chunk
             if strategy == "vmap":

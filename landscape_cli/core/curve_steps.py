@@ -21,6 +21,7 @@ from landscape_cli.core.curve import Family, objective, plan, times_to
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import (
     Surface,
+    drawing,
     in_shares,
     mapped,
     over_devices,
@@ -174,7 +175,7 @@ _points_of = jax.jit(_points)
 _moved_by: Any = jax.jit(_moved, static_argnames="program")
 
 
-@partial(jax.jit, static_argnames="draw")
+@drawing
 def _drawn(draw: Any, data: Any, key: Any, number: Any) -> Any:
     return draw(data, jax.random.fold_in(key, number))
 

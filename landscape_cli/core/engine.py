@@ -23,6 +23,7 @@ CACHE = 24 << 20  # bytes of activations that a CPU's last cache holds
 POINTS_CPU = 128  # points at a time on a CPU, where larger batches only leave the cache
 POINTS = 1 << 14  # on anything wider
 STRATEGIES = ("auto", "vmap", "loop")
+PLACES = ("auto", "device", "host")
 ARITHMETICS = ("full", "tensorfloat32", "bfloat16")
 
 
@@ -50,6 +51,9 @@ class Engine:
         memory: GiB that the activations of one program may take.
         gradients: "tensorfloat32" (GPUs) or "bfloat16" computes gradients in it; energies, and
             so every verdict, stay in the run's precision. "full": gradients too.
+        data: where examples are kept: on the "device", or on the "host", from where a block at a
+            time goes to the device; "auto": on the host where they would take more than half of
+            a device's free memory.
         remat: keep no activations for the gradient, compute them again: less memory, more time.
     """
 
@@ -58,6 +62,7 @@ class Engine:
     chunk: int | None = None
     memory: float = 0.5
     gradients: str = "full"
+    data: str = "auto"
     remat: bool = False
     remembered: ClassVar[Mapping[str, Plan]] = MappingProxyType({})  # by case; not a setting
 
@@ -68,6 +73,10 @@ class Engine:
             raise ValueError(
                 f"gradients must be one of {', '.join(ARITHMETICS)}, got {self.gradients!r}"
             )
+        if self.data not in PLACES:
+            raise ValueError(f"data must be one of {', '.join(PLACES)}, got {self.data!r}")
+        if self.data == "host" and self.strategy == "vmap":
+            raise ValueError("data=host needs strategy=loop, which takes a block after another")
         for name in ("block", "chunk"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -91,6 +100,15 @@ class Engine:
                 "engine.gradients=tensorfloat32: a CPU has no such arithmetic; choose full or "
                 "bfloat16"
             )
+
+    def waits(self, size: int) -> bool:
+        """Whether examples of so many bytes are kept on the host."""
+        if self.data != "auto":
+            return self.data == "host"
+        stats = jax.local_devices()[0].memory_stats() or {}
+        if jax.default_backend() == "cpu" or "bytes_limit" not in stats:
+            return False  # the device's memory is the host's
+        return 2 * size > stats["bytes_limit"] - stats.get("bytes_in_use", 0)
 
     def recalling(self, plans: Mapping[str, Plan]) -> Engine:
         """The same engine, which knows `plans` by their cases."""
@@ -116,7 +134,9 @@ class Engine:
             return "as set"
         return "tuned" if case in self.remembered else "by rule"
 
-    def plan(self, size: int, examples: int, convolves: bool, case: str = "") -> Plan:
+    def plan(
+        self, size: int, examples: int, convolves: bool, case: str = "", waits: bool = False
+    ) -> Plan:
         """Decide for a network.
 
         Args:
@@ -124,13 +144,14 @@ class Engine:
             examples: their number.
             convolves: the network has convolutions.
             case: its name among the remembered plans.
+            waits: the examples wait on the host.
         """
-        if self.open and case in self.remembered:
+        if self.open and not waits and case in self.remembered:
             return self.remembered[case]
         cpu = jax.default_backend() == "cpu"
         strategy = self.strategy
         if strategy == "auto":
-            strategy = "loop" if convolves and cpu else "vmap"
+            strategy = "loop" if waits or (convolves and cpu) else "vmap"
         each = max(size / max(examples, 1), 1)  # bytes of one example
         room = self.memory * 2**30
         if cpu and strategy == "loop":

@@ -30,6 +30,7 @@ from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import (
     Parts,
     Surface,
+    drawing,
     in_shares,
     over_devices,
     side_by_side,
@@ -187,7 +188,7 @@ def _answer(energy: Any, reference: Any, theta: Array, inputs: Array) -> Array:
     return energy.outputs(theta, context, inputs)
 
 
-@partial(jax.jit, static_argnames="draw")
+@drawing
 def _drawn(draw: Any, data: Any, key: Any, number: Any) -> Any:
     return draw(data, jax.random.fold_in(key, number))
 

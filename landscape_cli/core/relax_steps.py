@@ -24,6 +24,7 @@ from landscape_cli.core.string import chord_length
 from landscape_cli.core.surface import (
     Energy,
     Surface,
+    drawing,
     mapped,
     over_devices,
     side_by_side,
@@ -203,7 +204,7 @@ def _advance(program: Program, data, band: Band, pool: Pool, rates, key, first, 
 # The same for surfaces that are computed point by point, with the gradients in between.
 _points_of: Any = jax.jit(_points)
 _moved_by: Any = jax.jit(_moved, static_argnames="settings", donate_argnames="band")
-_drawn: Any = jax.jit(_mini_batch, static_argnames="draw")
+_drawn = drawing(_mini_batch)
 
 
 def _looped(surface: Surface, program: Program, points, pool: Pool, key, step):

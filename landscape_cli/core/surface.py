@@ -127,6 +127,21 @@ class Parts(NamedTuple):
     reference: Any = ()
 
 
+def on_host(data: Any) -> bool:
+    """Whether examples wait in the host's memory, as NumPy arrays, and are sent in blocks."""
+    return any(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(data))
+
+
+def drawing(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """`draw(function, data, ...)` compiled; where examples wait on the host, picked there."""
+    compiled = jax.jit(draw, static_argnums=0)
+
+    def drawn(function: Any, data: Any, *rest: Any) -> Any:
+        return (draw if on_host(data) else compiled)(function, data, *rest)
+
+    return drawn
+
+
 def in_blocks(data: Any, block: int | None) -> Any:
     """Examples as (block, example, ...): even blocks of at most `block`, zeros at the end.
 
@@ -135,13 +150,14 @@ def in_blocks(data: Any, block: int | None) -> Any:
     """
     leaves = jax.tree.leaves(data)
     if block is None or not leaves:
-        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], data)
+        return jax.tree.map(lambda leaf: leaf[None], data)
     total = len(leaves[0])
     count = -(-total // block)
     size = -(-total // count)
 
-    def cut(leaf: Array) -> Array:
-        leaf = jnp.pad(leaf, [(0, count * size - total), *[(0, 0)] * (leaf.ndim - 1)])
+    def cut(leaf: Any) -> Any:
+        xp: Any = np if isinstance(leaf, np.ndarray) else jnp
+        leaf = xp.pad(leaf, [(0, count * size - total), *[(0, 0)] * (leaf.ndim - 1)])
         return leaf.reshape(count, size, *leaf.shape[1:])
 
     return jax.tree.map(cut, data)
@@ -330,7 +346,7 @@ class Surface:
         """`data` in blocks of at most `block` examples: stacked, or a list for the host loop."""
         reference = reference if hasattr(self.energy, "context") else ()
         if self.strategy == "vmap":
-            return Parts(in_blocks(data, self.block), reference)
+            return Parts(in_blocks(jax.tree.map(jnp.asarray, data), self.block), reference)
         if self.block is None or not jax.tree.leaves(data):
             return Parts([data], reference)
         stacked = in_blocks(data, self.block)
@@ -351,7 +367,7 @@ class Surface:
         if len(rows) == 0:
             values = np.zeros(0, self.dtype)
         elif self.strategy == "loop":
-            values = np.stack(side_by_side(self._one_energy, rows))
+            values = np.stack(self._sum(_add_energy, self.energy, self.parts, rows, self._nothing))
         else:
             values = np.array(in_shares(self._some_energies, rows))
         return values.reshape(points.shape[:-1])
@@ -373,7 +389,7 @@ class Surface:
     ) -> tuple[Array, Array]:
         self.count.gradients += len(points)
         if self.strategy == "loop":
-            found = side_by_side(partial(self._one_gradient, energy, parts), points)
+            found = self._gradients_of(energy, parts, points)
             return jnp.stack([e for e, _ in found]), jnp.stack([g for _, g in found])
         return in_shares(lambda share: _gradients(energy, parts, share, self.chunk), points)
 
@@ -381,24 +397,46 @@ class Surface:
         padded = pad(rows, rung(len(rows)))
         return np.asarray(_energies(self.energy, self.parts, padded, self.chunk))[: len(rows)]
 
-    def _one_energy(self, theta: np.ndarray) -> np.ndarray:
-        context = _one_context(self.energy, self.parts.reference, theta)
-        total = jnp.zeros((), self.dtype)
-        for block in self.parts.blocks:
-            total = _add_energy(self.energy, theta, context, block, total)
-        return np.asarray(total)
-
     def loss_and_gradient(self, theta: Array, parts: Parts) -> tuple[Array, Array]:
         """The loss and its gradient at one point, on data cut for the host loop; uncounted."""
-        return self._one_gradient(self.slope, parts, theta)
+        return self._gradients_of(self.slope, parts, [theta])[0]
 
-    def _one_gradient(self, energy: Energy, parts: Parts, theta: Array) -> tuple[Array, Array]:
-        context = _one_context(energy, parts.reference, theta)
-        zero = jnp.zeros((), self.dtype)
-        total = zero, jax.tree.map(jnp.zeros_like, (theta, context))
-        for block in parts.blocks:
-            total = _add_gradient(energy, theta, context, block, total)
-        value, (direct, through) = total
+    def _gradients_of(self, energy: Energy, parts: Parts, thetas: Any) -> list:
+        """(energy, gradient) at every point, one point and one block at a time."""
+        nothing = lambda theta, context: (
+            self._nothing(theta, context), jax.tree.map(jnp.zeros_like, (theta, context))
+        )  # fmt: skip
+        found = self._sum(_add_gradient, energy, parts, thetas, nothing)
         if not hasattr(energy, "context"):
-            return value, direct
-        return value, _add_through(energy, theta, parts.reference, through, direct)
+            return [(value, direct) for value, (direct, _) in found]
+
+        def whole(one: Any) -> tuple[Array, Array]:
+            theta, (value, (direct, through)) = one
+            return value, _add_through(energy, theta, parts.reference, through, direct)
+
+        return side_by_side(whole, zip(thetas, found, strict=True))
+
+    def _nothing(self, theta: Array, context: Any) -> Array:
+        return jnp.zeros((), self.dtype)
+
+    def _sum(self, add: Callable, energy: Energy, parts: Parts, thetas: Any, start: Callable):
+        """`add` over all blocks, from `start`, at every point."""
+
+        def begun(theta: Array) -> tuple[Array, Any, Any]:
+            context = _one_context(energy, parts.reference, theta)
+            return theta, context, start(theta, context)
+
+        def added(lane: tuple[Array, Any, Any], blocks: Any) -> tuple[Array, Any, Any]:
+            theta, context, total = lane
+            for block in blocks:
+                total = add(energy, theta, context, block, total)
+            return theta, context, total
+
+        if not on_host(parts.blocks):
+            lanes = side_by_side(lambda theta: added(begun(theta), parts.blocks), thetas)
+        else:  # every block is sent once, for all points
+            lanes = side_by_side(begun, thetas)
+            for block in parts.blocks:
+                here = jax.device_put(block)
+                lanes = side_by_side(lambda lane, here=here: added(lane, [here]), lanes)
+        return [total for *_, total in lanes]

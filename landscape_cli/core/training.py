@@ -27,6 +27,7 @@ from landscape_cli.core.report import Progress, Trajectories
 from landscape_cli.core.surface import (
     Energy,
     Surface,
+    drawing,
     in_shares,
     over_devices,
     pad,
@@ -113,7 +114,7 @@ def train(
 
 
 def check_batch(surface: Surface, batch: int | None) -> bool:
-    """Whether mini-batches of `batch` examples are smaller than the data, and can be drawn.
+    """Whether steps are on mini-batches of `batch` examples, drawn or augmented.
 
     Raises:
         UserError: there are fewer examples than that.
@@ -128,7 +129,7 @@ def check_batch(surface: Surface, batch: int | None) -> bool:
         raise UserError(f"trainer.batch={batch}: {has}; null takes all")
     if batch < examples and surface.batch is None:
         raise ValueError(f"trainer.batch={batch}: build the surface with batch={batch} too")
-    return batch < examples
+    return surface.batch is not None  # as many as there are may still be augmented
 
 
 def _batch_key(key: Any, network: Any, step: Any) -> Any:
@@ -263,7 +264,7 @@ def _enter(ledger: Ledger, networks: np.ndarray, step: int, energies, thetas) ->
         ledger.keep(network, crossed, theta)
 
 
-@partial(jax.jit, static_argnames="draw")
+@drawing
 def _drawn(draw, data, key, network, step):
     return draw(data, _batch_key(key, network, step))
 

@@ -149,18 +149,20 @@ def model_surface(
     make = partial(kind, module, layout=layout, remat=engine.remat)
     energy = make(functional.metric)
     rough = make(functional.metric, arithmetic=engine.arithmetic)
-    data = device_data(functional.examples(dataset), dtype)
+    waits = engine.waits(_bytes(dataset.train, dtype) + _bytes(dataset.test, dtype))
+    take = partial(arrays_of, dtype=dtype, on_host=waits)
+    data = take(functional.examples(dataset))
     loss, train = None, data
     if functional.loss is not None:
         loss = make(functional.loss, arithmetic=engine.arithmetic)
-        train = data if functional.split == "train" else device_data(dataset.train, dtype)
+        train = data if functional.split == "train" else take(dataset.train)
     reference = ()
     if kind is NormalizedEnergy:
         examples = dataset.train.first(REFERENCE)
-        reference = device_data(examples, dtype)
+        reference = arrays_of(examples, dtype)
     size, convolves = work(energy, data, layout.size, reference, dtype)
     case = engine.case(energy, data, reference, dtype)
-    plan = engine.plan(size, len(data[2]), convolves, case)
+    plan = engine.plan(size, len(data[2]), convolves, case, waits)
     return Surface(
         energy=energy,
         data=data,
@@ -232,15 +234,22 @@ def _closed_surface(
     return Surface(Formula(form), (), form.dimension, chunk=CHUNK, work=size, dtype=dtype)
 
 
-def device_data(examples: Examples, dtype: np.dtype) -> tuple[Array, Array, Array]:
-    """(inputs, targets, weights) on the device; integer targets are classes and stay integers."""
+def arrays_of(examples: Examples, dtype: np.dtype, on_host: bool = False) -> tuple[Any, Any, Any]:
+    """(inputs, targets, weights) on the device, or for blocks of them to be sent there.
+
+    Integer targets are classes and stay integers.
+    """
     targets = np.asarray(examples.targets)
     kind = np.int32 if np.issubdtype(targets.dtype, np.integer) else dtype
+    place = np.asarray if on_host else jnp.asarray
     return (
-        jnp.asarray(examples.inputs, dtype),
-        jnp.asarray(targets, kind),
-        jnp.asarray(examples.weights, dtype),
-    )
+        place(examples.inputs, dtype), place(targets, kind), place(examples.weights, dtype)
+    )  # fmt: skip
+
+
+def _bytes(examples: Examples, dtype: np.dtype) -> int:
+    """Of the inputs of some examples, which outweigh all else."""
+    return examples.inputs.size * dtype.itemsize
 
 
 def work(energy: Any, data: Any, count: int, reference: Any, dtype: np.dtype) -> tuple[int, bool]:

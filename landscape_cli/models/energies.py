@@ -16,6 +16,8 @@ from typing import Any, cast
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.functional import LOSSES
@@ -150,4 +152,8 @@ def minibatch(data: tuple[Array, ...], key: jax.Array, size: int) -> tuple[Array
     if size >= total:
         return data
     rows = jax.random.choice(key, total, (size,), replace=False)
+    if isinstance(inputs, np.ndarray):  # they wait on the host: only the batch is sent
+        rows = np.asarray(rows)
+        inputs, targets, weights = (jnp.asarray(leaf[rows]) for leaf in data)
+        return inputs, targets, weights * (total / size)
     return inputs[rows], targets[rows], weights[rows] * (total / size)

@@ -6,11 +6,15 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from small import Normed
 
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core.engine import Engine
+from landscape_cli.core.report import Progress
+from landscape_cli.core.surface import on_host
+from landscape_cli.core.training import train
 from landscape_cli.data.augment import Augmentation
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
@@ -19,6 +23,7 @@ from landscape_cli.models.cnn import CNN
 from landscape_cli.models.energies import MiniBatch
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.resnet import ResNet
+from landscape_cli.trainers.sgd import Sgd
 
 KEY = jax.random.key(0)
 CE = Functional("cross_entropy")
@@ -40,6 +45,7 @@ ENGINES = {
     "loop, blocks": Engine(strategy="loop", block=4),
     "one program, blocks": Engine(strategy="vmap", block=3),
     "one program, few points": Engine(strategy="vmap", chunk=2),
+    "blocks sent from the host": Engine(data="host", block=4),
     "recomputed": Engine(strategy="vmap", remat=True),
 }
 
@@ -172,6 +178,43 @@ def test_without_batch_norm_there_is_nothing_to_store():
     same, lift = with_stored_statistics(here)
     assert same is here
     assert lift(POINT := np.zeros((1, here.dimension))) is POINT
+
+
+@pytest.mark.parametrize("batch", [None, 4, 10])
+@pytest.mark.parametrize("model", NETWORKS[1:3])
+def test_examples_that_wait_on_the_host_train_the_same_networks(model, batch):
+    varied = Dataset("noise", DATA.train, DATA.test, 4, Augmentation(crop=2))
+    starts = initial_thetas(model, DATA, KEY, 2)
+    found = []
+    for place in ("device", "host"):
+        engine = Engine(data=place, strategy="loop", block=4)
+        here = model_surface(model, varied, CE, batch=batch, engine=engine)
+        assert on_host(here.parts.blocks) == on_host(here.slope_data) == (place == "host")
+        job = (optax.sgd(0.1), starts, [1e-9], 5, 5, KEY, batch is not None)
+        found.append(train(here, *job).lowest)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(*found, rtol=1e-12)
+
+
+def test_a_batch_of_all_examples_is_still_varied():
+    varied = Dataset("noise", DATA.train, DATA.test, 4, Augmentation(crop=2, flip=True))
+    start = initial_thetas(SMALL, DATA, KEY, 1)
+    ends = []
+    for dataset in (DATA, varied):
+        here = model_surface(SMALL, dataset, CE, batch=len(DATA.train))
+        trainer = Sgd(steps=3, batch=len(DATA.train), check=3)
+        ends.append(trainer.descend(here, start, [1e-9], KEY, Progress()).lowest[0])
+    assert ends[0] != ends[1]
+
+
+def test_examples_wait_where_the_engine_says():
+    assert Engine(data="host").waits(1) and not Engine(data="device").waits(1 << 50)
+    assert not Engine().waits(1 << 50), "a CPU has no memory of its own"
+    assert Engine(data="host").plan(100, 10, False, waits=True).strategy == "loop"
+    with pytest.raises(ValueError, match=r"^data=host needs strategy=loop"):
+        Engine(data="host", strategy="vmap")
+    with pytest.raises(ValueError, match=r"^data must be one of auto, device, host, got 'disk'"):
+        Engine(data="disk")
 
 
 def test_training_varies_images_and_judging_does_not():
