@@ -34,8 +34,11 @@ NETWORKS = {  # name: settings, pairs
 LEVEL_FREE = ("bezier", "polychain", "string_method", "neb", "climb", "doubly_nudged", "auto_neb")
 INSIDE = {"cubic": ("dynamic_string", "taut_string")}  # of other networks: the coarse settings
 COARSE = ("dynamic_string", "taut_string_coarse")
-SHARES = {"cubic": (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1)}  # of the steps of the settings
-FEW = (1 / 8, 1 / 2)  # of networks whose gradients cost much
+SHARES = {  # of the steps of the settings
+    "cubic": (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1),
+    "mnist_cnn": (1 / 8, 1 / 2, 1),
+    "resnet8": (1 / 8, 1 / 2),
+}
 NEAR = 0.1  # a path is low enough within this part of the lowest height known
 STEPS = ("steps", "bead_steps", "evaluations")
 PATIENCE = 400.0  # seconds that all runs of a method may take together, as foreseen
@@ -104,7 +107,7 @@ def joined(
 def runs_of(ends: Ends, name: str, method: str, levels: np.ndarray, enough: Any) -> list[tuple]:
     """(share, seconds, heights, lengths) with more and more steps, until that is enough."""
     runs = []
-    for share in SHARES.get(name, FEW):
+    for share in SHARES[name]:
         runs.append((share, *joined(ends, method_of(method, NETWORKS[name][0], share), levels)))
         spent = sum(run[1] for run in runs)
         if enough(runs[-1]) or spent + 4 * runs[-1][1] > PATIENCE:

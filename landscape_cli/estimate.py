@@ -169,7 +169,7 @@ class Estimate:
             rows.append(("strings", f"{self.strings} ({self.networks // 2} a level), {held}"))
         rows.append(("memory", self.memory_line(memory)))
         if cost is not None:
-            usual = f"{cost.gradients:,} a string pulled and doubled once, {cost.most:,} at most"
+            usual = f"{cost.gradients:,} a string on its usual way, {cost.most:,} at most"
             rows.append(("gradients", usual if cost.most else "none"))
         each = f"gradient {in_seconds(timing.gradient)}, energy {in_seconds(timing.energy)}"
         rows.append(("speed", f"{each}; compiled in {in_seconds(timing.compiling)}"))

@@ -19,7 +19,7 @@ Reference: the wall conditions are those of Freeman & Bruna, 2017, arXiv 1611.01
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ from jaxtyping import Array
 
 from landscape_cli.core.surface import rung
 
-FEWEST = 3  # pairs that L-BFGS remembers however big a string is
+FEWEST = 2  # pairs that L-BFGS remembers however big a string is
 LANES = 8  # strings that advance together on a CPU: their memory stays in a core's cache
 
 
@@ -111,7 +111,7 @@ class Tightening:
         check: evaluations between two looks at who is done.
         history: GiB that the pairs of all strings of a batch may take. Where they do not fit,
             fewer strings advance together, and of a single one fewer pairs are remembered, at
-            least 3.
+            least 2.
     """
 
     samples: int = 3
@@ -161,13 +161,11 @@ def sample_points(beads: Array, walls: Walls, samples: int) -> Array:
     return points.reshape(-1, beads.shape[1])[1:]
 
 
-def _onto_beads(forces: Array, samples: int) -> Array:
-    """Transpose of `sample_points`: forces at points shared out to the beads beside them."""
-    whole = jnp.concatenate([jnp.zeros_like(forces[:1]), forces])
-    whole = whole.reshape(-1, samples, forces.shape[1])
-    f = (jnp.arange(samples) / samples).astype(forces.dtype)[:, None]
-    left, right = (whole * (1 - f)).sum(1), (whole * f).sum(1)
-    return left[1:] + right[:-1]
+def _shares(segments: int, samples: int, dtype: Any) -> Array:
+    """(bead, point): the transpose of `sample_points`, what a bead has of each point."""
+    place = jnp.arange(1, segments * samples) / samples  # of points, in segments
+    bead = jnp.arange(1, segments)[:, None]
+    return jnp.maximum(0, 1 - jnp.abs(place - bead)).astype(dtype)
 
 
 def constraint(energies: Array, walls: Walls) -> tuple[Array, Array]:
@@ -188,8 +186,9 @@ def _evaluate(beads, energies, gradients, mu, rho, walls, metric, samples) -> Ev
     pull = _stretch(off) / chord2
     excess = (off * pull).sum()  # ℓ² - 1 when the beads are equally spaced
     value = excess / 2 + ((push**2 - mu**2) / (2 * rho)).mean()
-    forces = (push * slope / push.size)[:, None] * gradients
-    gradient = pull + _onto_beads(forces, samples)
+    # A product with a matrix of zeros, mostly: sums of slices would copy all gradients thrice.
+    forces = push * slope / push.size
+    gradient = pull + (_shares(segments, samples, beads.dtype) * forces) @ gradients
     unbalanced = chord2 * (gradient * (metric @ gradient)).sum()
     # Below an excess of 1e-4 the length is known to five digits anyway: no relative test there.
     residual = jnp.sqrt(jnp.maximum(unbalanced, 0) / jnp.maximum(excess, 1e-4))

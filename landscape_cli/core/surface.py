@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from itertools import pairwise
+from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
@@ -264,6 +265,10 @@ def _add_through(
     return direct + pull(through)[0]
 
 
+_row = jax.jit(lambda rows, i: rows[i])
+_with_row = jax.jit(lambda rows, i, row: rows.at[i].set(row), donate_argnums=0)
+
+
 @dataclass
 class Count:
     """Evaluations spent on a surface: what a result has cost."""
@@ -389,8 +394,7 @@ class Surface:
     ) -> tuple[Array, Array]:
         self.count.gradients += len(points)
         if self.strategy == "loop":
-            found = self._gradients_of(energy, parts, points)
-            return jnp.stack([e for e, _ in found]), jnp.stack([g for _, g in found])
+            return self._looped(energy, parts, points)
         return in_shares(lambda share: _gradients(energy, parts, share, self.chunk), points)
 
     def _some_energies(self, rows: np.ndarray) -> np.ndarray:
@@ -400,6 +404,22 @@ class Surface:
     def loss_and_gradient(self, theta: Array, parts: Parts) -> tuple[Array, Array]:
         """The loss and its gradient at one point, on data cut for the host loop; uncounted."""
         return self._gradients_of(self.slope, parts, [theta])[0]
+
+    def _looped(self, energy: Energy, parts: Parts, points: Array) -> tuple[Array, Array]:
+        """Energies and gradients of all points, a gradient put into its row as it comes."""
+        if on_host(parts.blocks):  # a block is for all points
+            found = self._gradients_of(energy, parts, points)
+            return jnp.stack([e for e, _ in found]), jnp.stack([g for _, g in found])
+        rows, lock = jnp.zeros(points.shape, points.dtype), Lock()
+
+        def one(i: int) -> Array:
+            nonlocal rows
+            [(value, gradient)] = self._gradients_of(energy, parts, [_row(points, i)])
+            with lock:
+                rows = jax.block_until_ready(_with_row(rows, i, gradient))
+            return value
+
+        return jnp.stack(side_by_side(one, range(len(points)))), rows
 
     def _gradients_of(self, energy: Energy, parts: Parts, thetas: Any) -> list:
         """(energy, gradient) at every point, one point and one block at a time."""

@@ -182,8 +182,10 @@ def _advance_batch(surface: Surface, batch: Batch, metric, count: int, settings)
         points = _points_of_trial(state, walls, settings.samples)
         energies, gradients = _evaluate_points(surface, points, len(rows), len(state.rho))
         del points  # as large as the gradients
-        judged = _judged(state, energies, gradients, walls, metric, settings.samples)
-        state = _turned(*judged, walls, metric, settings)
+        state, pair = _judged(state, energies, gradients, walls, metric, settings.samples)
+        del gradients
+        state = _turned(state, pair, walls, metric, settings)
+        del pair
     return Batch(rows, state, walls)
 
 
@@ -258,7 +260,7 @@ def bytes_of(settings: Tightening, strings: int, segments: int, params: int, ite
     size = (segments - 1) * params * item
     together, settings = settings.fitted(strings, size)
     state = 3 + settings.samples + 2 * settings.memory
-    trial = 6 + 4 * settings.samples
+    trial = 10 + settings.samples
     return settings.lanes(together, size) * (state + trial) * segments * params * item
 
 

@@ -122,6 +122,19 @@ def test_summary_by_hand():
     assert summary["lowest_energy_worst_network"] == 0.008
 
 
+def test_published_energies_are_numbers_and_lines_of_their_own():
+    published = {"level": [], "marks": {"loss of saddles": 0.03}, "numbers": {"saddles": 28}}
+    record = synthetic(published=published)
+    summary = record.summary()
+    assert summary["published_loss_of_saddles"] == 0.03 and summary["published_saddles"] == 28
+    axes = record.figures()["length"].axes[0]
+    upright = [line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1]
+    assert 0.03 in upright and 0.03 not in [
+        line.get_xdata()[0] for line in synthetic().figures()["length"].axes[0].lines
+    ]
+    assert "published loss of saddles 0.03" in [t.get_text().strip() for t in axes.texts]
+
+
 def test_distance_to_published_values():
     record = Geodesics.empty(2, [0.05, 0.02, 0.01], 4, published=PUBLISHED)
     for pair, length in enumerate([1.3, 1.5]):  # mean 1.4, standard error 0.1
