@@ -260,7 +260,7 @@ def bytes_of(settings: Tightening, strings: int, segments: int, params: int, ite
     size = (segments - 1) * params * item
     together, settings = settings.fitted(strings, size)
     state = 3 + settings.samples + 2 * settings.memory
-    trial = 10 + settings.samples
+    trial = 11 + settings.samples
     return settings.lanes(together, size) * (state + trial) * segments * params * item
 
 

@@ -273,7 +273,8 @@ def test_float32_levels_hold_in_float64_too(data, starts):
 def test_mini_batches_that_cannot_be_drawn_are_refused(data):
     surface = Surface(regression, data, 3, batch=draw)
     assert check_batch(surface, 8) and not check_batch(surface, None)
-    assert not check_batch(surface, 64)
+    assert check_batch(surface, 64), "all of them, as the surface draws them: augmented, say"
+    assert not check_batch(Surface(regression, data, 3), 64)
     with pytest.raises(UserError, match=r"trainer.batch=65: the data has 64 examples"):
         check_batch(surface, 65)
     with pytest.raises(UserError, match=r"trainer.batch=8: this surface has no examples"):
