@@ -144,7 +144,7 @@ def exponents() -> list[Row]:
 
     rows = []
     for name, sizes in {
-        "pairs": [(n, 16, 64) for n in (32, 64, 128)],
+        "pairs": [(n, 16, 64) for n in (64, 128, 256)],
         "beads": [(32, n, 64) for n in (16, 32, 64)],
         "examples": [(32, 16, n) for n in (512, 1024, 2048)],
     }.items():

@@ -2,7 +2,7 @@
 
 On a CPU a convolutional net is fastest as a host loop over one compiled point and few examples
 (their activations stay in the cache), a thread a core; dense nets, and everything on a GPU, as one
-program over many points. Memory bounds both numbers. `benchmarks/README.md` has the measurements.
+program over many points, on a CPU again as many as the cache holds. Memory bounds both numbers. `benchmarks/README.md` has the measurements.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Engine:
             strategy = "loop" if waits or (convolves and cpu) else "vmap"
         each = max(size / max(examples, 1), 1)  # bytes of one example
         room = self.memory * 2**30
-        if cpu and strategy == "loop":
+        if cpu:
             room = min(room, CACHE)
         block = self.block or max(1, int(room / each))
         most = POINTS_CPU if cpu else POINTS

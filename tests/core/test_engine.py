@@ -9,15 +9,17 @@ MIB = 1 << 20
 
 
 def test_everything_at_once_where_it_fits():
-    plan = Engine().plan(size=MIB, examples=100, convolves=False)
+    plan = Engine().plan(size=MIB // 100, examples=100, convolves=False)
     assert (plan.strategy, plan.block) == ("vmap", None)
-    assert plan.chunk == 128, "no more on a CPU, where larger batches leave the cache"
+    assert plan.chunk == 128, "no more on a CPU"
+    plan = Engine().plan(size=MIB, examples=100, convolves=False)
+    assert (plan.chunk, plan.block) == (16, None), "of 1 MiB each, within the cache of 24"
 
 
 def test_examples_are_cut_where_one_point_does_not_fit():
-    plan = Engine(memory=0.5).plan(size=2048 * MIB, examples=1000, convolves=False)
-    assert plan.block == 250  # 512 MiB of 2.048 MiB each
-    assert plan.chunk == 1
+    for memory, block in ((0.5, 11), (2**-7, 3)):  # 24 MiB of the cache, 8 MiB of the memory
+        plan = Engine(memory=memory).plan(size=2048 * MIB, examples=1000, convolves=False)
+        assert (plan.block, plan.chunk) == (block, 1)
 
 
 def test_a_host_loop_keeps_its_activations_in_the_cache():
