@@ -2,7 +2,8 @@
 
 On a CPU a convolutional net is fastest as a host loop over one compiled point and few examples
 (their activations stay in the cache), a thread a core; dense nets, and everything on a GPU, as one
-program over many points, on a CPU again as many as the cache holds. Memory bounds both numbers. `benchmarks/README.md` has the measurements.
+program over many points, on a CPU again as many as the cache holds. Memory bounds both numbers.
+`benchmarks/README.md` has the measurements.
 """
 
 from __future__ import annotations
