@@ -161,7 +161,7 @@ def sample_points(beads: Array, walls: Walls, samples: int) -> Array:
     return points.reshape(-1, beads.shape[1])[1:]
 
 
-def _shares(segments: int, samples: int, dtype: Any) -> Array:
+def hats(segments: int, samples: int, dtype: Any) -> Array:
     """(bead, point): the transpose of `sample_points`, what a bead has of each point."""
     place = jnp.arange(1, segments * samples) / samples  # of points, in segments
     bead = jnp.arange(1, segments)[:, None]
@@ -188,7 +188,7 @@ def _evaluate(beads, energies, gradients, mu, rho, walls, metric, samples) -> Ev
     value = excess / 2 + ((push**2 - mu**2) / (2 * rho)).mean()
     # A product with a matrix of zeros, mostly: sums of slices would copy all gradients thrice.
     forces = push * slope / push.size
-    gradient = pull + (_shares(segments, samples, beads.dtype) * forces) @ gradients
+    gradient = pull + (hats(segments, samples, beads.dtype) * forces) @ gradients
     unbalanced = chord2 * (gradient * (metric @ gradient)).sum()
     # Below an excess of 1e-4 the length is known to five digits anyway: no relative test there.
     residual = jnp.sqrt(jnp.maximum(unbalanced, 0) / jnp.maximum(excess, 1e-4))

@@ -95,7 +95,7 @@ def test_forces_are_shared_out_by_the_transpose_of_sampling(samples):
     forces = jnp.asarray(RNG.normal(size=points.shape))
     assert points.shape == (7 * samples - 1, 3)
     there = (points * forces).sum()
-    back = (beads * (one._shares(7, samples, forces.dtype) @ forces)).sum()
+    back = (beads * (one.hats(7, samples, forces.dtype) @ forces)).sum()
     assert float(there) == pytest.approx(float(back), rel=1e-12)
 
 

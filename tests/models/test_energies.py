@@ -211,6 +211,12 @@ def test_examples_wait_where_the_engine_says():
     assert Engine(data="host").waits(1) and not Engine(data="device").waits(1 << 50)
     assert not Engine().waits(1 << 50), "a CPU has no memory of its own"
     assert Engine(data="host").plan(100, 10, False, waits=True).strategy == "loop"
+    examples = (np.zeros((3, 2)),)
+    names = {
+        Engine().case(CE, place(examples), (), "float32")
+        for place in (tuple, lambda e: (jnp.asarray(e[0]),))
+    }
+    assert len(names) == 2, "what was tuned for one place is not used for the other"
     with pytest.raises(ValueError, match=r"^data=host needs strategy=loop"):
         Engine(data="host", strategy="vmap")
     with pytest.raises(ValueError, match=r"^data must be one of auto, device, host, got 'disk'"):
