@@ -27,10 +27,11 @@ import numpy as np
 
 from benchmarks import bands, networks
 from landscape_cli.core.geodesic import geodesics
+from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.report import Progress
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Tightening, tighten
+from landscape_cli.core.tighten import Pull, tighten
 from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.functional import Functional
 from landscape_cli.methods.taut_string import TautString
@@ -125,22 +126,25 @@ def batching() -> list[Row]:
     """64 strings at once against one after another."""
     surface, model, dataset = cubic()
     strings = chords(surface, model, dataset, 64, 16)
-    settings = Tightening(evaluations=20)
-    run = lambda s: tighten(surface, s, np.full(len(s), 1e-3), np.full(len(s), 3e-3), settings)
-    together = best(lambda: run(strings).beads, 3)
-    apart = best(lambda: [run(one[None]).beads for one in strings[:8]], 3) * 8
+    together = best(lambda: pulled(surface, strings, 20), 3)
+    apart = best(lambda: [pulled(surface, one[None], 20) for one in strings[:8]], 3) * 8
     return [("64 strings one after another / all at once", apart / together, "×", "20 on a GPU")]
+
+
+def pulled(surface: Surface, strings: np.ndarray, evaluations: int) -> list[np.ndarray]:
+    """Strings pulled for so many evaluations at a level that they do not reach by then."""
+    pulls = [Pull(beads, 1e-3, 3e-3, evaluations) for beads in strings]
+    tighten(surface, pulls, Tightening())
+    return [pull.beads for pull in pulls]
 
 
 def exponents() -> list[Row]:
     """Time ~ size^p in pairs, beads and examples; least squares over doublings."""
-    settings = Tightening(evaluations=10)
 
     def seconds(pairs: int, segments: int, examples: int) -> float:
         surface, model, dataset = cubic(examples)
         strings = chords(surface, model, dataset, pairs, segments)
-        level, margin = np.full(pairs, 1e-3), np.full(pairs, 3e-3)
-        return best(lambda: tighten(surface, strings, level, margin, settings).beads, 3)
+        return best(lambda: pulled(surface, strings, 10), 3)
 
     rows = []
     for name, sizes in {

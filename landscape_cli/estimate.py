@@ -17,8 +17,9 @@ from landscape_cli.contracts import Cost
 from landscape_cli.core import band
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
+from landscape_cli.core.lanes import workers
 from landscape_cli.core.sampling import Sampling
-from landscape_cli.core.surface import Surface, on_host, workers
+from landscape_cli.core.surface import Surface, on_host
 from landscape_cli.core.tighten import bytes_of
 from landscape_cli.errors import UserError
 
@@ -218,7 +219,7 @@ def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost
     item = np.dtype(surface.dtype).itemsize
     moved = lambda segments: (
         bytes_of(settings, together, segments, surface.dimension, item)
-        # What the host holds of the strings of a wave: before doubling, doubled, as they come out.
+        # What the host holds of strings on their way: before doubling, doubled, as they come out.
         + 3 * together * segments * surface.dimension * item
     )
     points = [segments * settings.samples - 1 for segments in counts]

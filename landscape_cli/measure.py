@@ -13,7 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from landscape_cli.core.surface import SHARE, Surface, side_by_side, workers
+from landscape_cli.core.lanes import SHARE, side_by_side, workers
+from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Memory, Timing
 
 MAPPINGS = 30_000  # Linux grants a process 65,530, and XLA takes some for every program

@@ -9,8 +9,9 @@ import pytest
 
 from landscape_cli import measure
 from landscape_cli.contracts import Cost, PathMethod, Progress
+from landscape_cli.core.lanes import workers
 from landscape_cli.core.string import reparametrized
-from landscape_cli.core.surface import Surface, workers
+from landscape_cli.core.surface import Surface
 from landscape_cli.core.tighten import Tightening, tighten
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import (
@@ -198,14 +199,14 @@ def test_a_large_string_is_pulled(strategy):
     """17 beads of 1.7 million parameters; fewer pairs are remembered than were asked for."""
     size = 1_700_000
     bowl = surface(size, strategy=strategy)
-    settings = Tightening(samples=1, evaluations=30, check=10)
-    assert settings.fitted(1, 15 * size * 4)[1].memory < settings.memory
+    settings = Tightening(samples=1, check=10)
+    assert settings.fitted(15 * size * 4).memory < settings.memory
     start, end = np.zeros((2, size), np.float32)
     start[:2], end[:2] = (1.0, 0.0), (-1.0, 0.0)
     bent = np.stack([start, (start + end) / 2, end])
     bent[1, 1] = 0.9
-    beads = reparametrized(bent, 16)[None].astype(np.float32)
-    result = tighten(bowl, beads, np.array([1.1]), np.array([1e-3]), settings)
-    assert result.residual[0] < 0.01
-    assert result.violation[0] < 1e-3
-    np.testing.assert_array_equal(result.beads[0, [0, -1]], [start, end])
+    pull = Pull(reparametrized(bent, 16).astype(np.float32), 1.1, 1e-3, evaluations=30)
+    tighten(bowl, [pull], settings)
+    assert pull.residual < 0.01
+    assert pull.violation < 1e-3
+    np.testing.assert_array_equal(pull.beads[[0, -1]], [start, end])

@@ -15,17 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from landscape_cli.core.surface import (
-    Energy,
-    Parts,
-    Surface,
-    in_shares,
-    over_devices,
-    pad,
-    rung,
-    side_by_side,
-    total_energy,
-)
+from landscape_cli.core.lanes import in_shares, over_devices, pad, rung, side_by_side
+from landscape_cli.core.surface import Energy, Parts, Surface, total_energy
 
 
 def second_derivative(energy: Energy, parts: Parts, theta: Array, direction: Array) -> Array:
@@ -66,7 +57,7 @@ def along(
     if len(points) == 0 or not surface.smooth:
         return np.full(len(points), np.nan)
     points, directions = (np.asarray(rows, surface.dtype) for rows in (points, directions))
-    surface.count.energies += 3 * len(points)
+    surface.count.add(energies=3 * len(points))
     if surface.strategy == "loop":
         lanes = zip(points, directions, strict=True)
         return np.array(side_by_side(partial(_on_host, surface), lanes), surface.dtype)

@@ -18,17 +18,9 @@ import optax
 from jaxtyping import Array
 
 from landscape_cli.core.curve import Family, objective, plan, times_to
+from landscape_cli.core.lanes import in_shares, over_devices, side_by_side
 from landscape_cli.core.random import named_key
-from landscape_cli.core.surface import (
-    Surface,
-    drawing,
-    in_shares,
-    mapped,
-    over_devices,
-    side_by_side,
-    total_gradient,
-    whole,
-)
+from landscape_cli.core.surface import Surface, drawing, mapped, total_gradient, whole
 from landscape_cli.errors import UserError
 from landscape_cli.ranges import check_counts, check_positive
 
@@ -122,7 +114,7 @@ def advance(
     if surface.strategy == "loop":
         return _host_steps(surface, program, key, pull, steps, count, curves)
     parts = surface.slope_parts if program.draw is None else surface.slope_data
-    surface.count.gradients += len(curves.control) * count * steps.weights.shape[1]
+    surface.count.add(gradients=len(curves.control) * count * steps.weights.shape[1])
     some = lambda share: _advance(program, parts, key, pull, steps, count, share)
     return in_shares(some, curves, least=1)
 
@@ -192,6 +184,6 @@ def _host_steps(surface, program: Program, key, decay, steps: Step, count, curve
             one = partial(surface.loss_and_gradient, parts=parts)
             pairs = side_by_side(one, points)
             found = tuple(jnp.stack(leaf) for leaf in zip(*pairs, strict=True))
-            surface.count.gradients += len(points)
+            surface.count.add(gradients=len(points))
         curves = _moved_by(program, curves, points, *found, step, decay)
     return curves

@@ -17,15 +17,8 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from landscape_cli.core.surface import (
-    Surface,
-    in_shares,
-    over_devices,
-    pad,
-    rung,
-    total_energy,
-    total_gradient,
-)
+from landscape_cli.core.lanes import in_shares, over_devices, pad, rung
+from landscape_cli.core.surface import Surface, total_energy, total_gradient
 
 FEW = 8  # lanes below which a second thread costs more than it saves
 
@@ -173,7 +166,7 @@ def _repack(states: Any, size: int) -> Any:
 def _run(surface, optimizer, lanes, states, goals, steps):
     if surface.strategy == "loop":
         return _host_steps(surface, optimizer, lanes, states, goals, steps)
-    surface.count.gradients += len(lanes) * steps
+    surface.count.add(gradients=len(lanes) * steps)
     energy = None if free(surface) else surface.energy
     parts = () if energy is None else surface.parts
     advance = lambda lanes: _advance(

@@ -35,8 +35,8 @@ class Search:
         margin: part of |λ| by which the points of a string are first kept below λ.
         refinement: relative change of length under doubling below which a string is taut.
         dense: points per segment of the dense check.
-        continuation: start from the level above, too; levels then follow one another. False:
-            all levels in one batch.
+        continuation: start from the level above, too; the levels of a pair then follow one
+            another. False: every string on its own.
         shorten: False keeps the sampled strings as they are.
         sample_all: False samples a string only where it cannot start from the level above.
     """
@@ -66,6 +66,7 @@ class Work:
     initial: np.ndarray | None = None  # a string to begin from
     sampled: Sampled | None = None
     best: Found | None = None  # shortest feasible string so far
+    ended: bool = False  # by its chord, one way or the other
     gradients: int = 0
     energies: int = 0
     seconds: float = 0.0
@@ -107,6 +108,7 @@ def try_chords(surface: Surface, works: list[Work], search: Search) -> None:
             work.best = work.best.with_(state="straight")
         elif not np.isfinite(top.energy):
             work.best = Found("diverged", chord, work.level, top.energy, top.segment)
+        work.ended = work.best is not None
 
 
 def try_initial(surface: Surface, works: list[Work], search: Search) -> None:

@@ -1,17 +1,16 @@
-"""Geodesics of level sets: sample a string inside, pull it taut, double its beads, judge it.
+"""Geodesics of level sets: the searches of all pairs at once.
 
 For every string the chord is tried first: where it stays inside, it is the geodesic. The others
-are sampled (`sampling`), all pairs and levels in one pool, or only those that need it. From the
-highest level down, strings are pulled taut (`tighten`), each starting from the taut string of its
-pair at the level above with its ends moved, or from its sample where that fails. Each then gets
-twice the beads and is pulled again; the two lengths say how far discretization still matters.
-Where a lower level found a shorter way, the higher one tries that too. The last word is the dense
-check (`verdict`).
+are sampled (`sampling`), all pairs and levels in one pool, or only those that need it. Then every
+pair goes its own way (`search`) from level to level, and nobody waits for a slower one: whatever
+the searches ask for at a time is computed together, strings that are pulled taut in a `Pool`. On a
+CPU there is a pool for every core, and a pair that waits joins the first that has a place.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,176 +25,13 @@ from landscape_cli.core.feasible import (
     try_chords,
     try_initial,
 )
-from landscape_cli.core.string import Found, length, reparametrized
+from landscape_cli.core.lagrangian import LANES
+from landscape_cli.core.lanes import interleaved
+from landscape_cli.core.search import Look, Sample, Steps, Verdict, search_pair
+from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Tightened, doubled, tighten
-from landscape_cli.core.verdict import peak, peaks
-
-
-def _move_ends(beads: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """The same string between other ends: the shift fades linearly along it."""
-    s = np.linspace(0, 1, len(beads))[:, None]
-    moved = beads + (1 - s) * (start - beads[0]) + s * (end - beads[-1])
-    moved[0], moved[-1] = start, end
-    return moved
-
-
-def _sampled_start(work: Work) -> np.ndarray:
-    """The shortest feasible string so far, else as far as sampling got."""
-    if work.best is not None:
-        return work.best.beads
-    return work.sampled.beads if work.sampled else np.stack([work.start, work.end])
-
-
-def _put(result: Tightened, rows: Any, other: Tightened) -> None:
-    for name, array in vars(result).items():
-        array[rows] = vars(other)[name]
-
-
-def _first_pull(surface, works: list[Work], starts, search: Search, report: Report) -> Tightened:
-    """Pull the strings of one wave taut at the first bead count."""
-    begun = [
-        _move_ends(reparametrized(beads, search.segments), work.start, work.end)
-        for work, beads in zip(works, starts, strict=True)
-    ]
-    result = tighten(
-        surface, np.stack(begun), np.array([work.level for work in works]),
-        np.full(len(works), search.margin), search.tightening,
-        report=lambda done, total: report(done, total, "taut"),
-    )  # fmt: skip
-    for row, work in enumerate(works):
-        work.gradients += int(result.evaluations[row]) * result.points
-    return result
-
-
-def _hint(work: Work, above: dict[int, np.ndarray]) -> np.ndarray | None:
-    """A string that may save the sampling: the one given, or that of the level above."""
-    return above.get(work.pair) if work.initial is None else work.initial
-
-
-def _pull(surface, works: list[Work], above: dict, search: Search, report: Report) -> Tightened:
-    """From the hint where there is one; if that leaves the set, from the sample."""
-    hints = [_hint(work, above) for work in works]
-    starts = [
-        _sampled_start(work) if hint is None else hint
-        for work, hint in zip(works, hints, strict=True)
-    ]
-    result = _first_pull(surface, works, starts, search, report)
-    outside = ~(result.violation <= 30 * search.tightening.feasibility)  # NaN is outside
-    known = [
-        hint is not None and work.sampled is not None
-        for work, hint in zip(works, hints, strict=True)
-    ]
-    again = [row for row in np.flatnonzero(outside) if known[row]]
-    if again:
-        rest = [works[row] for row in again]
-        other = _first_pull(surface, rest, list(map(_sampled_start, rest)), search, report)
-        better = ~(other.violation >= result.violation[again])
-        _put(result, np.array(again)[better], other[np.flatnonzero(better)])
-    return result
-
-
-def _double(surface: Surface, works: list[Work], result: Tightened, search: Search, report):
-    """Twice the beads; strings that peek out between points get a wider margin, twice."""
-    margins = np.full(len(works), search.margin)
-    begun = doubled(result.beads)
-    twice = replace(search.tightening, evaluations=2 * search.tightening.evaluations)
-    fine = tighten(
-        surface, begun, np.array([w.level for w in works]), margins, twice, result,
-        report=lambda done, total: report(done, total, "taut, doubled"),
-    )  # fmt: skip
-    coarse = length(result.beads)
-    left = np.arange(len(works))
-    for attempt in range(3):
-        left = _keep_feasible(surface, works, fine, left, margins, coarse, search)
-        if len(left) == 0 or attempt == 2:
-            break
-        again = tighten(
-            surface, fine.beads[left], np.array([works[i].level for i in left]), margins[left],
-            search.tightening, fine[left],
-        )  # fmt: skip
-        again.evaluations += fine.evaluations[left]
-        _put(fine, left, again)
-    for row, work in enumerate(works):
-        work.gradients += int(fine.evaluations[row]) * fine.points
-    return fine
-
-
-def _keep_feasible(surface, works, fine: Tightened, left, margins, coarse, search) -> np.ndarray:
-    """Judge the rows `left`; return those that peek out, their margins widened."""
-    out = []
-    tops = peaks(surface, [fine.beads[row] for row in left], search.dense)
-    for row, top in zip(left, tops, strict=True):
-        work = works[row]
-        change = abs(float(length(fine.beads[row]) / coarse[row]) - 1)  # of the string judged
-        known = dict(kkt_residual=float(fine.residual[row]), length_change=change)
-        work.take(fine.beads[row], top, **known)
-        if not top.energy <= work.level and np.isfinite(top.energy):
-            margins[row] += 1.5 * (top.energy - work.level) / (abs(work.level) or 1.0)
-            out.append(row)
-    return np.array(out, int)
-
-
-def _settle(works: list[Work], search: Search) -> list[int]:
-    """Call strings taut where both tests agree; return the rows that want more beads."""
-    more = []
-    for row, work in enumerate(works):
-        best = work.best
-        if best is None or best.state == "straight":
-            continue
-        taut = best.kkt_residual < search.tightening.tolerance
-        if taut and best.length_change < search.refinement:
-            work.best = best.with_(state="taut")
-        elif best.length_change >= search.refinement:
-            more.append(row)
-    return more
-
-
-def _shorten(surface: Surface, works: list[Work], above, search: Search, report: Report) -> None:
-    """All of one wave: taut, doubled, and doubled again where the length still changes."""
-    if not works:
-        return
-    began = time.perf_counter()
-    result = _pull(surface, works, above, search, report)
-    left = works
-    while left:
-        fine = _double(surface, left, result, search, report)
-        more = _settle(left, search)
-        if not more or 4 * (result.beads.shape[1] - 1) + 1 > search.max_beads:
-            break
-        result, left = fine[more], [left[row] for row in more]
-    for work in works:
-        work.seconds += (time.perf_counter() - began) / len(works)
-
-
-def _longer_than_below(works: list[Work]) -> tuple[list[Work], dict[int, np.ndarray]]:
-    """Strings that a string of their pair at a lower level shows to be too long, with that one."""
-    late: list[Work] = []
-    starts: dict[int, np.ndarray] = {}
-    for work in works:
-        lower = [w.best for w in works if w.pair == work.pair and w.level < work.level and w.best]
-        lengths = [found.normalized_length for found in lower]
-        if not any(np.isfinite(lengths)):
-            continue
-        shortest = lower[int(np.nanargmin(lengths))]
-        longer = work.best is None or not (
-            work.best.normalized_length <= 1.02 * shortest.normalized_length
-        )
-        if longer and work.pair not in starts:  # the highest such level of a pair
-            late.append(work)
-            starts[work.pair] = shortest.beads
-    return late, starts
-
-
-def _conclude(surface: Surface, work: Work, search: Search) -> Found:
-    """The verdict of a string; a failure keeps its beads and its worst segment."""
-    if work.best is None:
-        assert work.sampled is not None  # only strings whose chord failed get here
-        beads = work.sampled.beads
-        top = peak(surface, beads, search.dense)
-        state = "not connected" if np.isfinite(top.energy) else "diverged"
-        work.best = Found(state, beads, work.level, top.energy, top.segment)
-    return work.found()
+from landscape_cli.core.tighten import Pool, Pull, crew
+from landscape_cli.core.verdict import peaks
 
 
 def geodesics(
@@ -221,7 +57,8 @@ def geodesics(
         initial: strings to begin from, between the same ends; None for a sampled one.
 
     Yields:
-        (index, found) for every string, from the highest level to the lowest.
+        (index, found) for every string as it is concluded, of a pair from the highest level to
+        the lowest; once more for one that a lower level has shown to be too long.
     """
     works = [
         Work(i, int(pairs[i]), np.asarray(starts[i], surface.dtype),
@@ -229,44 +66,102 @@ def geodesics(
              None if initial is None else initial[i])
         for i in range(len(starts))
     ]  # fmt: skip
+    search = replace(search, shorten=search.shorten and surface.smooth)
     try_chords(surface, works, search)
-    bent = [work for work in works if work.best is None]
-    for work in works:
-        if work.best is not None:
-            yield work.index, work.found()
+    yield from ((work.index, work.found()) for work in works if work.ended)
+    bent = [work for work in works if not work.ended]
     try_initial(surface, bent, search)
-    shorten = search.shorten and surface.smooth
-    if search.sample_all or not shorten:
-        wanting = [w for w in bent if w.best is None and (not shorten or w.initial is None)]
+    if search.sample_all or not search.shorten:
+        wanting = [
+            w for w in bent if w.best is None and not (search.shorten and w.initial is not None)
+        ]
         sample_strings(surface, wanting, search, report)
-    above: dict[int, np.ndarray] = {}
-    for wave in _waves(works, search):
-        members = [work for work in wave if work in bent]
-        if shorten:
-            sample_strings(
-                surface, [w for w in members if _hint(w, above) is None], search, report
-            )
-            _shorten(surface, members, above, search, report)
-            hinted = [work for work in members if _hint(work, above) is not None]
-            missed = [work for work in hinted if not work.pulled]
-            for work in missed:
-                work.initial = None
-            sample_strings(surface, missed, search, report)
-            _shorten(surface, missed, {}, search, report)  # once more, from the sample
-        for work in wave:
-            if search.continuation and work.best is not None and work.best.connected:
-                above[work.pair] = work.best.beads
-        for work in members:
-            yield work.index, _conclude(surface, work, search)
-    late, shorter = _longer_than_below(bent) if shorten and search.continuation else ([], {})
-    _shorten(surface, late, shorter, search, report)
-    for work in late:
-        yield work.index, work.found()
+    if not bent:
+        return
+    waiting = deque(_by_pair(works, search))
+    count = crew(surface, search.tightening, 2 * search.segments, len(waiting))
+    for verdict, running in interleaved(
+        [_in_company(surface, waiting, search, count) for _ in range(count)]
+    ):
+        if verdict is not None:
+            yield verdict
+        report(running, len(bent), "being pulled taut")
 
 
-def _waves(works: list[Work], search: Search) -> list[list[Work]]:
-    """Strings that are pulled together: level by level from the highest, or all at once."""
-    if not search.continuation:
-        return [works]
-    levels = sorted({work.level for work in works}, reverse=True)
-    return [[work for work in works if work.level == level] for level in levels]
+def _by_pair(works: list[Work], search: Search) -> list[list[Work]]:
+    """Works whose strings help one another: those of a pair, or none."""
+    groups: dict[int, list[Work]] = {}
+    for work in works:
+        groups.setdefault(work.pair if search.continuation else work.index, []).append(work)
+    return [group for group in groups.values() if not all(work.ended for work in group)]
+
+
+def _in_company(
+    surface: Surface, waiting: deque[list[Work]], search: Search, count: int
+) -> Iterator[tuple[tuple[int, Found] | None, int]]:
+    """Run searches, as many as keep a core busy; their verdicts, and how many strings it pulls.
+
+    Args:
+        surface: the surface.
+        waiting: works of pairs that nobody has begun; several of these runs may share it.
+        search: settings.
+        count: how many such runs there are.
+    """
+    pool, most = Pool(surface, search.tightening, 1 / count), LANES if count > 1 else np.inf
+    owners: dict[Pull, Steps] = {}
+    ready: list[tuple[Steps, Any]] = []  # searches that can go on, and what they asked for
+    while True:
+        while len(owners) + len(ready) < most and waiting:
+            ready += _begun(waiting, search)
+        if not ready and not owners:
+            return
+        asked: list[tuple[Steps, Look | Sample]] = []
+        for steps, answer in ready:
+            for request in _until_it_waits(steps, answer):
+                if isinstance(request, Verdict):
+                    yield (request.work.index, request.work.found()), len(owners)
+                elif isinstance(request, Pull):
+                    pool.add(request)
+                    owners[request] = steps
+                else:
+                    asked.append((steps, request))
+        ready = _answered(surface, asked, search, count)
+        if owners and not ready:
+            ready = [(owners.pop(pull), pull) for pull in pool.advance()]
+            yield None, len(owners)
+
+
+def _begun(waiting: deque[list[Work]], search: Search) -> list[tuple[Steps, Any]]:
+    """The search of the pair that has waited longest, if another run has not just taken it."""
+    try:
+        return [(search_pair(waiting.popleft(), search), None)]
+    except IndexError:
+        return []
+
+
+def _until_it_waits(steps: Steps, answer: Any) -> Iterator[Any]:
+    """What a search tells once it has its answer, and at last what it asks for, if it goes on."""
+    try:
+        request = steps.send(answer)
+        while isinstance(request, Verdict):
+            yield request
+            request = next(steps)
+        yield request
+    except StopIteration:
+        return
+
+
+def _answered(
+    surface: Surface, asked: list[tuple[Steps, Any]], search: Search, count: int
+) -> list[tuple[Steps, Any]]:
+    """Dense checks and samples, each kind in one go."""
+    samples = [(steps, ask) for steps, ask in asked if isinstance(ask, Sample)]
+    looks = [(steps, ask) for steps, ask in asked if isinstance(ask, Look)]
+    nothing = lambda done, total, note: None
+    sample_strings(surface, [ask.work for _, ask in samples], search, nothing)
+    began = time.perf_counter()
+    tops = list(peaks(surface, [ask.beads for _, ask in looks], search.dense)) if looks else []
+    for _, ask in looks:
+        ask.work.seconds += (time.perf_counter() - began) / len(looks) / count
+    found = [(steps, top) for (steps, _), top in zip(looks, tops, strict=True)]
+    return [(steps, None) for steps, _ in samples] + found

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from landscape_cli.core.surface import rung
+from landscape_cli.core.lanes import rung
 
 FEWEST = 2  # pairs that L-BFGS remembers however big a string is
 LANES = 8  # strings that advance together on a CPU: their memory stays in a core's cache
@@ -48,31 +48,53 @@ class Evaluated(NamedTuple):
     gradient: Array  # (bead-2, param)
     multipliers: Array  # (point,) max(0, μ + ρc): what the walls push with
     violation: Array  # largest max(0, c)
-    residual: Array  # relative KKT residual
+    excess: Array  # ℓ² - 1, with ℓ the normalized length of equal segments
 
 
 class History(NamedTuple):
-    """The latest curvature pairs dx, dg of one string, and the dot products L-BFGS needs.
+    """The latest curvature pairs dx, dg of one string, and the matrices L-BFGS needs.
 
     Only sums of the rows of `x` and `z` are ever formed, so one pass over the memory gives the
-    dot products and one the direction (a vector-free two-loop recursion: Chen et al. 2014).
+    dot products and one the direction (the compact form of Byrd, Nocedal & Schnabel 1994). With
+    R_ij = <dx_i, dg_j> where i is no later than j, else 0, a pair is appended to the inverse of R,
+    or dropped from it, by one row and column; so no step is a recursion over the pairs.
     """
 
     x: Array  # (memory, bead-2, param) dx
     z: Array  # (memory, bead-2, param) dg raised by the metric
-    xg: Array  # (memory, memory) <dx_i, dg_j>
-    zg: Array  # (memory, memory) <z_i, dg_j>
-    inverse: Array  # (memory,) 1 / <dx_i, dg_i>; 0: no entry
+    inverse: Array  # (memory, memory) of R; rows and columns of zeros: no entry
+    inner: Array  # (memory, memory) <z_i, dg_j>, and <dx_i, dg_i> apart:
+    dots: Array  # (memory,)
     slot: Array  # the oldest entry, overwritten next
 
 
 class Pair(NamedTuple):
     """A curvature pair that a trial has brought."""
 
-    dx: Array  # (bead-2, param)
     dg: Array  # (bead-2, param)
     slot: Array  # where it was remembered
     good: Array  # whether it was
+
+
+class Inner(NamedTuple):
+    """The inner problem, with multipliers held: what changes when they are updated."""
+
+    mu: Array  # (point,)
+    rho: Array
+    now: Evaluated
+    residual: Array  # relative KKT residual
+    step: Array
+    rejected: Array  # trials refused in a row
+    since: Array  # trials since the multipliers were updated
+    wanted: Array  # violation at the last update of the multipliers
+
+
+class Sight(NamedTuple):
+    """The gradient as L-BFGS looks at it."""
+
+    raised: Array  # (bead-2, param) by the metric
+    on_x: Array  # (memory,) dot products with the rows of the history
+    on_z: Array
 
 
 class State(NamedTuple):
@@ -81,16 +103,10 @@ class State(NamedTuple):
     beads: Array  # (bead-2, param) interior beads
     energies: Array  # (point,) at the accepted beads
     gradients: Array  # (point, param)
-    mu: Array  # (point,)
-    rho: Array
-    now: Evaluated
+    inner: Inner
     direction: Array
-    step: Array
     scale: Array  # of the initial metric
     history: History
-    rejected: Array  # trials refused in a row
-    since: Array  # trials since the multipliers were updated
-    wanted: Array  # violation at the last update of the multipliers
 
 
 @dataclass(frozen=True)
@@ -127,16 +143,21 @@ class Tightening:
     check: int = 10
     history: float = 4.0
 
-    def fitted(self, strings: int, size: int) -> tuple[int, Tightening]:
-        """How many strings advance together, and the settings with as many pairs as fit.
+    def fitted(self, size: int) -> Tightening:
+        """The settings with as many pairs as there is room for, whatever the company of a string.
 
         Args:
-            strings: how many there are.
-            size: bytes of the interior beads of one, positive.
+            size: bytes of the interior beads of a string, positive.
         """
-        room = self.history * 2**30 / (2 * size)  # rows of a history, of any string
-        pairs = min(self.memory, max(FEWEST, int(room)))  # whatever the company of a string
-        return int(np.clip(room // pairs, 1, strings)), replace(self, memory=pairs)
+        return replace(self, memory=min(self.memory, max(FEWEST, int(self._rows(size)))))
+
+    def together(self, size: int) -> int:
+        """How many strings of that size have room, at least one."""
+        return max(1, int(self._rows(size) // self.fitted(size).memory))
+
+    def _rows(self, size: int) -> float:
+        """Rows of a history, of any string, that there is room for."""
+        return self.history * 2**30 / (2 * size)
 
     def roomy(self, size: int) -> bool:
         """Whether a few strings fit, so that lanes to spare and whole programs cost little."""
@@ -176,47 +197,47 @@ def constraint(energies: Array, walls: Walls) -> tuple[Array, Array]:
     return c, 1 / ((1 + outside) * walls.scale)
 
 
-def _evaluate(beads, energies, gradients, mu, rho, walls, metric, samples) -> Evaluated:
+def _evaluate(beads, energies, gradients, mu, rho, walls, samples) -> Evaluated:
     c, slope = constraint(energies, walls)
     push = jnp.maximum(0, mu + rho * c)
     segments = beads.shape[0] + 1
     t = (jnp.arange(1, segments) / segments).astype(beads.dtype)[:, None]
     off = beads - (walls.start + t * (walls.end - walls.start))
-    chord2 = ((walls.end - walls.start) ** 2).sum()
-    pull = _stretch(off) / chord2
-    excess = (off * pull).sum()  # ℓ² - 1 when the beads are equally spaced
+    pull = _stretch(off) / _chord2(walls)
+    excess = (off * pull).sum()
     value = excess / 2 + ((push**2 - mu**2) / (2 * rho)).mean()
-    # A product with a matrix of zeros, mostly: sums of slices would copy all gradients thrice.
+    # A product with a matrix of zeros, mostly: sums of slices are slower, and copy all gradients.
     forces = push * slope / push.size
     gradient = pull + (hats(segments, samples, beads.dtype) * forces) @ gradients
-    unbalanced = chord2 * (gradient * (metric @ gradient)).sum()
+    return Evaluated(value, gradient, push, jnp.maximum(c, 0).max(), excess)
+
+
+def _chord2(walls: Walls) -> Array:
+    return ((walls.end - walls.start) ** 2).sum()
+
+
+def _residual(now: Evaluated, raised: Array, walls: Walls) -> Array:
+    """The part of the string's pull that no wall carries, in the metric."""
+    unbalanced = _chord2(walls) * (now.gradient * raised).sum()
     # Below an excess of 1e-4 the length is known to five digits anyway: no relative test there.
-    residual = jnp.sqrt(jnp.maximum(unbalanced, 0) / jnp.maximum(excess, 1e-4))
-    return Evaluated(value, gradient, push, jnp.maximum(c, 0).max(), residual)
+    return jnp.sqrt(jnp.maximum(unbalanced, 0) / jnp.maximum(now.excess, 1e-4))
 
 
-def _rows_dot(rows: Array, vector: Array) -> Array:
+def _on_rows(rows: Array, vector: Array) -> Array:
+    """(memory,) dot products of all rows with a vector."""
     return jnp.tensordot(rows, vector, axes=vector.ndim)
 
 
-def _direction(state: State, metric: Array) -> Array:
-    """-H∇L by the two-loop recursion, on coefficients of the remembered rows."""
-    memory, gradient = state.history, state.now.gradient
-    size = memory.inverse.size
-    order = (memory.slot + jnp.arange(size)) % size  # oldest first
-    on_x, on_z = _rows_dot(memory.x, gradient), _rows_dot(memory.z, gradient)
+def _seen(history: History, gradient: Array, metric: Array) -> Sight:
+    return Sight(metric @ gradient, _on_rows(history.x, gradient), _on_rows(history.z, gradient))
 
-    def backward(a, i):
-        return a.at[i].set(memory.inverse[i] * (on_x[i] - memory.xg[i] @ a)), None
 
-    def forward(c, i):
-        d = state.scale * (on_z[i] - memory.zg[i] @ a) + memory.xg[:, i] @ c
-        return c.at[i].set(a[i] - memory.inverse[i] * d), None
-
-    zero = jnp.zeros_like(memory.inverse)
-    a, _ = jax.lax.scan(backward, zero, order, reverse=True)
-    c, _ = jax.lax.scan(forward, zero, order)
-    raised = metric @ gradient - jnp.tensordot(a, memory.z, axes=1)
+def _direction(state: State, sight: Sight) -> Array:
+    """-H∇L, by coefficients of the remembered rows."""
+    memory = state.history
+    a = memory.inverse @ sight.on_x
+    c = (memory.dots * a + state.scale * (memory.inner @ a - sight.on_z)) @ memory.inverse
+    raised = sight.raised - jnp.tensordot(a, memory.z, axes=1)
     return -(state.scale * raised + jnp.tensordot(c, memory.x, axes=1))
 
 
@@ -229,7 +250,7 @@ def _stretch(beads: Array) -> Array:
 def _learn(state: State, trial: Array, new: Evaluated, good, metric) -> tuple[State, Pair]:
     """Overwrite the oldest curvature pair and rescale the metric, where the pair is convex."""
     old, i = state.history, state.history.slot
-    dx, dg = trial - state.beads, new.gradient - state.now.gradient
+    dx, dg = trial - state.beads, new.gradient - state.inner.now.gradient
     dz = metric @ dg
     dot, curvature = (dx * dg).sum(), (dg * dz).sum()
     good = good & (dot > 1e-10 * (dg * dg).sum())
@@ -237,34 +258,41 @@ def _learn(state: State, trial: Array, new: Evaluated, good, metric) -> tuple[St
     history = old._replace(
         x=row(old.x, dx),
         z=row(old.z, dz),
-        inverse=row(old.inverse, 1 / jnp.where(good, dot, 1)),
-        slot=jnp.where(good, (i + 1) % old.inverse.size, i),
+        dots=row(old.dots, dot),
+        slot=jnp.where(good, (i + 1) % old.dots.size, i),
     )
     scale = jnp.where(good, dot / jnp.where(good, curvature, 1), state.scale)
-    return state._replace(history=history, scale=scale), Pair(dx, dg, i, good)
+    return state._replace(history=history, scale=scale), Pair(dg, i, good)
 
 
-def _multiply(history: History, pair: Pair) -> History:
-    """The dot products of a pair that is among the rows now."""
-    _, dg, i, good = pair
-    row = lambda array, value: array.at[i].set(jnp.where(good, value, array[i]))
-    column = lambda array, value: array.at[:, i].set(jnp.where(good, value, array[:, i]))
-    zg = _rows_dot(history.z, dg)  # symmetric, as the metric is
-    xg = row(history.xg, _rows_dot(history.z, _stretch(pair.dx)))
+def _remember(history: History, pair: Pair, on_x: Array, on_z: Array) -> History:
+    """The matrices with a pair that is among the rows now; the one it replaced is gone.
+
+    Args:
+        history: with the rows in place.
+        pair: the new one.
+        on_x: (memory,) dot products of its dg with the rows `x`.
+        on_z: (memory,) with the rows `z`.
+    """
+    _, i, good = pair
+    kept = history.inverse.at[i].set(0.0).at[:, i].set(0.0)
+    last = -(kept @ on_x).at[i].set(-1.0) / jnp.where(good, history.dots[i], 1)
+    choose = lambda new, old: jnp.where(good, new, old)
     return history._replace(
-        xg=column(xg, _rows_dot(history.x, dg)),
-        zg=column(row(history.zg, zg), zg),
+        inner=choose(history.inner.at[i].set(on_z).at[:, i].set(on_z), history.inner),
+        inverse=choose(kept.at[:, i].set(last), history.inverse),
     )
 
 
 def judge_trial(state: State, energies, gradients, walls, metric, samples) -> tuple[State, Pair]:
     """Accept or refuse the trial beads (Armijo); a refusal shortens the step."""
-    trial = state.beads + state.step * state.direction
-    new = _evaluate(trial, energies, gradients, state.mu, state.rho, walls, metric, samples)
-    slope = (state.now.gradient * state.direction).sum()
+    inner = state.inner
+    trial = state.beads + inner.step * state.direction
+    new = _evaluate(trial, energies, gradients, inner.mu, inner.rho, walls, samples)
+    slope = (inner.now.gradient * state.direction).sum()
     # Rounding decides nothing: near the end values differ by less than they are known to.
-    noise = 8 * jnp.finfo(new.value.dtype).eps * jnp.abs(state.now.value)
-    enough = new.value <= state.now.value + 1e-4 * state.step * slope + noise
+    noise = 8 * jnp.finfo(new.value.dtype).eps * jnp.abs(inner.now.value)
+    enough = new.value <= inner.now.value + 1e-4 * inner.step * slope + noise
     good = enough & jnp.isfinite(new.value)
     state, pair = _learn(state, trial, new, good, metric)
     choose = lambda a, b: jnp.where(good, a, b)
@@ -272,75 +300,80 @@ def judge_trial(state: State, energies, gradients, walls, metric, samples) -> tu
         beads=choose(trial, state.beads),
         energies=choose(energies, state.energies),
         gradients=choose(gradients, state.gradients),
-        now=jax.tree.map(choose, new, state.now),
-        rejected=choose(0, state.rejected + 1),
-        step=choose(1.0, state.step / 4),
-        since=state.since + 1,
+        inner=inner._replace(
+            now=jax.tree.map(choose, new, inner.now),
+            rejected=choose(0, inner.rejected + 1),
+            step=choose(1.0, inner.step / 4),
+            since=inner.since + 1,
+        ),
     )
     return judged, pair
 
 
-def _update_multipliers(state: State, walls, metric, samples, settings: Tightening) -> State:
-    """First-order update when the inner problem is solved well enough, or is out of time."""
-    settled = (state.now.residual < settings.inner) & (state.since > 4)
-    due = settled | (state.since >= settings.every)
+def learnt(state: State, pair: Pair, walls: Walls, metric: Array) -> tuple[State, Sight]:
+    """After a verdict: the history with its pair, and the gradient as it is seen from there."""
+    history, now = state.history, state.inner.now
+    history = _remember(history, pair, _on_rows(history.x, pair.dg), _on_rows(history.z, pair.dg))
+    sight = _seen(history, now.gradient, metric)
+    inner = state.inner._replace(residual=_residual(now, sight.raised, walls))
+    return state._replace(history=history, inner=inner), sight
+
+
+def due(inner: Inner, settings: Tightening) -> Array:
+    """Whether multipliers are to be updated: the inner problem is solved, or out of time."""
+    settled = (inner.residual < settings.inner) & (inner.since > 4)
+    return settled | (inner.since >= settings.every)
+
+
+def updated(
+    state: State, walls: Walls, metric: Array, settings: Tightening
+) -> tuple[Inner, Sight]:
+    """A first-order update of the multipliers; the gradient changes with them."""
+    inner, now = state.inner, state.inner.now
     # A stiffer wall costs many evaluations: only where the violation is not coming down, and in
     # an inner problem that is not solved yet only where it is gross.
+    settled = (inner.residual < settings.inner) & (inner.since > 4)
     least = jnp.where(settled, settings.feasibility, settings.gross)
-    slow = state.now.violation > jnp.maximum(state.wanted / 2, least)
-    mu = jnp.where(due, state.now.multipliers, state.mu)
-    rho = jnp.where(due & slow, jnp.minimum(state.rho * settings.growth, 1e3), state.rho)
-    now = _evaluate(state.beads, state.energies, state.gradients, mu, rho, walls, metric, samples)
-    return state._replace(
-        mu=mu,
-        rho=rho,
-        now=jax.tree.map(lambda a, b: jnp.where(due, a, b), now, state.now),
-        since=jnp.where(due, 0, state.since),
-        wanted=jnp.where(due, state.now.violation, state.wanted),
-        rejected=jnp.where(due, 0, state.rejected),
-        step=jnp.where(due, 1.0, state.step),
-    )
+    slow = now.violation > jnp.maximum(inner.wanted / 2, least)
+    rho = jnp.where(slow, jnp.minimum(inner.rho * settings.growth, 1e3), inner.rho)
+    mu, wanted = now.multipliers, now.violation
+    now = _evaluate(state.beads, state.energies, state.gradients, mu, rho, walls, settings.samples)
+    sight = _seen(state.history, now.gradient, metric)
+    residual = _residual(now, sight.raised, walls)
+    none = jnp.zeros_like(inner.since)
+    return Inner(mu, rho, now, residual, jnp.ones_like(inner.step), none, none, wanted), sight
 
 
-def _next_direction(state: State, metric: Array) -> State:
+def redirected(state: State, sight: Sight) -> State:
     """A new direction after a change; after ten refusals forget the history and shrink."""
-    stuck = state.rejected > 10
+    inner = state.inner
+    stuck = inner.rejected > 10
+    inner = inner._replace(
+        step=jnp.where(stuck, 1.0, inner.step), rejected=jnp.where(stuck, 0, inner.rejected)
+    )
     state = state._replace(
         scale=jnp.where(stuck, state.scale * 1e-3, state.scale),
         history=state.history._replace(inverse=jnp.where(stuck, 0.0, state.history.inverse)),
-        step=jnp.where(stuck, 1.0, state.step),
-        rejected=jnp.where(stuck, 0, state.rejected),
+        inner=inner,
     )
-    newton = _direction(state, metric)
-    downhill = (newton * state.now.gradient).sum() < 0
-    steepest = -state.scale * (metric @ state.now.gradient)
-    fresh = jnp.where(downhill, newton, steepest)
-    return state._replace(direction=jnp.where(state.rejected == 0, fresh, state.direction))
-
-
-def advance(state: State, energies, gradients, walls, metric, settings: Tightening) -> State:
-    """One trial of one string."""
-    judged = judge_trial(state, energies, gradients, walls, metric, settings.samples)
-    return turn(*judged, walls, metric, settings)
-
-
-def turn(state: State, pair: Pair, walls, metric, settings: Tightening) -> State:
-    """What follows a verdict: multipliers and the next direction."""
-    state = state._replace(history=_multiply(state.history, pair))
-    state = _update_multipliers(state, walls, metric, settings.samples, settings)
-    return _next_direction(state, metric)
+    newton = _direction(state, sight)
+    downhill = (newton * inner.now.gradient).sum() < 0
+    fresh = jnp.where(downhill, newton, -state.scale * sight.raised)
+    return state._replace(direction=jnp.where(inner.rejected == 0, fresh, state.direction))
 
 
 def begin(beads, energies, gradients, mu, rho, walls, metric, settings: Tightening) -> State:
     """The state before the first trial: evaluated, with nothing learnt."""
-    now = _evaluate(beads, energies, gradients, mu, rho, walls, metric, settings.samples)
+    now = _evaluate(beads, energies, gradients, mu, rho, walls, settings.samples)
     rows = jnp.zeros((settings.memory, *beads.shape), beads.dtype)
     square = jnp.zeros((settings.memory, settings.memory), beads.dtype)
     zero, count = jnp.zeros((), beads.dtype), jnp.zeros((), jnp.int32)
+    sight = Sight(metric @ now.gradient, square[0], square[0])
+    residual = _residual(now, sight.raised, walls)
     state = State(
-        beads, energies, gradients, mu, rho, now, jnp.zeros_like(beads), zero + 1,
-        ((walls.end - walls.start) ** 2).sum() * 1e-3,
+        beads, energies, gradients,
+        Inner(mu, rho, now, residual, zero + 1, count, count, zero + jnp.inf),
+        jnp.zeros_like(beads), _chord2(walls) * 1e-3,
         History(rows, rows, square, square, square[0], count),
-        count, count, zero + jnp.inf,
     )  # fmt: skip
-    return _next_direction(state, metric)
+    return redirected(state, sight)

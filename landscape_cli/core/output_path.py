@@ -26,17 +26,9 @@ from jaxtyping import Array, Float
 from landscape_cli.core.curve_steps import direction, falling
 from landscape_cli.core.descent import initial_states
 from landscape_cli.core.lagrangian import green
+from landscape_cli.core.lanes import in_shares, over_devices, side_by_side
 from landscape_cli.core.random import named_key
-from landscape_cli.core.surface import (
-    Parts,
-    Surface,
-    drawing,
-    in_shares,
-    over_devices,
-    side_by_side,
-    total_gradient,
-    whole,
-)
+from landscape_cli.core.surface import Parts, Surface, drawing, total_gradient, whole
 
 
 def jensen_shannon(
@@ -278,7 +270,7 @@ def shortened(
                 program, parts, key, first, rates, count, share
             )
             strings = in_shares(some, strings, least=1)
-        surface.count.gradients += count * begun.shape[0] * (begun.shape[1] - 2)
+        surface.count.add(gradients=count * begun.shape[0] * (begun.shape[1] - 2))
         report(first + count, settings.steps)
     return np.asarray(strings.beads)
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from landscape_cli.core.surface import Surface, in_shares, pad, rung, side_by_side
+from landscape_cli.core.lanes import in_shares, pad, rung, side_by_side
+from landscape_cli.core.surface import Surface
 
 
 def answers(network: Any, reference: Any, theta: Array, inputs: Array) -> Array:

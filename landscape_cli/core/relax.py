@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from landscape_cli.core.lanes import pad, rung, side_by_side, workers
 from landscape_cli.core.relax_steps import Band, Pool, Program, Relaxing, advance
-from landscape_cli.core.surface import Surface, pad, rung, side_by_side, workers
+from landscape_cli.core.surface import Surface
 
 CHECK = 50  # steps between two looks from the host
 
@@ -110,7 +111,7 @@ def relax(
 
         batches = side_by_side(go, batches)
         if surface.strategy == "vmap":
-            surface.count.gradients += steps * sum(batch.real for batch in batches)
+            surface.count.add(gradients=steps * sum(batch.real for batch in batches))
         done = first + steps
         report(done)
         if all(batch.ended() for batch in batches):

@@ -18,19 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from landscape_cli.core.lanes import over_devices, side_by_side
 from landscape_cli.core.respace import INTERPOLATIONS, respaced
 from landscape_cli.core.steppers import STEPPERS, stepper
 from landscape_cli.core.string import chord_length
-from landscape_cli.core.surface import (
-    Energy,
-    Surface,
-    drawing,
-    mapped,
-    over_devices,
-    side_by_side,
-    total_gradient,
-    whole,
-)
+from landscape_cli.core.surface import Energy, Surface, drawing, mapped, total_gradient, whole
 from landscape_cli.core.tangent import Forces, moves
 
 BAND = Forces()
@@ -217,7 +209,7 @@ def _looped(surface: Surface, program: Program, points, pool: Pool, key, step):
         drawn = _drawn(program.draw, surface.slope_data, key, string, bead, step)
         return surface.loss_and_gradient(theta, surface.cut(drawn, reference=drawn))
 
-    surface.count.gradients += len(points)
+    surface.count.add(gradients=len(points))
     found = side_by_side(one, list(zip(points, pool.strings, pool.beads, strict=True)))
     return tuple(jnp.stack(leaf) for leaf in zip(*found, strict=True))
 

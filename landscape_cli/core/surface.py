@@ -13,107 +13,20 @@ shared out: over the devices of one mesh, or, on a single CPU device, over a thr
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, cached_property, partial
-from itertools import pairwise
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array, Float
 
+from landscape_cli.core.lanes import in_shares, over_devices, pad, rung, side_by_side
+
 Energy = Any  # (theta, data) -> scalar, or (theta, data, context) -> scalar; pure and hashable
-
-# Batch sizes: few shapes, few compilations; from 24 on never more than half as many lanes again.
-LADDER = tuple(sorted([4, 8, *(f * 2**k for k in range(3, 22) for f in (2, 3))]))
-SHARE = 64  # points below which a second thread costs more than it saves
-
-
-def rung(count: int) -> int:
-    """Smallest batch size of the ladder that holds `count`."""
-    return next(size for size in LADDER if size >= count)
-
-
-def pad(rows: np.ndarray, size: int) -> np.ndarray:
-    """Repeat the first row until there are `size`; padded lanes are ordinary, never NaN."""
-    fill = np.broadcast_to(rows[:1], (size - len(rows), *rows.shape[1:]))
-    return np.concatenate([rows, fill]) if size > len(rows) else rows
-
-
-def over_devices(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -> Any:
-    """`function(shared, lanes)` with the lanes shared out over all local devices.
-
-    Lanes need nothing of each other, so there is no communication; their number is padded to a
-    multiple of the devices. Every leaf of `lanes` and of the result has a leading lane axis.
-    """
-    devices = jax.local_device_count()
-    if devices == 1:
-        return function(shared, lanes)
-    count = len(jax.tree.leaves(lanes)[0])
-
-    def fill(leaf: Array) -> Array:
-        return jnp.pad(leaf, [(0, -count % devices), *[(0, 0)] * (leaf.ndim - 1)], mode="edge")
-
-    mesh = jax.make_mesh((devices,), ("lane",), axis_types=(AxisType.Auto,))
-    spread = jax.shard_map(
-        function, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec("lane")),
-        out_specs=PartitionSpec("lane"), check_vma=False,
-    )  # fmt: skip
-    return jax.tree.map(lambda leaf: leaf[:count], spread(shared, jax.tree.map(fill, lanes)))
-
-
-@cache
-def workers() -> int:
-    """Threads that compute side by side: one per core of a single CPU device, else one."""
-    if jax.default_backend() != "cpu" or jax.local_device_count() > 1:
-        return 1
-    return (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers(), "landscape")
-
-
-def side_by_side(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """`function` of every item, in order; as many at a time as there are cores.
-
-    XLA runs the programs that one thread dispatches one after another, and its own threads help
-    small programs little. Each item is computed whole by one thread, so timing changes no digit.
-    """
-    items = list(items)
-    if workers() == 1 or len(items) < 2:
-        return [function(item) for item in items]
-    wide = jax.dtypes.canonicalize_dtype(float) == np.float64  # a thread does not inherit it
-
-    def one(item: Any) -> Any:
-        with jax.enable_x64(wide):
-            return jax.block_until_ready(function(item))
-
-    return list(_threads().map(one, items))
-
-
-def in_shares(function: Callable[[Any], Any], lanes: Any, least: int = SHARE) -> Any:
-    """`function(lanes)`, every worker computing an equal share of at least `least` lanes.
-
-    Every leaf of `lanes` and of the result has a leading lane axis.
-    """
-    count = len(jax.tree.leaves(lanes)[0])
-    pieces = max(1, min(workers(), count // least))
-    if pieces == 1:
-        return function(lanes)
-    edges = [count * i // pieces for i in range(pieces + 1)]
-    cut = [jax.tree.map(lambda leaf: leaf[a:b], lanes) for a, b in pairwise(edges)]  # noqa: B023
-    found = side_by_side(function, cut)
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
 
 
 class Parts(NamedTuple):
@@ -275,6 +188,13 @@ class Count:
 
     energies: int = 0
     gradients: int = 0
+    lock: Any = field(default_factory=Lock, repr=False, compare=False)
+
+    def add(self, energies: int = 0, gradients: int = 0) -> None:
+        """Count some more; several threads may."""
+        with self.lock:
+            self.energies += energies
+            self.gradients += gradients
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,7 +288,7 @@ class Surface:
             (...) host array of energies.
         """
         rows = np.asarray(points, self.dtype).reshape(-1, self.dimension)
-        self.count.energies += len(rows)
+        self.count.add(energies=len(rows))
         if len(rows) == 0:
             values = np.zeros(0, self.dtype)
         elif self.strategy == "loop":
@@ -392,7 +312,7 @@ class Surface:
     def _value_and_gradient(
         self, energy: Energy, parts: Parts, points: Array
     ) -> tuple[Array, Array]:
-        self.count.gradients += len(points)
+        self.count.add(gradients=len(points))
         if self.strategy == "loop":
             return self._looped(energy, parts, points)
         return in_shares(lambda share: _gradients(energy, parts, share, self.chunk), points)

@@ -22,17 +22,13 @@ import optax
 from jaxtyping import Array, Float
 
 from landscape_cli.core.descent import FEW, free, initial_states
+from landscape_cli.core.lanes import in_shares, over_devices, pad, rung, side_by_side
 from landscape_cli.core.ledger import Ledger
 from landscape_cli.core.report import Progress, Trajectories
 from landscape_cli.core.surface import (
     Energy,
     Surface,
     drawing,
-    in_shares,
-    over_devices,
-    pad,
-    rung,
-    side_by_side,
     total_energy,
     total_gradient,
     whole,
@@ -203,7 +199,7 @@ def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger
             program, data, levels, some, key, first, count, check, surface.chunk
         )
         lanes, energies = in_shares(advance, lanes, least=FEW)
-        surface.count.gradients += len(lanes.theta) * count
+        surface.count.add(gradients=len(lanes.theta) * count)
         going = np.isin(members, ledger.left)
         ledger.taken += int(going.sum()) * count
         if not batch:
@@ -288,7 +284,7 @@ def _train_one_by_one(surface, optimizer, starts, steps, check, key, batch, ledg
             break
         one = partial(_step, surface, optimizer, key if batch else None, step)
         found = side_by_side(one, [(i, thetas[i], states[i]) for i in left])
-        surface.count.gradients += len(left)
+        surface.count.add(gradients=len(left))
         if not batch:
             here = [thetas[i] for i in left]
             _enter(

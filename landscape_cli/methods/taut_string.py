@@ -98,13 +98,13 @@ class TautString(PathMethod):
         initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
-        finished = 0
+        known: set[int] = set()  # a string may be concluded anew
 
         def report(done: int, total: int, note: str) -> None:
-            progress.update(finished, f"{done} of {total} {note}")
+            progress.update(len(known), f"{done} of {total} {note}")
 
-        for result in geodesics(
+        for index, found in geodesics(
             surface, starts, ends, levels, pairs, self.search, report, initial
         ):
-            finished += 1
-            yield result
+            known.add(index)
+            yield index, found

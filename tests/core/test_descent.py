@@ -10,7 +10,8 @@ import optax
 import pytest
 
 from landscape_cli.core.descent import adam, descend
-from landscape_cli.core.surface import LADDER, Surface, pad, rung
+from landscape_cli.core.lanes import LADDER, pad, rung
+from landscape_cli.core.surface import Surface
 from landscape_cli.models.base import model_surface
 from landscape_cli.models.ring import Ring
 

@@ -1,0 +1,171 @@
+"""Lanes: many things of one shape that are computed side by side, and who computes them.
+
+Batch sizes come from a ladder, so that few programs are compiled. Lanes are shared out over the
+devices of one mesh, or, on a single CPU device, over a thread a core: XLA runs the programs that
+one thread dispatches one after another, and its own threads help small programs little.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from queue import Queue
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, PartitionSpec
+from jaxtyping import Array
+
+# Batch sizes: few shapes, few compilations; from 24 on never more than half as many lanes again.
+LADDER = tuple(sorted([4, 8, *(f * 2**k for k in range(3, 22) for f in (2, 3))]))
+SHARE = 64  # points below which a second thread costs more than it saves
+
+
+def rung(count: int) -> int:
+    """Smallest batch size of the ladder that holds `count`."""
+    return next(size for size in LADDER if size >= count)
+
+
+def pad(rows: np.ndarray, size: int) -> np.ndarray:
+    """Repeat the first row until there are `size`; padded lanes are ordinary, never NaN."""
+    fill = np.broadcast_to(rows[:1], (size - len(rows), *rows.shape[1:]))
+    return np.concatenate([rows, fill]) if size > len(rows) else rows
+
+
+def over_devices(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -> Any:
+    """`function(shared, lanes)` with the lanes shared out over all local devices.
+
+    Lanes need nothing of each other, so there is no communication; their number is padded to a
+    multiple of the devices. Every leaf of `lanes` and of the result has a leading lane axis.
+    """
+    devices = jax.local_device_count()
+    if devices == 1:
+        return function(shared, lanes)
+    count = len(jax.tree.leaves(lanes)[0])
+
+    def fill(leaf: Array) -> Array:
+        return jnp.pad(leaf, [(0, -count % devices), *[(0, 0)] * (leaf.ndim - 1)], mode="edge")
+
+    mesh = jax.make_mesh((devices,), ("lane",), axis_types=(AxisType.Auto,))
+    spread = jax.shard_map(
+        function, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec("lane")),
+        out_specs=PartitionSpec("lane"), check_vma=False,
+    )  # fmt: skip
+    return jax.tree.map(lambda leaf: leaf[:count], spread(shared, jax.tree.map(fill, lanes)))
+
+
+@cache
+def workers() -> int:
+    """Threads that compute side by side: one per core of a single CPU device, else one."""
+    if jax.default_backend() != "cpu" or jax.local_device_count() > 1:
+        return 1
+    return (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers(), "landscape")
+
+
+_thread = threading.local()  # .works: this thread is one of several that compute side by side
+
+
+def hands() -> int:
+    """Workers that this thread may call: one of several side by side has only itself."""
+    return 1 if getattr(_thread, "works", False) else workers()
+
+
+@contextmanager
+def _at_work(wide: bool) -> Iterator[None]:
+    """One of several threads; what JAX does not hand down to a thread is set here."""
+    _thread.works = True
+    try:
+        with jax.enable_x64(wide):
+            yield
+    finally:
+        _thread.works = False
+
+
+def _wide() -> bool:
+    return jax.dtypes.canonicalize_dtype(float) == np.float64
+
+
+def side_by_side(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """`function` of every item, in order; as many at a time as there are cores.
+
+    Each item is computed whole by one thread, so timing changes no digit.
+    """
+    items = list(items)
+    if hands() == 1 or len(items) < 2:
+        return [function(item) for item in items]
+    wide = _wide()
+
+    def one(item: Any) -> Any:
+        with _at_work(wide):
+            return jax.block_until_ready(function(item))
+
+    return list(_threads().map(one, items))
+
+
+def interleaved(sources: list[Iterator[Any]]) -> Iterator[Any]:
+    """What several sources yield, as it comes; each goes on in a thread of its own.
+
+    A single source stays in this thread. When this ends early, the others stop at their next item.
+    """
+    if len(sources) == 1:
+        yield from sources[0]
+        return
+    found: Queue[tuple[str, Any]] = Queue()
+    stopped, wide = threading.Event(), _wide()
+
+    def drain(source: Iterator[Any]) -> None:
+        try:
+            with _at_work(wide):
+                for item in source:
+                    found.put(("item", item))
+                    if stopped.is_set():
+                        break
+        except BaseException as error:  # handed to the thread that waits
+            found.put(("error", error))
+        else:
+            found.put(("end", None))
+
+    running = [_threads().submit(drain, source) for source in sources]
+    try:
+        left = len(sources)
+        while left:
+            kind, value = found.get()
+            if kind == "error":
+                raise value
+            if kind == "end":
+                left -= 1
+            else:
+                yield value
+    finally:
+        stopped.set()
+        for each in running:
+            each.result()
+
+
+def in_shares(function: Callable[[Any], Any], lanes: Any, least: int = SHARE) -> Any:
+    """`function(lanes)`, every worker computing an equal share of at least `least` lanes.
+
+    Every leaf of `lanes` and of the result has a leading lane axis.
+    """
+    count = len(jax.tree.leaves(lanes)[0])
+    pieces = max(1, min(hands(), count // least))
+    if pieces == 1:
+        return function(lanes)
+    edges = [count * i // pieces for i in range(pieces + 1)]
+    cut = [jax.tree.map(lambda leaf: leaf[a:b], lanes) for a, b in pairwise(edges)]  # noqa: B023
+    found = side_by_side(function, cut)
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)

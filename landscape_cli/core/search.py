@@ -1,0 +1,191 @@
+"""The search for the geodesics of one pair, step by step, as it would be done by hand.
+
+A coroutine: where it needs something computed it yields what that is (`Sample`, `Look`, or a
+`Pull`) and goes on with the answer. Whoever runs it (`geodesic`) answers many such searches in
+company, in batches; nothing here knows of the others.
+
+From the highest level down, a string is pulled taut, beginning with the taut string of the level
+above with its ends moved, or with its sample where that fails. Then it gets twice the beads and is
+pulled again; the two lengths say how far discretization still matters. Where a lower level found
+a shorter way, the higher one tries that too. The last word is the dense check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from landscape_cli.core.feasible import Search, Work
+from landscape_cli.core.string import Found, length, reparametrized
+from landscape_cli.core.tighten import Pull, doubled
+from landscape_cli.core.verdict import Peak
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Asks for a sampled string; the answer is in the work."""
+
+    work: Work
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """Asks for the dense check of beads; answered by a `Peak`."""
+
+    work: Work
+    beads: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """Tells that a string is concluded, or concluded anew."""
+
+    work: Work
+
+
+Steps = Generator[Sample | Look | Pull | Verdict, Any, Any]
+
+
+def search_pair(works: list[Work], search: Search) -> Steps:
+    """Conclude the strings of one pair, from the highest level to the lowest.
+
+    Args:
+        works: of the pair, chords tried; those that are straight only help the others.
+        search: settings.
+
+    Yields:
+        What is to be computed, and the works as they are concluded.
+    """
+    above: np.ndarray | None = None
+    works = sorted(works, key=lambda work: -work.level)
+    bent = [work for work in works if not work.ended]
+    for work in works:
+        if not work.ended:
+            yield from _search(work, above, search)
+            yield Verdict(work)
+        assert work.best is not None
+        if work.best.connected:
+            above = work.best.beads
+    late = longer_than_below(bent) if search.shorten else None
+    if late is not None:
+        work, shorter = late
+        yield from _shorten(work, shorter, search)
+        yield Verdict(work)
+
+
+def _search(work: Work, above: np.ndarray | None, search: Search) -> Steps:
+    """The best string of one work."""
+    hint = above if work.initial is None else work.initial
+    if search.shorten:
+        if hint is None:
+            yield Sample(work)
+        yield from _shorten(work, hint, search)
+        if hint is not None and not work.pulled:  # once more, from the sample
+            yield Sample(work)
+            yield from _shorten(work, None, search)
+    if work.best is None:
+        yield from _fail(work)
+
+
+def _fail(work: Work) -> Steps:
+    """The verdict of a string that was not found: it keeps its beads and its worst segment."""
+    assert work.sampled is not None  # only strings whose chord failed get here
+    top: Peak = yield Look(work, work.sampled.beads)
+    state = "not connected" if np.isfinite(top.energy) else "diverged"
+    work.best = Found(state, work.sampled.beads, work.level, top.energy, top.segment)
+
+
+def _shorten(work: Work, hint: np.ndarray | None, search: Search) -> Steps:
+    """Taut, doubled, and doubled again where the length still changes."""
+    pull: Pull = yield from _pulled_once(work, hint, search)
+    while True:
+        fine: Pull = yield from _doubled(work, pull, search)
+        if not _settled(work, search) or 2 * fine.segments + 1 > search.max_beads:
+            return
+        pull = fine
+
+
+def _pulled_once(work: Work, hint: np.ndarray | None, search: Search) -> Steps:
+    """From the hint where there is one; if that leaves the set, from the sample."""
+    if hint is None:
+        return (yield from _first_pull(work, _sampled(work), search))
+    pull = yield from _first_pull(work, hint, search)
+    outside = not pull.violation <= 30 * search.tightening.feasibility  # NaN is outside
+    if outside and work.sampled is not None:
+        other = yield from _first_pull(work, _sampled(work), search)
+        return pull if other.violation >= pull.violation else other
+    return pull
+
+
+def _first_pull(work: Work, beads: np.ndarray, search: Search) -> Steps:
+    """Pull a string taut at the first bead count."""
+    begun = move_ends(reparametrized(beads, search.segments), work.start, work.end)
+    pull = Pull(begun, work.level, search.margin, search.tightening.evaluations)
+    return (yield from _pull(work, pull))
+
+
+def _pull(work: Work, pull: Pull) -> Steps:
+    yield pull
+    work.gradients += pull.spent * pull.points
+    work.seconds += pull.seconds
+    return pull
+
+
+def _doubled(work: Work, coarse: Pull, search: Search) -> Steps:
+    """Twice the beads; a string that peeks out between points gets a wider margin, twice."""
+    evaluations = search.tightening.evaluations
+    fine = Pull(doubled(coarse.beads), work.level, search.margin, 2 * evaluations).warmed(coarse)
+    for attempt in range(3):
+        fine = yield from _pull(work, fine)
+        top: Peak = yield Look(work, fine.beads)
+        change = abs(float(length(fine.beads) / length(coarse.beads)) - 1)
+        work.take(fine.beads, top, kkt_residual=fine.residual, length_change=change)
+        if top.energy <= work.level or not np.isfinite(top.energy) or attempt == 2:
+            break
+        margin = fine.margin + 1.5 * (top.energy - work.level) / (abs(work.level) or 1.0)
+        fine = Pull(fine.beads, work.level, margin, evaluations).warmed(fine)
+    return fine
+
+
+def _settled(work: Work, search: Search) -> bool:
+    """Call a string taut where both tests agree; whether it wants more beads instead."""
+    best = work.best
+    if best is None or best.state == "straight":
+        return False
+    if best.kkt_residual < search.tightening.tolerance and best.length_change < search.refinement:
+        work.best = best.with_(state="taut")
+    return bool(best.length_change >= search.refinement)
+
+
+def _sampled(work: Work) -> np.ndarray:
+    """The shortest feasible string so far, else as far as sampling got."""
+    if work.best is not None:
+        return work.best.beads
+    return work.sampled.beads if work.sampled else np.stack([work.start, work.end])
+
+
+def move_ends(beads: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The same string between other ends: the shift fades linearly along it."""
+    s = np.linspace(0, 1, len(beads))[:, None]
+    moved = beads + (1 - s) * (start - beads[0]) + s * (end - beads[-1])
+    moved[0], moved[-1] = start, end
+    return moved
+
+
+def longer_than_below(works: list[Work]) -> tuple[Work, np.ndarray] | None:
+    """The highest string that one of a lower level shows to be too long, with that one's beads."""
+    for work in works:
+        lower = [w.best for w in works if w.level < work.level and w.best]
+        lengths = [found.normalized_length for found in lower]
+        if not any(np.isfinite(lengths)):
+            continue
+        shortest = lower[int(np.nanargmin(lengths))]
+        short_enough = work.best is not None and (
+            work.best.normalized_length <= 1.02 * shortest.normalized_length
+        )
+        if not short_enough:
+            return work, shortest.beads
+    return None

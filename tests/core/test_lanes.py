@@ -1,0 +1,60 @@
+"""Lanes: what several threads do is what one does; ends, errors and depth included."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from landscape_cli.core import lanes
+
+
+def counted(first, count, told):
+    """Numbers from `first` on; says so when it is closed."""
+    try:
+        yield from range(first, first + count)
+    finally:
+        told.append(first)
+
+
+@pytest.mark.parametrize("sources", [1, 2, 3])
+def test_all_that_sources_yield_arrives(sources):
+    told = []
+    found = list(lanes.interleaved([counted(100 * i, 20, told) for i in range(sources)]))
+    assert sorted(found) == [100 * i + j for i in range(sources) for j in range(20)]
+    for i in range(sources):  # of one source in its order
+        own = [number for number in found if number // 100 == i]
+        assert own == sorted(own)
+    assert sorted(told) == [100 * i for i in range(sources)]
+
+
+def test_an_error_in_one_source_reaches_the_caller():
+    def broken():
+        yield 1
+        raise ValueError("in a thread")
+
+    with pytest.raises(ValueError, match="in a thread"):
+        list(lanes.interleaved([broken(), iter(range(5))]))
+
+
+def test_sources_stop_when_nobody_listens():
+    told = []
+    merged = lanes.interleaved([counted(0, 10**9, told), counted(-(10**9), 10**9, told)])
+    assert next(merged) in (0, -(10**9))
+    merged.close()  # returns, although there were two billion numbers to come
+
+
+def test_side_by_side_inside_side_by_side_does_not_wait_for_itself():
+    square = lambda i: int(jnp.asarray(i) ** 2)
+    rows = lanes.side_by_side(lambda i: lanes.side_by_side(square, range(i)), range(6))
+    assert rows == [[j * j for j in range(i)] for i in range(6)]
+    assert lanes.hands() == lanes.workers(), "free again"
+
+
+def test_threads_compute_in_the_width_of_the_caller():
+    def width(_):
+        yield jnp.asarray(1.0).dtype
+
+    with jax.enable_x64(True):
+        assert set(lanes.interleaved([width(0), width(1)])) == {np.dtype("float64")}
+    with jax.enable_x64(False):
+        assert set(lanes.interleaved([width(0), width(1)])) == {np.dtype("float32")}
