@@ -2,6 +2,7 @@
 
     python -m benchmarks.joining                     all networks, about two hours
     python -m benchmarks.joining cubic               one of cubic, mnist_cnn, resnet8
+    python -m benchmarks.joining cubic --methods neb climb       only these anew
 
 The same ends for every method, settings of its YAML file. Every method is run with a part of its
 steps, then with more, until its path is low enough; the run that got there is timed again,
@@ -134,15 +135,17 @@ def runs_of(ends: Ends, name: str, method: str, levels: np.ndarray, enough: Any)
     return runs
 
 
-def table(name: str) -> list[dict[str, Any]]:
-    """One row for every method."""
+def table(name: str, methods: list[str], known: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for every method; `known`: rows of those that are not run again."""
     ends = prepared(name)
     any_level = np.full(len(ends.starts), np.inf)
-    runs = {m: runs_of(ends, name, m, any_level, lambda run: False) for m in LEVEL_FREE}
-    best = np.nanmin([run[2] for each in runs.values() for run in each], axis=0)
+    asked = lambda names: [each for each in names if each in methods]
+    runs = {m: runs_of(ends, name, m, any_level, lambda run: False) for m in asked(LEVEL_FREE)}
+    free = [row["heights"] for row in known if row["method"] in LEVEL_FREE]
+    best = np.nanmin([*free, *(run[2] for each in runs.values() for run in each)], axis=0)
     target = best + NEAR * np.abs(best)
     low = lambda run: bool((run[2] <= target).all())  # a NaN is none
-    inside = INSIDE.get(name, COARSE)
+    inside = asked(INSIDE.get(name, COARSE))
     runs |= {m: runs_of(ends, name, m, target, low) for m in inside}
     rows = []
     for method, each in runs.items():
@@ -158,7 +161,7 @@ def table(name: str) -> list[dict[str, Any]]:
             {
                 "network": name, "method": method, "seconds": seconds, "share of steps": share,
                 "height / best": float((heights / best).max()),
-                "normalized length": float(lengths.mean()),
+                "normalized length": float(lengths.mean()), "heights": heights.tolist(),
             }
         )  # fmt: skip
     return rows
@@ -177,14 +180,19 @@ def main() -> None:
     """Print the tables, merge them into `benchmarks/joining.json`."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
+    every = [*LEVEL_FREE, *COARSE, "taut_string"]
+    parser.add_argument("--methods", nargs="+", default=every, choices=every)
+    asked = parser.parse_args()
     file = HERE / "joining.json"
     rows = json.loads(file.read_text()) if file.exists() else []
-    for name in parser.parse_args().networks:
-        new = table(name)
-        rows = [row for row in rows if row["network"] != name] + new
+    for name in asked.networks:
+        again = lambda row, name=name: row["network"] == name and row["method"] in asked.methods
+        rows = [row for row in rows if not again(row)]
+        new = table(name, asked.methods, [row for row in rows if row["network"] == name])
+        rows += new
         for row in sorted(new, key=lambda row: row["seconds"]):
             print("  ".join(f"{key} {v:.4g}" if isinstance(v, float) else str(v)
-                            for key, v in row.items()))  # fmt: skip
+                            for key, v in row.items() if key != "heights"))  # fmt: skip
         file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     jax.clear_caches()
 

@@ -133,16 +133,16 @@ def sample_strings(surface: Surface, works: list[Work], search: Search, report: 
         settings,
         lambda done, total: report(done, total, "sampled"),
     )
-    seconds = (time.perf_counter() - began) / len(works)
     for work, string in zip(works, strings, strict=True):
         work.sampled = string
-        work.seconds += seconds
-    _judge_sampled(surface, list(zip(works, strings, strict=True)), search)
+    for work in works:
+        work.seconds += (time.perf_counter() - began) / len(works)
+    _judge_sampled(surface, works, search)
 
 
-def _judge_sampled(surface: Surface, sampled: list[tuple[Work, Sampled]], search: Search) -> None:
+def _judge_sampled(surface: Surface, works: list[Work], search: Search) -> None:
     """Keep sampled strings, straightened by shortcuts, as the first feasible ones."""
-    good = [(work, string) for work, string in sampled if string.inside]
+    good = [(work, work.sampled) for work in works if work.sampled and work.sampled.inside]
     kept = [replace(string, bad=[]) for _, string in good]
     shortcut(surface, kept)
     straightened = [(work, x.beads) for (work, _), x in zip(good, kept, strict=True)]

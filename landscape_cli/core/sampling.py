@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from landscape_cli.core.descent import descend
+from landscape_cli.core.lanes import hands, side_by_side
 from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import Peak, energies_inside, peaks
@@ -239,7 +240,33 @@ def sample(
         _begun(np.stack([a, b]) if beads is None else np.asarray(beads), float(level))
         for a, b, level, beads in zip(starts, ends, levels, begun, strict=True)
     ]
-    if settings.three_beads and initial is None:
+    three = settings.three_beads and initial is None
+    # A pool for every core: the last beads of a round are few, and keep one core busy at most.
+    count = max(1, min(hands(), len(strings))) if surface.strategy == "vmap" else 1
+    inside = [0] * count
+
+    def grown(share: int) -> None:
+        def told(done: int) -> None:
+            inside[share] = done
+            report(sum(inside), len(strings))
+
+        _grow(surface, optimizer, strings[share::count], settings, told, dense, three)
+
+    side_by_side(grown, range(count))
+    return strings
+
+
+def _grow(
+    surface: Surface,
+    optimizer: Any,
+    strings: list[Sampled],
+    settings: Sampling,
+    report: Callable[[int], Any],
+    dense: int,
+    three: bool,
+) -> None:
+    """Grow strings of one pool, in place; `three`: their first bead whatever the chord does."""
+    if three:
         bad = [(s, 0, (string.beads[0] + string.beads[1]) / 2) for s, string in enumerate(strings)]
         _insert(strings, bad, *_new_beads(surface, optimizer, bad, strings, settings, 0), settings)
     for depth in range(settings.depth + 1):
@@ -249,13 +276,12 @@ def sample(
                 [] if not string.failed else string.bad
             )
         bad += _check(surface, strings, settings, dense) if dense else []
-        report(sum(string.inside for string in strings), len(strings))
+        report(sum(string.inside for string in strings))
         if not bad or depth == settings.depth:
             break
         _insert(
             strings, bad, *_new_beads(surface, optimizer, bad, strings, settings, depth), settings
         )
-    return strings
 
 
 def shortcut(surface: Surface, strings: list[Sampled], points: int = 32) -> None:

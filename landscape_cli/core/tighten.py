@@ -236,7 +236,7 @@ class Pool:
     def advance(self) -> list[Pull]:
         """Let strings in, advance all up to the next look; return those that have ended."""
         began = time.perf_counter()
-        for batch, pulls in self._admitted():
+        for batch, pulls in self._admitted().items():
             batch.add(pulls)
         here, busy = self.running, [batch for batch in self.batches.values() if batch.pulls]
         for batch in busy:
@@ -246,10 +246,10 @@ class Pool:
             pull.seconds += (time.perf_counter() - began) / len(here) * self.share
         return ended
 
-    def _admitted(self) -> list[tuple[Batch, list[Pull]]]:
+    def _admitted(self) -> dict[Batch, list[Pull]]:
         """Those in front of the others that wait, as long as there is room and a lane."""
         used = sum(map(self._room, self.running))
-        found: list[tuple[Batch, list[Pull]]] = [(b, []) for b in self.batches.values()]
+        found: dict[Batch, list[Pull]] = {}
         late: deque[Pull] = deque()
         while self.waiting:
             pull = self.waiting.popleft()
@@ -258,17 +258,13 @@ class Pool:
             if crowded or (self.running and not self.settings.roomy(batch.size)):
                 late.append(pull)  # big strings begin together: joining others copies them
                 break
-            new = next((pulls for each, pulls in found if each is batch), None)
-            if new is None:
-                new = []
-                found.append((batch, new))
-            if len(batch.pulls) + len(new) < batch.most:
+            if len(batch.pulls) + len(found.get(batch, [])) < batch.most:
                 used += need
-                new.append(pull)
+                found.setdefault(batch, []).append(pull)
             else:
                 late.append(pull)
         self.waiting.extendleft(reversed(late))
-        return [(batch, pulls) for batch, pulls in found if pulls]
+        return found
 
     def _room(self, pull: Pull) -> float:
         """The part of the history that a string takes."""

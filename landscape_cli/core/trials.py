@@ -81,14 +81,14 @@ def _evaluated(energy, parts, points, real, chunk, always) -> tuple[Array, Array
     """Energies and gradients at all points of the strings that are `real`, in a traced program.
 
     In a branch that is always taken: a branch is compiled apart, so it rounds as it does in
-    another program.
+    another program. A CPU takes a string at a time, whose gradients then round alike in any
+    company; a GPU is wide, and takes as many as it may.
     """
     each = len(points) // len(real)
+    part = min(chunk, each) if jax.default_backend() == "cpu" else chunk
 
     def evaluated(points: Array) -> tuple[Array, Array]:
-        return mapped_first(
-            total_gradient, energy, parts, points, real.sum() * each, min(chunk, each)
-        )
+        return mapped_first(total_gradient, energy, parts, points, real.sum() * each, part)
 
     def nothing(points: Array) -> tuple[Array, Array]:
         return jnp.zeros_like(points[:, 0]), jnp.zeros_like(points)
