@@ -30,9 +30,12 @@ class Ledger:
 
     def __init__(self, surface: Surface, networks: int, levels: Sequence[float], every: int):
         # A hair below each level: another program's rounding must not lift a crossing above it.
-        wanted = np.asarray(levels, np.float64)
+        self.asked = wanted = np.asarray(levels, np.float64)
         slack = SLACK * np.finfo(surface.dtype).eps * np.abs(wanted) if surface.smooth else 0.0
-        self.levels = (wanted - slack).astype(surface.dtype)
+        levels = (wanted - slack).astype(surface.dtype)
+        # 0.8 in float32 lies above 0.8: an energy equal to it has not crossed that level.
+        down = np.nextafter(levels, np.asarray(-np.inf, surface.dtype))
+        self.levels = np.where(levels > wanted, down, levels)
         shape = (networks, len(levels))
         self.thetas = np.full((*shape, surface.dimension), np.nan, surface.dtype)
         self.energies = np.full(shape, np.nan, surface.dtype)
@@ -93,7 +96,7 @@ class Ledger:
     def note(self) -> str:
         """How many networks have arrived."""
         arrived = int((self.steps[:, -1] >= 0).sum())
-        return f"{arrived} of {len(self.steps)} networks below {self.levels[-1]:g}"
+        return f"{arrived} of {len(self.steps)} networks below {self.asked[-1]:g}"
 
     def trajectories(self) -> Trajectories:
         """The books, closed."""

@@ -6,6 +6,7 @@ three beads to begin with it is the greedy algorithm behind every published figu
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -67,6 +68,7 @@ class DynamicString(PathMethod):
         initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
+        began = time.perf_counter()
         strings = sample(
             surface, adam(self.learning_rate), starts, ends, levels, self.sampling,
             lambda done, total: progress.update(done, f"of {total} strings sampled"),
@@ -74,8 +76,11 @@ class DynamicString(PathMethod):
             dense=self.dense if self.tau == 1 else 0,
             initial=initial,
         )  # fmt: skip
+        seconds = (time.perf_counter() - began) / max(len(strings), 1)
         for index, string in enumerate(strings):
-            yield index, self._judge(surface, string)
+            began = time.perf_counter()
+            found = self._judge(surface, string)
+            yield index, found.with_(seconds=seconds + time.perf_counter() - began)
 
     def _judge(self, surface: Surface, string: Sampled) -> Found:
         top = string.checked or peak(surface, string.beads, self.dense)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -51,6 +52,7 @@ class Straight(PathMethod):
         """Judge every chord; see `PathMethod.connect`."""
         chords = np.stack([starts, ends], axis=1)
         tops = peaks(surface, chords, self.dense)
+        began = time.perf_counter()
         for index, (beads, level, top) in enumerate(zip(chords, levels, tops, strict=True)):
             inside = top.energy <= level
             state = "straight" if inside else "not connected"
@@ -63,6 +65,8 @@ class Straight(PathMethod):
                     peak=top.energy,
                     worst_segment=-1 if inside else top.segment,
                     energy_evaluations=top.energies,
+                    seconds=time.perf_counter() - began,
                 ),
             )
             progress.update(index + 1, "chords judged")
+            began = time.perf_counter()

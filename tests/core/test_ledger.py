@@ -29,6 +29,18 @@ def test_first_crossings_by_hand():
     assert ledger.note() == "1 of 2 networks below 0.1"
 
 
+def test_an_error_that_is_the_level_only_in_float32_has_not_crossed_it():
+    """200 of 250 images are 0.8, but 0.8 in float32 lies above 0.8, as every later check says."""
+    surface = Surface(lambda theta, data: theta @ theta, (), 2, smooth=False, dtype=np.float32)
+    ledger = Ledger(surface, 1, (0.8, 0.5), 1)
+    assert np.float64(np.float32(0.8)) > 0.8 and np.float32(0.5) == 0.5
+    new = ledger.record(np.arange(1), 0, np.array([[0.8]], np.float32))
+    assert not new.any()
+    new = ledger.record(np.arange(1), 1, np.array([[0.5]], np.float32))
+    assert new.all() and (ledger.energies <= ledger.asked).all()
+    assert ledger.note() == "1 of 1 networks below 0.5"
+
+
 def test_what_comes_after_an_arrival_or_a_nan_is_no_history():
     ledger = books(3)
     rows = [[0.05, 0.01, 0.001], [2.0, NAN, 0.05], [2.0, 1.9, 1.8]]
