@@ -32,10 +32,10 @@ class Ledger:
         # A hair below each level: another program's rounding must not lift a crossing above it.
         self.asked = wanted = np.asarray(levels, np.float64)
         slack = SLACK * np.finfo(surface.dtype).eps * np.abs(wanted) if surface.smooth else 0.0
-        levels = (wanted - slack).astype(surface.dtype)
+        below = (wanted - slack).astype(surface.dtype)
         # 0.8 in float32 lies above 0.8: an energy equal to it has not crossed that level.
-        down = np.nextafter(levels, np.asarray(-np.inf, surface.dtype))
-        self.levels = np.where(levels > wanted, down, levels)
+        down = np.nextafter(below, np.asarray(-np.inf, surface.dtype))
+        self.levels = np.where(below > wanted, down, below)
         shape = (networks, len(levels))
         self.thetas = np.full((*shape, surface.dimension), np.nan, surface.dtype)
         self.energies = np.full(shape, np.nan, surface.dtype)

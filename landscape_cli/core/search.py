@@ -7,7 +7,7 @@ company, in batches; nothing here knows of the others.
 From the highest level down, a string is pulled taut, beginning with the taut string of the level
 above with its ends moved, or with its sample where that fails. Then it gets twice the beads and is
 pulled again; the two lengths say how far discretization still matters. Where a lower level found
-a shorter way, the higher one tries that too. The last word is the dense check.
+a shorter way, the higher ones try that too, from the lowest up. The last word is the dense check.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ def search_pair(works: list[Work], search: Search) -> Steps:
         assert work.best is not None
         if work.best.connected:
             above = work.best.beads
-    late = longer_than_below(bent) if search.shorten else None
-    if late is not None:
-        work, shorter = late
-        yield from _shorten(work, shorter, search)
-        yield Verdict(work)
+    for work in reversed(bent if search.shorten else []):
+        shorter = shorter_below(work, bent)
+        if shorter is not None:
+            yield from _shorten(work, shorter, search)
+            yield Verdict(work)
 
 
 def _search(work: Work, above: np.ndarray | None, search: Search) -> Steps:
@@ -175,17 +175,14 @@ def move_ends(beads: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarr
     return moved
 
 
-def longer_than_below(works: list[Work]) -> tuple[Work, np.ndarray] | None:
-    """The highest string that one of a lower level shows to be too long, with that one's beads."""
-    for work in works:
-        lower = [w.best for w in works if w.level < work.level and w.best]
-        lengths = [found.normalized_length for found in lower]
-        if not any(np.isfinite(lengths)):
-            continue
-        shortest = lower[int(np.nanargmin(lengths))]
-        short_enough = work.best is not None and (
-            work.best.normalized_length <= 1.02 * shortest.normalized_length
-        )
-        if not short_enough:
-            return work, shortest.beads
-    return None
+def shorter_below(work: Work, works: list[Work]) -> np.ndarray | None:
+    """The shortest string of a lower level, where it shows that of `work` to be too long."""
+    lower = [w.best for w in works if w.level < work.level and w.best]
+    lengths = [found.normalized_length for found in lower]
+    if not any(np.isfinite(lengths)):
+        return None
+    shortest = lower[int(np.nanargmin(lengths))]
+    short_enough = work.best is not None and (
+        work.best.normalized_length <= 1.02 * shortest.normalized_length
+    )
+    return None if short_enough else shortest.beads

@@ -1,0 +1,106 @@
+"""The search of one pair, answered by hand: what it asks for, and what it concludes."""
+
+import numpy as np
+import pytest
+
+from landscape_cli.core.descent import adam
+from landscape_cli.core.feasible import Search, Work
+from landscape_cli.core.sampling import Sampled
+from landscape_cli.core.search import Look, Sample, Verdict, search_pair, shorter_below
+from landscape_cli.core.string import Found
+from landscape_cli.core.tighten import Pull
+from landscape_cli.core.verdict import Peak
+
+START, END = np.array([0.0, 0.0]), np.array([1.0, 0.0])
+SEARCH = Search(optimizer=adam(0.01), segments=4)
+LONG, SHORT = 0.5, 0.2  # heights of a detour
+
+
+def detour(height, segments=4):
+    """START to END over (0.5, height)."""
+    x = np.linspace(0, 1, segments + 1)
+    return np.stack([x, height * (1 - np.abs(2 * x - 1))], axis=1)
+
+
+def works(*levels):
+    return [Work(i, 0, START, END, level) for i, level in enumerate(levels)]
+
+
+def answered(searched, pull, outside=()):
+    """Run a search: `pull(string)` moves it; levels in `outside` fail every look. What it told."""
+    told, answer = [], None
+    try:
+        while True:
+            ask = searched.send(answer)
+            answer = None
+            if isinstance(ask, Verdict):
+                told.append(("verdict", ask.work.level, ask.work.best.state))
+            elif isinstance(ask, Sample):
+                told.append(("sample", ask.work.level))
+                ask.work.sampled = Sampled(detour(LONG), ask.work.level, bad=[])
+            elif isinstance(ask, Pull):
+                told.append(("pull", ask.level, ask.segments))
+                pull(ask)
+                ask.multipliers, ask.rho, ask.spent = np.zeros(3 * ask.segments - 1), 1.0, 10
+                answer = ask
+            else:
+                assert isinstance(ask, Look)
+                level = ask.work.level
+                high = level * (2 if level in outside else 0.5)
+                answer = Peak(high, 0, np.full(len(ask.beads) - 1, high), len(ask.beads))
+    except StopIteration:
+        return told
+
+
+def taut(pull):
+    """A string that is pulled as far as its hill lets it: it stays on its side."""
+    pull.residual = pull.violation = 0.0
+
+
+def test_levels_follow_one_another_and_each_begins_from_the_one_above():
+    pair = works(0.2, 0.4)  # in any order
+    told = answered(search_pair(pair, SEARCH), taut)
+    assert told == [
+        ("sample", 0.4), ("pull", 0.4, 4), ("pull", 0.4, 8), ("verdict", 0.4, "taut"),
+        ("pull", 0.2, 4), ("pull", 0.2, 8), ("verdict", 0.2, "taut"),
+    ]  # fmt: skip
+    assert pair[0].gradients == 10 * 11 + 10 * 23, "of both pulls"
+
+
+def test_a_shorter_way_below_is_tried_above_from_the_lowest_up():
+    def pull(string):
+        taut(string)
+        if string.level == 0.1:  # here the long way is closed, and another opens
+            string.beads = detour(SHORT, string.segments)
+
+    pair = works(0.4, 0.2, 0.1)
+    told = answered(search_pair(pair, SEARCH), pull)
+    verdicts = [level for kind, level, *_ in told if kind == "verdict"]
+    assert verdicts == [0.4, 0.2, 0.1, 0.2, 0.4]
+    lengths = [work.best.normalized_length for work in pair]
+    assert lengths == pytest.approx([np.hypot(1, 2 * SHORT)] * 3)
+    assert all(shorter_below(work, pair) is None for work in pair), "nothing left to try"
+
+
+def test_a_string_that_peeks_out_gets_wider_margins_twice_and_its_sample_is_tried():
+    told = []
+
+    def pull(string):
+        taut(string)
+        told.append(string.margin)
+
+    pair = works(0.4, 0.2)
+    asked = answered(search_pair(pair, SEARCH), pull, outside=(0.2,))
+    assert ("verdict", 0.2, "not connected") in asked
+    assert [each for each in asked if each[0] == "sample"] == [("sample", 0.4), ("sample", 0.2)]
+    wider = told[3:6]  # of the doubled string at 0.2; each look was 100 % above the level
+    np.testing.assert_allclose(np.diff(wider), 1.5)
+    assert pair[1].best.beads.shape == detour(LONG).shape, "a failure keeps its sample"
+
+
+def test_a_straight_pair_asks_for_nothing_and_helps_the_level_below():
+    pair = works(0.4, 0.2)
+    pair[0].best, pair[0].ended = Found("straight", np.stack([START, END]), 0.4), True
+    told = answered(search_pair(pair, SEARCH), taut)
+    assert told[0] == ("pull", 0.2, 4), "no sample is needed"
+    assert [each[1] for each in told if each[0] == "verdict"] == [0.2]
