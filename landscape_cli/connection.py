@@ -85,18 +85,28 @@ class Connection:
         """The point at arclength position `t` in [0, 1], as a tree like the ends."""
         return self.unravel(jnp.asarray(string.at(self.beads, np.array([float(t)]))[0]))
 
-    def profile(self) -> tuple[np.ndarray, np.ndarray]:
-        """Positions t and energies along the string."""
-        return PROFILE, self.surface.energies(string.at(self.beads, PROFILE))
+    def profile(self, beyond: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Positions t and energies along the string, also beyond its ends.
 
-    def plot(self) -> Figure:
-        """Energy along the string, with the level; a matplotlib figure."""
+        Args:
+            beyond: part of the string's length to go on straight at either end; at least 0.
+        """
+        if not 0 <= beyond < np.inf:
+            raise ValueError(f"beyond must be at least 0, got {beyond}")
+        t = PROFILE
+        if beyond:
+            more = np.arange(1, np.ceil(beyond / PROFILE[1]) + 1) * PROFILE[1]
+            t = np.concatenate([-more[::-1], PROFILE, 1 + more])
+        return t, self.surface.energies(string.beyond(self.beads, t))
+
+    def plot(self, beyond: float = 0.0) -> Figure:
+        """Energy along the string, with the level, as a figure; `beyond` as in `profile`."""
         from landscape_cli.plots import new_figure, style
 
         with style():
             figure = new_figure(6.0, 3.6)
             ax = figure.add_subplot()
-            ax.plot(*self.profile(), label="energy along the string")
+            ax.plot(*self.profile(beyond), label="energy along the string")
             if np.isfinite(self.level):
                 ax.axhline(self.level, linestyle="--", color="0.4", label=f"level {self.level:g}")
             ax.set(xlabel="arclength position t", ylabel="energy F")

@@ -39,6 +39,18 @@ def test_any_path_will_do_without_a_level():
     assert judged.peak == chord.peak
 
 
+def test_a_path_goes_on_straight_beyond_its_ends():
+    chord = landscape.connect(ring, A, B, "straight")
+    t, energies = chord.profile(beyond=0.5)
+    assert t[0] == pytest.approx(-0.5) and t[-1] == pytest.approx(1.5)
+    np.testing.assert_allclose(np.diff(t), 0.005)
+    np.testing.assert_allclose(energies, ((1 - 2 * t) ** 2 - 1) ** 2, atol=1e-5)  # float32
+    np.testing.assert_array_equal(energies[100:-100], chord.profile()[1])
+    assert chord.plot(beyond=0.5).axes[0].lines[0].get_xdata()[0] == pytest.approx(-0.5)
+    with pytest.raises(ValueError, match="beyond must be at least 0, got -1"):
+        chord.profile(beyond=-1.0)
+
+
 def test_trees_and_batches():
     start, end = {"x": 1.0, "y": jnp.zeros(2)}, {"x": -1.0, "y": jnp.zeros(2)}
     path = landscape.connect(ring_of_tree, start, end, Straight())

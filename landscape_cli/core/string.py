@@ -58,6 +58,17 @@ def at(beads: np.ndarray, t: np.ndarray) -> np.ndarray:
     return points
 
 
+def beyond(beads: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """(t, param) as `at`; outside [0, 1] the first and the last segment go on straight."""
+    points = at(beads, np.clip(t, 0.0, 1.0))
+    sizes = segment_lengths(beads)
+    for outside, first, last, over in ((t < 0, 0, 1, -t), (t > 1, -1, -2, t - 1)):
+        step = beads[first] - beads[last]
+        size = sizes[first] or 1.0  # of a segment without length there is no direction
+        points[outside] += (over[outside] * sizes.sum())[:, None] * (step / size)
+    return points
+
+
 def reparametrized(beads: np.ndarray, segments: int) -> np.ndarray:
     """The string through `segments` equal arcs."""
     return at(beads, np.linspace(0.0, 1.0, segments + 1))

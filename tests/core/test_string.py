@@ -59,3 +59,13 @@ def test_only_connected_strings_have_a_length(state):
         1.4 if found.connected else np.nan, nan_ok=True
     )
     assert found.margin == 0.5  # inside, of a negative level too
+
+
+def test_beyond_its_ends_a_string_goes_on_straight():
+    """A right angle with legs of 1 and 3, by hand."""
+    beads = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 3.0]])
+    t = np.array([-0.5, 0.0, 0.25, 1.0, 1.25])
+    found = string.beyond(beads, t)
+    np.testing.assert_allclose(found, [[3, 0], [1, 0], [0, 0], [0, 3], [0, 4]], atol=1e-15)
+    still = np.zeros((2, 2))
+    np.testing.assert_array_equal(string.beyond(still, t), np.zeros((5, 2)))
