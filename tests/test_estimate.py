@@ -9,10 +9,11 @@ import pytest
 
 from landscape_cli import measure
 from landscape_cli.contracts import Cost, PathMethod, Progress
+from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.lanes import workers
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Tightening, tighten
+from landscape_cli.core.tighten import Pull, tighten
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import (
     Estimate,
