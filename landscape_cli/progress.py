@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import TextIO
 
 from landscape_cli.contracts import Progress
@@ -58,6 +59,7 @@ class Reporter(Progress):
     ) -> None:
         self.phases: dict[str, float] = {}
         self._screen, self._every, self._clock = screen, every, clock
+        self._lock = Lock()
         self._log: TextIO | None = None
         if log_path is not None:
             with suppress(OSError):
@@ -76,15 +78,16 @@ class Reporter(Progress):
         self._tell(f"{name}: {total} {unit}".rstrip() if total else f"{name} ...", plain=True)
 
     def update(self, done: int, note: str = "") -> None:
-        """Say that `done` units of the phase are finished."""
-        now = self._clock()
-        if self._first < 0:  # the rate starts here: what went before was mostly compiling
-            self._first, self._moved = int(done), now
-        self._done, self._note = int(done), note
-        self._screen.move(self._done, self._total, self._state(now))
-        if now - self._spoke >= self._every:
-            self._spoke = now
-            self._tell(f"{self._name}: {self._state(now)}", plain=True)
+        """Say that `done` units of the phase are finished; any thread may."""
+        with self._lock:
+            now = self._clock()
+            if self._first < 0:  # the rate starts here: what went before was mostly compiling
+                self._first, self._moved = int(done), now
+            self._done, self._note = int(done), note
+            self._screen.move(self._done, self._total, self._state(now))
+            if now - self._spoke >= self._every:
+                self._spoke = now
+                self._tell(f"{self._name}: {self._state(now)}", plain=True)
 
     def message(self, text: str) -> None:
         """One line for the reader and the log."""

@@ -81,7 +81,7 @@ def geodesics(
     waiting = deque(_by_pair(works, search))
     count = crew(surface, search.tightening, 2 * search.segments, len(waiting))
     for verdict, running in interleaved(
-        [_in_company(surface, waiting, search, count) for _ in range(count)]
+        [_in_company(surface, waiting, search, count, report) for _ in range(count)]
     ):
         if verdict is not None:
             yield verdict
@@ -97,7 +97,7 @@ def _by_pair(works: list[Work], search: Search) -> list[list[Work]]:
 
 
 def _in_company(
-    surface: Surface, waiting: deque[list[Work]], search: Search, count: int
+    surface: Surface, waiting: deque[list[Work]], search: Search, count: int, report: Report
 ) -> Iterator[tuple[tuple[int, Found] | None, int]]:
     """Run searches, as many as keep a core busy; their verdicts, and how many strings it pulls.
 
@@ -106,6 +106,7 @@ def _in_company(
         waiting: works of pairs that nobody has begun; several of these runs may share it.
         search: settings.
         count: how many such runs there are.
+        report: called with (done, total, note) while strings are sampled.
     """
     pool, most = Pool(surface, search.tightening, 1 / count), LANES if count > 1 else np.inf
     owners: dict[Pull, Steps] = {}
@@ -125,7 +126,7 @@ def _in_company(
                     owners[request] = steps
                 else:
                     asked.append((steps, request))
-        ready = _answered(surface, asked, search, count)
+        ready = _answered(surface, asked, search, count, report)
         if owners and not ready:
             ready = [(owners.pop(pull), pull) for pull in pool.advance()]
             yield None, len(owners)
@@ -152,13 +153,12 @@ def _until_it_waits(steps: Steps, answer: Any) -> Iterator[Any]:
 
 
 def _answered(
-    surface: Surface, asked: list[tuple[Steps, Any]], search: Search, count: int
+    surface: Surface, asked: list[tuple[Steps, Any]], search: Search, count: int, report: Report
 ) -> list[tuple[Steps, Any]]:
     """Dense checks and samples, each kind in one go."""
     samples = [(steps, ask) for steps, ask in asked if isinstance(ask, Sample)]
     looks = [(steps, ask) for steps, ask in asked if isinstance(ask, Look)]
-    nothing = lambda done, total, note: None
-    sample_strings(surface, [ask.work for _, ask in samples], search, nothing)
+    sample_strings(surface, [ask.work for _, ask in samples], search, report)
     began = time.perf_counter()
     tops = list(peaks(surface, [ask.beads for _, ask in looks], search.dense)) if looks else []
     for _, ask in looks:

@@ -11,7 +11,7 @@ in the string's own H¹ metric: the length term's Hessian is N·tridiag(-1, 2, -
 is known, so it is the initial metric, scaled by the latest curvature; without that scale the
 walls, a million times stiffer than the string, reject every step.
 
-Everything here is traced and is about a single string; `tighten` has the batches.
+Everything here is traced and is about a single string; `trials` has the programs for many.
 
 Reference: the wall conditions are those of Freeman & Bruna, 2017, arXiv 1611.01540, level sets.
 """
@@ -63,8 +63,8 @@ class History(NamedTuple):
     x: Array  # (memory, bead-2, param) dx
     z: Array  # (memory, bead-2, param) dg raised by the metric
     inverse: Array  # (memory, memory) of R; rows and columns of zeros: no entry
-    inner: Array  # (memory, memory) <z_i, dg_j>, and <dx_i, dg_i> apart:
-    dots: Array  # (memory,)
+    gram: Array  # (memory, memory) <z_i, dg_j>
+    dots: Array  # (memory,) <dx_i, dg_i>
     slot: Array  # the oldest entry, overwritten next
 
 
@@ -236,7 +236,7 @@ def _direction(state: State, sight: Sight) -> Array:
     """-H∇L, by coefficients of the remembered rows."""
     memory = state.history
     a = memory.inverse @ sight.on_x
-    c = (memory.dots * a + state.scale * (memory.inner @ a - sight.on_z)) @ memory.inverse
+    c = (memory.dots * a + state.scale * (memory.gram @ a - sight.on_z)) @ memory.inverse
     raised = sight.raised - jnp.tensordot(a, memory.z, axes=1)
     return -(state.scale * raised + jnp.tensordot(c, memory.x, axes=1))
 
@@ -279,7 +279,7 @@ def _remember(history: History, pair: Pair, on_x: Array, on_z: Array) -> History
     last = -(kept @ on_x).at[i].set(-1.0) / jnp.where(good, history.dots[i], 1)
     choose = lambda new, old: jnp.where(good, new, old)
     return history._replace(
-        inner=choose(history.inner.at[i].set(on_z).at[:, i].set(on_z), history.inner),
+        gram=choose(history.gram.at[i].set(on_z).at[:, i].set(on_z), history.gram),
         inverse=choose(kept.at[:, i].set(last), history.inverse),
     )
 
@@ -319,10 +319,14 @@ def learnt(state: State, pair: Pair, walls: Walls, metric: Array) -> tuple[State
     return state._replace(history=history, inner=inner), sight
 
 
+def _solved(inner: Inner, settings: Tightening) -> Array:
+    """Whether the inner problem is solved well enough."""
+    return (inner.residual < settings.inner) & (inner.since > 4)
+
+
 def due(inner: Inner, settings: Tightening) -> Array:
     """Whether multipliers are to be updated: the inner problem is solved, or out of time."""
-    settled = (inner.residual < settings.inner) & (inner.since > 4)
-    return settled | (inner.since >= settings.every)
+    return _solved(inner, settings) | (inner.since >= settings.every)
 
 
 def updated(
@@ -332,8 +336,7 @@ def updated(
     inner, now = state.inner, state.inner.now
     # A stiffer wall costs many evaluations: only where the violation is not coming down, and in
     # an inner problem that is not solved yet only where it is gross.
-    settled = (inner.residual < settings.inner) & (inner.since > 4)
-    least = jnp.where(settled, settings.feasibility, settings.gross)
+    least = jnp.where(_solved(inner, settings), settings.feasibility, settings.gross)
     slow = now.violation > jnp.maximum(inner.wanted / 2, least)
     rho = jnp.where(slow, jnp.minimum(inner.rho * settings.growth, 1e3), inner.rho)
     mu, wanted = now.multipliers, now.violation
