@@ -37,6 +37,7 @@ from landscape_cli.functional import Functional
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.mlp import MLP
+from landscape_cli.runner import configure_jax
 from landscape_cli.trainers.adam import Adam
 
 CUBIC = (0.0, 3.0, -10.0, 8.0)
@@ -218,7 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="without the whole runs")
     quick = parser.parse_args().quick
-    jax.config.update("jax_enable_x64", True)
+    configure_jax("float64")
     parts = [
         lambda: [matrix_rate()], kernel, waste, batching, exponents, bands.pivots, image_networks,
         commands,

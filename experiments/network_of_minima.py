@@ -213,7 +213,7 @@ class NetworkOfMinima(Experiment):
         for stage, part in enumerate(RATES, start=1):
             optimizer = adam(self.learning_rate * part)
             some = -(-steps // len(RATES))
-            thetas = descend(surface, optimizer, thetas, bottom, some, check=100).thetas
+            thetas = descend(surface, optimizer, thetas, bottom, some).thetas
             setup.progress.update(steps * stage // len(RATES))
         return thetas
 

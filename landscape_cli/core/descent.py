@@ -1,15 +1,16 @@
 """Descend many points below their own targets at once: beads do not see their neighbours.
 
 The points of all strings, of all pairs and levels, form one pool. A point that is below its
-target freezes; when few are left the pool is compacted to the next smaller size of the ladder,
-so that a straggler never costs more than itself.
+target freezes; when half of them have, the pool is compacted to a smaller size of the ladder, so
+that a straggler never costs more than itself.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,16 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from landscape_cli.core.lanes import in_shares, over_devices, pad, rung
+from landscape_cli.core.lanes import (
+    LADDER,
+    SOON,
+    compiled,
+    in_chunks,
+    in_shares,
+    over_devices,
+    pad,
+    rung,
+)
 from landscape_cli.core.surface import Surface, total_energy, total_gradient
 
 FEW = 8  # lanes below which a second thread costs more than it saves
@@ -36,7 +46,7 @@ class Descended:
     Attributes:
         thetas: (point, param) final positions.
         energies: (point,) level functional there.
-        gradients: (point,) gradient evaluations spent on each.
+        gradients: (point,) steps of each, a gradient evaluation apiece.
     """
 
     thetas: np.ndarray
@@ -60,29 +70,55 @@ def free(surface: Surface) -> bool:
     return surface.slope is surface.energy and surface.loss_data is None
 
 
-@partial(jax.jit, static_argnames=("optimizer", "energy", "loss", "chunk"))
-def _advance(optimizer, energy, loss, parts, loss_parts, lanes, steps, chunk):
-    """`steps` optimizer steps of every lane (theta, state, target) above its target.
+class Lane(NamedTuple):
+    """A point on its way."""
 
-    `energy` is None where the loss is it.
+    theta: Array  # (param,)
+    state: Any  # of the optimizer
+    target: Array  # energy to reach
+    left: Array  # steps it may still take; none: it only fills a place
+    energy: Array  # before its latest step; where it is, if that was not taken
+
+
+@partial(compiled, static_argnames=("optimizer", "energy", "loss", "chunk"))
+def _advance(optimizer, energy, loss, parts, loss_parts, lanes, steps, chunk):
+    """At most `steps` optimizer steps of every lane above its target, until half have ended.
+
+    Of `chunk` lanes at a time, and where lanes are few, until all have. `energy` is None where the
+    loss is it.
+
+    Returns:
+        The lanes, and (lane,) gradients computed of each.
     """
 
     def one(shared, lane):
-        (parts, loss_parts, steps), (theta, state, target) = shared, lane
+        parts, loss_parts, _ = shared
+        value, gradient = total_gradient(loss, loss_parts, lane.theta)
+        # The level functional costs an evaluation of its own only where it is not the loss.
+        value = value if energy is None else total_energy(energy, parts, lane.theta)
+        going, here = (value > lane.target) & (lane.left > 0), (lane.theta, lane.state)
+        theta, state = _select(going, _update(optimizer, *here, gradient), here)
+        return Lane(theta, state, lane.target, lane.left - going, value), going
 
-        def step(_, carry):
-            theta, state = carry
-            value, gradient = total_gradient(loss, loss_parts, theta)
-            # The level functional costs an evaluation of its own only where it is not the loss.
-            value = value if energy is None else total_energy(energy, parts, theta)
-            return _select(value > target, _update(optimizer, theta, state, gradient), carry)
+    def some(shared, lanes):
+        size = len(lanes.left)
+        enough = size // 2 if size > LADDER[0] else 0
 
-        return jax.lax.fori_loop(0, steps, step, (theta, state))
+        def goes_on(carry):
+            number, going, _ = carry
+            return (number == 0) | ((number < shared[-1]) & (going.sum() > enough))
+
+        def step(carry):
+            number, _, lanes = carry
+            lanes, going = jax.vmap(partial(one, shared))(lanes)
+            return number + 1, going, lanes
+
+        start = jnp.zeros((), int), jnp.zeros(size, bool), lanes
+        number, _, lanes = jax.lax.while_loop(goes_on, step, start)
+        return lanes, jnp.full(size, number)
 
     def run(shared, lanes):
-        few = len(lanes[0]) <= chunk
-        each = partial(one, shared)
-        return jax.vmap(each)(lanes) if few else jax.lax.map(each, lanes, batch_size=chunk)
+        return in_chunks(partial(some, shared), lanes, chunk)
 
     return over_devices(run, (parts, loss_parts, steps), lanes)
 
@@ -99,26 +135,12 @@ def initial_states(optimizer: Any, thetas: Array) -> Any:
     return jax.vmap(optimizer.init)(thetas)
 
 
-def _host_steps(surface, optimizer, thetas, states, targets, steps):
-    """The same as `_advance` for surfaces that are computed point by point."""
-    for _ in range(steps):
-        energies, gradients = surface.losses_and_gradients(thetas)
-        if not free(surface):
-            energies = jnp.asarray(surface.energies(np.asarray(thetas)))
-        active = energies > targets
-        if not bool(active.any()):
-            break
-        thetas, states = _one_update(optimizer, thetas, states, gradients, active)
-    return thetas, states
-
-
 def descend(
     surface: Surface,
     optimizer: Any,
     thetas: np.ndarray,
     targets: np.ndarray,
     steps: int,
-    check: int = 25,
 ) -> Descended:
     """Run `optimizer` on every point until it is at or below its target, or out of steps.
 
@@ -128,48 +150,88 @@ def descend(
         thetas: (point, param) starts.
         targets: (point,) energies to reach.
         steps: most steps for a point.
-        check: steps between two compactions of the pool.
 
     Returns:
         Positions, energies and costs; compare energies with targets to see who arrived.
     """
-    if surface.strategy == "loop":
-        check = min(check, 3)  # every lane of a host loop costs, so look often who is done
-    thetas = np.array(thetas, surface.dtype)
-    energies = surface.energies(thetas)
-    spent = np.zeros(len(thetas), int)
-    left = np.flatnonzero(~(energies <= targets) & np.isfinite(energies))
-    states = None
-    for first in range(0, steps, check):
-        if len(left) == 0:
-            break
-        count = min(check, steps - first)
-        size = len(left) if surface.strategy == "loop" else rung(len(left))
-        lanes = jnp.asarray(pad(thetas[left], size))
-        goals = jnp.asarray(pad(np.asarray(targets, surface.dtype)[left], size))
-        states = _repack(states, size) if states else initial_states(optimizer, lanes)
-        lanes, states = _run(surface, optimizer, lanes, states, goals, count)
-        thetas[left] = np.asarray(lanes)[: len(left)]
-        energies[left] = surface.energies(thetas[left])
-        spent[left] += count
-        going = (energies[left] > targets[left]) & np.isfinite(energies[left])
-        kept = np.flatnonzero(going)
-        states = jax.tree.map(lambda leaf, kept=kept: np.asarray(leaf)[kept], states)
-        left = left[going]
-    return Descended(thetas, energies, spent)
+    pool = _Pool(surface, optimizer, np.array(thetas, surface.dtype), np.asarray(targets), steps)
+    while len(pool.going):
+        pool.advance()
+    return pool.ended(steps)
 
 
-def _repack(states: Any, size: int) -> Any:
-    return jax.tree.map(lambda leaf: jnp.asarray(pad(leaf, size)), states)
+class _Pool:
+    """Points on their way; (point,) `going` are those that are not there yet."""
 
+    def __init__(
+        self, surface: Surface, optimizer: Any, thetas: np.ndarray, targets: np.ndarray, steps: int
+    ) -> None:
+        self.surface, self.optimizer = surface, optimizer
+        self.thetas, self.energies = thetas, surface.energies(thetas)
+        self.targets, self.left = targets, np.full(len(thetas), steps)
+        self.states: Any = None
+        self.together = 3 if surface.strategy == "loop" else 100  # steps until they are looked at
+        self.going = self._still(np.arange(len(thetas)))
 
-def _run(surface, optimizer, lanes, states, goals, steps):
-    if surface.strategy == "loop":
-        return _host_steps(surface, optimizer, lanes, states, goals, steps)
-    surface.count.add(gradients=len(lanes) * steps)
-    energy = None if free(surface) else surface.energy
-    parts = () if energy is None else surface.parts
-    advance = lambda lanes: _advance(
-        optimizer, energy, surface.slope, parts, surface.slope_parts, lanes, steps, surface.chunk
-    )
-    return in_shares(advance, (lanes, states, goals), least=FEW)
+    def advance(self) -> None:
+        """Some steps of all that are on their way; the states of the others are dropped."""
+        surface, going = self.surface, self.going
+        size = len(going) if surface.strategy == "loop" else rung(len(going))
+        filled = lambda values: jnp.asarray(pad(np.asarray(values)[going], size))
+        thetas, left = filled(self.thetas), filled(self.left)
+        if self.states is None:
+            states = initial_states(self.optimizer, thetas)
+        else:
+            states = jax.tree.map(lambda leaf: jnp.asarray(pad(leaf, size)), self.states)
+        real = jnp.arange(size) < len(going)
+        targets = filled(np.asarray(self.targets, surface.dtype))
+        lanes = Lane(thetas, states, targets, jnp.where(real, left, 0), filled(self.energies))
+        lanes = self._host_steps(lanes) if surface.strategy == "loop" else self._steps(lanes)
+        self.thetas[going] = np.asarray(lanes.theta)[: len(going)]
+        self.left[going] = np.asarray(lanes.left)[: len(going)]
+        self.energies[going] = np.asarray(lanes.energy)[: len(going)]
+        self.going = self._still(going)
+        kept = np.flatnonzero(np.isin(going, self.going))
+        self.states = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], lanes.state)
+
+    def _still(self, some: np.ndarray) -> np.ndarray:
+        """Those of some points that go on."""
+        energies = self.energies[some]
+        high = ~(energies <= self.targets[some]) & np.isfinite(energies)
+        return some[high & (self.left[some] > 0)]
+
+    def _steps(self, lanes: Lane) -> Lane:
+        """One program of many steps; the longer the shorter they take, but it comes back soon."""
+        surface, began = self.surface, time.perf_counter()
+        energy = None if free(surface) else surface.energy
+        parts = () if energy is None else surface.parts
+        advance = lambda lanes: _advance(surface.light)(
+            self.optimizer, energy, surface.slope, parts, surface.slope_parts, lanes,
+            self.together, surface.chunk,
+        )  # fmt: skip
+        lanes, gradients = in_shares(advance, lanes, least=FEW)
+        surface.count.add(gradients=int(gradients.sum()))
+        if time.perf_counter() - began < SOON:
+            self.together *= 2
+        return lanes
+
+    def _host_steps(self, lanes: Lane) -> Lane:
+        """The same for surfaces that are computed point by point."""
+        surface = self.surface
+        for _ in range(self.together):
+            energies, gradients = surface.losses_and_gradients(lanes.theta)
+            if not free(surface):
+                energies = jnp.asarray(surface.energies(np.asarray(lanes.theta)))
+            going = (energies > lanes.target) & (lanes.left > 0)
+            lanes = lanes._replace(left=lanes.left - going, energy=energies)
+            if not bool(going.any()):
+                break
+            theta, state = _one_update(self.optimizer, lanes.theta, lanes.state, gradients, going)
+            lanes = lanes._replace(theta=theta, state=state)
+        return lanes
+
+    def ended(self, steps: int) -> Descended:
+        """Where they all are, with the energies of those that ran out of steps."""
+        last = np.flatnonzero(self.left == 0)
+        self.energies[last] = self.surface.energies(self.thetas[last])
+        return Descended(self.thetas, self.energies, steps - self.left)

@@ -22,7 +22,7 @@ from landscape_cli.core.surface import on_host
 from landscape_cli.errors import UserError
 
 CACHE = 24 << 20  # bytes of activations that a CPU's last cache holds
-POINTS_CPU = 128  # points at a time on a CPU, where larger batches only leave the cache
+POINTS_CPU = 64  # points at a time on a CPU, where larger batches only leave the cache
 POINTS = 1 << 14  # on anything wider
 STRATEGIES = ("auto", "vmap", "loop")
 PLACES = ("auto", "device", "host")

@@ -25,7 +25,6 @@ from landscape_cli.core.feasible import (
     try_chords,
     try_initial,
 )
-from landscape_cli.core.lagrangian import LANES
 from landscape_cli.core.lanes import interleaved
 from landscape_cli.core.search import Look, Sample, Steps, Verdict, search_pair
 from landscape_cli.core.string import Found
@@ -79,9 +78,9 @@ def geodesics(
     if not bent:
         return
     waiting = deque(_by_pair(works, search))
-    count = crew(surface, search.tightening, 2 * search.segments, len(waiting))
+    count, most = crew(surface, search.tightening, 2 * search.segments, len(waiting))
     for verdict, running in interleaved(
-        [_in_company(surface, waiting, search, count, report) for _ in range(count)]
+        [_in_company(surface, waiting, search, most, 1 / count, report) for _ in range(count)]
     ):
         if verdict is not None:
             yield verdict
@@ -97,18 +96,24 @@ def _by_pair(works: list[Work], search: Search) -> list[list[Work]]:
 
 
 def _in_company(
-    surface: Surface, waiting: deque[list[Work]], search: Search, count: int, report: Report
+    surface: Surface,
+    waiting: deque[list[Work]],
+    search: Search,
+    most: int,
+    share: float,
+    report: Report,
 ) -> Iterator[tuple[tuple[int, Found] | None, int]]:
-    """Run searches, as many as keep a core busy; their verdicts, and how many strings it pulls.
+    """Run searches, several at a time; their verdicts, and how many strings are being pulled.
 
     Args:
         surface: the surface.
         waiting: works of pairs that nobody has begun; several of these runs may share it.
         search: settings.
-        count: how many such runs there are.
+        most: searches at a time.
+        share: of the machine that is for these; see `Pool`.
         report: called with (done, total, note) while strings are sampled.
     """
-    pool, most = Pool(surface, search.tightening, 1 / count), LANES if count > 1 else np.inf
+    pool = Pool(surface, search.tightening, share)
     owners: dict[Pull, Steps] = {}
     ready: list[tuple[Steps, Any]] = []  # searches that can go on, and what they asked for
     while True:
@@ -126,7 +131,7 @@ def _in_company(
                     owners[request] = steps
                 else:
                     asked.append((steps, request))
-        ready = _answered(surface, asked, search, count, report)
+        ready = _answered(surface, asked, search, share, report)
         if owners and not ready:
             ready = [(owners.pop(pull), pull) for pull in pool.advance()]
             yield None, len(owners)
@@ -153,7 +158,7 @@ def _until_it_waits(steps: Steps, answer: Any) -> Iterator[Any]:
 
 
 def _answered(
-    surface: Surface, asked: list[tuple[Steps, Any]], search: Search, count: int, report: Report
+    surface: Surface, asked: list[tuple[Steps, Any]], search: Search, share: float, report: Report
 ) -> list[tuple[Steps, Any]]:
     """Dense checks and samples, each kind in one go."""
     samples = [(steps, ask) for steps, ask in asked if isinstance(ask, Sample)]
@@ -162,6 +167,6 @@ def _answered(
     began = time.perf_counter()
     tops = list(peaks(surface, [ask.beads for _, ask in looks], search.dense)) if looks else []
     for _, ask in looks:
-        ask.work.seconds += (time.perf_counter() - began) / len(looks) / count
+        ask.work.seconds += (time.perf_counter() - began) / len(looks) * share
     found = [(steps, top) for (steps, _), top in zip(looks, tops, strict=True)]
     return [(steps, None) for steps, _ in samples] + found

@@ -6,10 +6,10 @@ and points inside segments, and c = log(F/λ) outside, (F - λ)/λ inside, each 
 
     L(x) = N Σ ‖x_{i+1} - x_i‖² / 2‖chord‖² + (1/K) Σ_k [max(0, μ_k + ρ c(p_k))² - μ_k²] / 2ρ
 
-(an augmented Lagrangian: Hestenes 1969, Powell 1969, Rockafellar 1973) by L-BFGS (Nocedal 1980)
-in the string's own H¹ metric: the length term's Hessian is N·tridiag(-1, 2, -1), whose inverse
-is known, so it is the initial metric, scaled by the latest curvature; without that scale the
-walls, a million times stiffer than the string, reject every step.
+(an augmented Lagrangian: Hestenes 1969, Powell 1969, Rockafellar 1973) by L-BFGS (`lbfgs`) in
+the string's own H¹ metric: the length term's Hessian is N·tridiag(-1, 2, -1), whose inverse is
+known, so it is the initial metric, scaled by the latest curvature; without that scale the walls,
+a million times stiffer than the string, reject every step.
 
 Everything here is traced and is about a single string; `trials` has the programs for many.
 
@@ -27,9 +27,18 @@ import numpy as np
 from jaxtyping import Array
 
 from landscape_cli.core.lanes import rung
+from landscape_cli.core.lbfgs import (
+    History,
+    Pair,
+    brought,
+    direction,
+    nothing,
+    remembered,
+    scaled,
+)
 
 FEWEST = 2  # pairs that L-BFGS remembers however big a string is
-LANES = 8  # strings that advance together on a CPU: their memory stays in a core's cache
+FEW = 8  # strings that have room together where one of them counts as small
 
 
 class Walls(NamedTuple):
@@ -51,50 +60,18 @@ class Evaluated(NamedTuple):
     excess: Array  # ℓ² - 1, with ℓ the normalized length of equal segments
 
 
-class History(NamedTuple):
-    """The latest curvature pairs dx, dg of one string, and the matrices L-BFGS needs.
-
-    Only sums of the rows of `x` and `z` are ever formed, so one pass over the memory gives the
-    dot products and one the direction (the compact form of Byrd, Nocedal & Schnabel 1994). With
-    R_ij = <dx_i, dg_j> where i is no later than j, else 0, a pair is appended to the inverse of R,
-    or dropped from it, by one row and column; so no step is a recursion over the pairs.
-    """
-
-    x: Array  # (memory, bead-2, param) dx
-    z: Array  # (memory, bead-2, param) dg raised by the metric
-    inverse: Array  # (memory, memory) of R; rows and columns of zeros: no entry
-    gram: Array  # (memory, memory) <z_i, dg_j>
-    dots: Array  # (memory,) <dx_i, dg_i>
-    slot: Array  # the oldest entry, overwritten next
-
-
-class Pair(NamedTuple):
-    """A curvature pair that a trial has brought."""
-
-    dg: Array  # (bead-2, param)
-    slot: Array  # where it was remembered
-    good: Array  # whether it was
-
-
 class Inner(NamedTuple):
     """The inner problem, with multipliers held: what changes when they are updated."""
 
     mu: Array  # (point,)
     rho: Array
     now: Evaluated
+    raised: Array  # (bead-2, param) the gradient, raised by the metric
     residual: Array  # relative KKT residual
     step: Array
     rejected: Array  # trials refused in a row
     since: Array  # trials since the multipliers were updated
     wanted: Array  # violation at the last update of the multipliers
-
-
-class Sight(NamedTuple):
-    """The gradient as L-BFGS looks at it."""
-
-    raised: Array  # (bead-2, param) by the metric
-    on_x: Array  # (memory,) dot products with the rows of the history
-    on_z: Array
 
 
 class State(NamedTuple):
@@ -161,7 +138,7 @@ class Tightening:
 
     def roomy(self, size: int) -> bool:
         """Whether a few strings fit, so that lanes to spare and whole programs cost little."""
-        return LANES * self.memory * 2 * size <= self.history * 2**30
+        return FEW * self.memory * 2 * size <= self.history * 2**30
 
     def lanes(self, strings: int, size: int) -> int:
         """Lanes of a batch: few sizes, few compilations; none to spare where it hardly fits."""
@@ -204,7 +181,7 @@ def _evaluate(beads, energies, gradients, mu, rho, walls, samples) -> Evaluated:
     t = (jnp.arange(1, segments) / segments).astype(beads.dtype)[:, None]
     off = beads - (walls.start + t * (walls.end - walls.start))
     pull = _stretch(off) / _chord2(walls)
-    excess = (off * pull).sum()
+    excess = jnp.vdot(off, pull)
     value = excess / 2 + ((push**2 - mu**2) / (2 * rho)).mean()
     # A product with a matrix of zeros, mostly: sums of slices are slower, and copy all gradients.
     forces = push * slope / push.size
@@ -213,32 +190,15 @@ def _evaluate(beads, energies, gradients, mu, rho, walls, samples) -> Evaluated:
 
 
 def _chord2(walls: Walls) -> Array:
-    return ((walls.end - walls.start) ** 2).sum()
+    chord = walls.end - walls.start
+    return jnp.vdot(chord, chord)
 
 
 def _residual(now: Evaluated, raised: Array, walls: Walls) -> Array:
     """The part of the string's pull that no wall carries, in the metric."""
-    unbalanced = _chord2(walls) * (now.gradient * raised).sum()
+    unbalanced = _chord2(walls) * jnp.vdot(now.gradient, raised)
     # Below an excess of 1e-4 the length is known to five digits anyway: no relative test there.
     return jnp.sqrt(jnp.maximum(unbalanced, 0) / jnp.maximum(now.excess, 1e-4))
-
-
-def _on_rows(rows: Array, vector: Array) -> Array:
-    """(memory,) dot products of all rows with a vector."""
-    return jnp.tensordot(rows, vector, axes=vector.ndim)
-
-
-def _seen(history: History, gradient: Array, metric: Array) -> Sight:
-    return Sight(metric @ gradient, _on_rows(history.x, gradient), _on_rows(history.z, gradient))
-
-
-def _direction(state: State, sight: Sight) -> Array:
-    """-H∇L, by coefficients of the remembered rows."""
-    memory = state.history
-    a = memory.inverse @ sight.on_x
-    c = (memory.dots * a + state.scale * (memory.gram @ a - sight.on_z)) @ memory.inverse
-    raised = sight.raised - jnp.tensordot(a, memory.z, axes=1)
-    return -(state.scale * raised + jnp.tensordot(c, memory.x, axes=1))
 
 
 def _stretch(beads: Array) -> Array:
@@ -247,76 +207,38 @@ def _stretch(beads: Array) -> Array:
     return (beads.shape[0] + 1) * (steps[:-1] - steps[1:])
 
 
-def _learn(state: State, trial: Array, new: Evaluated, good, metric) -> tuple[State, Pair]:
-    """Overwrite the oldest curvature pair and rescale the metric, where the pair is convex."""
-    old, i = state.history, state.history.slot
-    dx, dg = trial - state.beads, new.gradient - state.inner.now.gradient
-    dz = metric @ dg
-    dot, curvature = (dx * dg).sum(), (dg * dz).sum()
-    good = good & (dot > 1e-10 * (dg * dg).sum())
-    row = lambda array, value: array.at[i].set(jnp.where(good, value, array[i]))
-    history = old._replace(
-        x=row(old.x, dx),
-        z=row(old.z, dz),
-        dots=row(old.dots, dot),
-        slot=jnp.where(good, (i + 1) % old.dots.size, i),
-    )
-    scale = jnp.where(good, dot / jnp.where(good, curvature, 1), state.scale)
-    return state._replace(history=history, scale=scale), Pair(dg, i, good)
-
-
-def _remember(history: History, pair: Pair, on_x: Array, on_z: Array) -> History:
-    """The matrices with a pair that is among the rows now; the one it replaced is gone.
-
-    Args:
-        history: with the rows in place.
-        pair: the new one.
-        on_x: (memory,) dot products of its dg with the rows `x`.
-        on_z: (memory,) with the rows `z`.
-    """
-    _, i, good = pair
-    kept = history.inverse.at[i].set(0.0).at[:, i].set(0.0)
-    last = -(kept @ on_x).at[i].set(-1.0) / jnp.where(good, history.dots[i], 1)
-    choose = lambda new, old: jnp.where(good, new, old)
-    return history._replace(
-        gram=choose(history.gram.at[i].set(on_z).at[:, i].set(on_z), history.gram),
-        inverse=choose(kept.at[:, i].set(last), history.inverse),
-    )
-
-
-def judge_trial(state: State, energies, gradients, walls, metric, samples) -> tuple[State, Pair]:
+def judged(state: State, energies, gradients, walls, metric, samples) -> tuple[State, Pair]:
     """Accept or refuse the trial beads (Armijo); a refusal shortens the step."""
     inner = state.inner
     trial = state.beads + inner.step * state.direction
     new = _evaluate(trial, energies, gradients, inner.mu, inner.rho, walls, samples)
-    slope = (inner.now.gradient * state.direction).sum()
+    slope = jnp.vdot(inner.now.gradient, state.direction)
     # Rounding decides nothing: near the end values differ by less than they are known to.
     noise = 8 * jnp.finfo(new.value.dtype).eps * jnp.abs(inner.now.value)
     enough = new.value <= inner.now.value + 1e-4 * inner.step * slope + noise
     good = enough & jnp.isfinite(new.value)
-    state, pair = _learn(state, trial, new, good, metric)
+    raised = metric @ new.gradient
+    pair = brought(
+        trial - state.beads, new.gradient - inner.now.gradient, raised - inner.raised, good
+    )
     choose = lambda a, b: jnp.where(good, a, b)
-    judged = state._replace(
+    now, raised = jax.tree.map(choose, (new, raised), (inner.now, inner.raised))
+    inner = inner._replace(
+        now=now,
+        raised=raised,
+        residual=_residual(now, raised, walls),
+        rejected=choose(0, inner.rejected + 1),
+        step=choose(1.0, inner.step / 4),
+        since=inner.since + 1,
+    )
+    state = state._replace(
         beads=choose(trial, state.beads),
         energies=choose(energies, state.energies),
         gradients=choose(gradients, state.gradients),
-        inner=inner._replace(
-            now=jax.tree.map(choose, new, inner.now),
-            rejected=choose(0, inner.rejected + 1),
-            step=choose(1.0, inner.step / 4),
-            since=inner.since + 1,
-        ),
+        inner=inner,
+        scale=scaled(pair, state.scale),
     )
-    return judged, pair
-
-
-def learnt(state: State, pair: Pair, walls: Walls, metric: Array) -> tuple[State, Sight]:
-    """After a verdict: the history with its pair, and the gradient as it is seen from there."""
-    history, now = state.history, state.inner.now
-    history = _remember(history, pair, _on_rows(history.x, pair.dg), _on_rows(history.z, pair.dg))
-    sight = _seen(history, now.gradient, metric)
-    inner = state.inner._replace(residual=_residual(now, sight.raised, walls))
-    return state._replace(history=history, inner=inner), sight
+    return state, pair
 
 
 def _solved(inner: Inner, settings: Tightening) -> Array:
@@ -329,9 +251,7 @@ def due(inner: Inner, settings: Tightening) -> Array:
     return _solved(inner, settings) | (inner.since >= settings.every)
 
 
-def updated(
-    state: State, walls: Walls, metric: Array, settings: Tightening
-) -> tuple[Inner, Sight]:
+def updated(state: State, walls: Walls, metric: Array, settings: Tightening) -> Inner:
     """A first-order update of the multipliers; the gradient changes with them."""
     inner, now = state.inner, state.inner.now
     # A stiffer wall costs many evaluations: only where the violation is not coming down, and in
@@ -341,42 +261,50 @@ def updated(
     rho = jnp.where(slow, jnp.minimum(inner.rho * settings.growth, 1e3), inner.rho)
     mu, wanted = now.multipliers, now.violation
     now = _evaluate(state.beads, state.energies, state.gradients, mu, rho, walls, settings.samples)
-    sight = _seen(state.history, now.gradient, metric)
-    residual = _residual(now, sight.raised, walls)
-    none = jnp.zeros_like(inner.since)
-    return Inner(mu, rho, now, residual, jnp.ones_like(inner.step), none, none, wanted), sight
+    return _posed(mu, rho, now, wanted, walls, metric)
 
 
-def redirected(state: State, sight: Sight) -> State:
-    """A new direction after a change; after ten refusals forget the history and shrink."""
-    inner = state.inner
+def _posed(mu, rho, now: Evaluated, wanted: Array, walls: Walls, metric: Array) -> Inner:
+    """An inner problem before its first trial."""
+    raised = metric @ now.gradient
+    none = jnp.zeros((), jnp.int32)
+    step, residual = jnp.ones_like(rho), _residual(now, raised, walls)
+    return Inner(mu, rho, now, raised, residual, step, none, none, wanted)
+
+
+def redirected(state: State, pair: Pair, always: Array) -> State:
+    """A new direction after a change; after ten refusals forget the history and shrink.
+
+    Args:
+        state: judged, its multipliers updated where they were due.
+        pair: what the trial has brought.
+        always: see `lbfgs.remembered`.
+    """
+    history, inner = remembered(state.history, pair, always), state.inner
     stuck = inner.rejected > 10
     inner = inner._replace(
         step=jnp.where(stuck, 1.0, inner.step), rejected=jnp.where(stuck, 0, inner.rejected)
     )
-    state = state._replace(
-        scale=jnp.where(stuck, state.scale * 1e-3, state.scale),
-        history=state.history._replace(inverse=jnp.where(stuck, 0.0, state.history.inverse)),
-        inner=inner,
-    )
-    newton = _direction(state, sight)
-    downhill = (newton * inner.now.gradient).sum() < 0
-    fresh = jnp.where(downhill, newton, -state.scale * sight.raised)
-    return state._replace(direction=jnp.where(inner.rejected == 0, fresh, state.direction))
+    scale = jnp.where(stuck, state.scale * 1e-3, state.scale)
+    history = history._replace(inverse=jnp.where(stuck, 0.0, history.inverse))
+    newton = direction(history, scale, inner.now.gradient, inner.raised)
+    downhill = jnp.vdot(newton, inner.now.gradient) < 0
+    fresh = jnp.where(downhill, newton, -scale * inner.raised)
+    chosen = jnp.where(inner.rejected == 0, fresh, state.direction)
+    return state._replace(inner=inner, direction=chosen, scale=scale, history=history)
+
+
+def ended(inner: Inner, settings: Tightening) -> Array:
+    """Whether a string is taut and feasible, or lost to values that are no numbers."""
+    now = inner.now
+    taut = (inner.residual < settings.tolerance) & (now.violation < settings.feasibility)
+    return taut | ~jnp.isfinite(now.value)
 
 
 def begin(beads, energies, gradients, mu, rho, walls, metric, settings: Tightening) -> State:
     """The state before the first trial: evaluated, with nothing learnt."""
     now = _evaluate(beads, energies, gradients, mu, rho, walls, settings.samples)
-    rows = jnp.zeros((settings.memory, *beads.shape), beads.dtype)
-    square = jnp.zeros((settings.memory, settings.memory), beads.dtype)
-    zero, count = jnp.zeros((), beads.dtype), jnp.zeros((), jnp.int32)
-    sight = Sight(metric @ now.gradient, square[0], square[0])
-    residual = _residual(now, sight.raised, walls)
-    state = State(
-        beads, energies, gradients,
-        Inner(mu, rho, now, residual, zero + 1, count, count, zero + jnp.inf),
-        jnp.zeros_like(beads), _chord2(walls) * 1e-3,
-        History(rows, rows, square, square, square[0], count),
-    )  # fmt: skip
-    return redirected(state, sight)
+    inner = _posed(mu, rho, now, jnp.full_like(rho, jnp.inf), walls, metric)
+    scale = _chord2(walls) * 1e-3
+    down = -scale * inner.raised
+    return State(beads, energies, gradients, inner, down, scale, nothing(settings.memory, beads))

@@ -25,6 +25,7 @@ from jaxtyping import Array
 
 # Batch sizes: few shapes, few compilations; from 24 on never more than half as many lanes again.
 LADDER = tuple(sorted([4, 8, *(f * 2**k for k in range(3, 22) for f in (2, 3))]))
+SOON = 0.05  # seconds after which a program of many steps may come back, to tell how far it is
 SHARE = 64  # points below which a second thread costs more than it saves
 
 
@@ -37,6 +38,37 @@ def pad(rows: np.ndarray, size: int) -> np.ndarray:
     """Repeat the first row until there are `size`; padded lanes are ordinary, never NaN."""
     fill = np.broadcast_to(rows[:1], (size - len(rows), *rows.shape[1:]))
     return np.concatenate([rows, fill]) if size > len(rows) else rows
+
+
+def compiled(function: Callable[..., Any], **options: Any) -> Callable[[bool], Any]:
+    """`function` jitted in two ways: True where its operations are too small to be shared out.
+
+    A CPU then runs them in the thread that asks, which saves handing them around.
+    """
+    apart: Any = {"xla_cpu_multi_thread_eigen": False}
+    ways = {
+        True: jax.jit(function, compiler_options=apart, **options),
+        False: jax.jit(function, **options),
+    }
+    return ways.__getitem__
+
+
+def in_chunks(function: Callable[[Any], Any], lanes: Any, chunk: int) -> Any:
+    """`function` of at most `chunk` lanes at a time, traced, in one program.
+
+    Every leaf of `lanes` and of the result has a leading lane axis.
+    """
+    count = len(jax.tree.leaves(lanes)[0])
+    if count <= chunk:
+        return function(lanes)
+    whole, rest = count // chunk * chunk, count % chunk
+    blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk, *leaf.shape[1:]), lanes)
+    found = jax.lax.map(function, blocks)
+    found = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
+    if not rest:
+        return found
+    last = function(jax.tree.map(lambda leaf: leaf[whole:], lanes))
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts), found, last)
 
 
 def over_devices(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -> Any:
@@ -62,9 +94,15 @@ def over_devices(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -
 
 
 @cache
+def one_cpu() -> bool:
+    """Whether all is computed by a single CPU device, which is narrow."""
+    return jax.default_backend() == "cpu" and jax.local_device_count() == 1
+
+
+@cache
 def workers() -> int:
     """Threads that compute side by side: one per core of a single CPU device, else one."""
-    if jax.default_backend() != "cpu" or jax.local_device_count() > 1:
+    if not one_cpu():
         return 1
     return (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

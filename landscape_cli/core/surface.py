@@ -24,8 +24,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from landscape_cli.core.lanes import in_shares, over_devices, pad, rung, side_by_side
+from landscape_cli.core.lanes import (
+    compiled,
+    in_shares,
+    over_devices,
+    pad,
+    rung,
+    side_by_side,
+)
 
+LIGHT = 1 << 17  # bytes of intermediate values below which an energy is little work
 Energy = Any  # (theta, data) -> scalar, or (theta, data, context) -> scalar; pure and hashable
 
 
@@ -131,8 +139,8 @@ def mapped_first(
     function: Callable, energy: Energy, parts: Parts, points: Array, count: Array, chunk: int
 ) -> Any:
     """As `mapped`, of the first `count` points only, a traced number; zeros at most others."""
-    size = min(chunk, len(points))
-    pieces = -(-len(points) // size)
+    pieces = -(-len(points) // chunk)
+    size = -(-len(points) // pieces)
     padded = jnp.pad(points, ((0, pieces * size - len(points)), (0, 0)), mode="edge")
     blocks = padded.reshape(pieces, size, -1)
     each = jax.vmap(partial(function, energy, parts))
@@ -146,12 +154,12 @@ def mapped_first(
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[: len(points)], found)
 
 
-@partial(jax.jit, static_argnames=("energy", "chunk"))
+@partial(compiled, static_argnames=("energy", "chunk"))
 def _energies(energy: Energy, parts: Parts, points: Array, chunk: int) -> Array:
     return over_devices(lambda d, p: mapped(total_energy, energy, d, p, chunk), parts, points)
 
 
-@partial(jax.jit, static_argnames=("energy", "chunk"))
+@partial(compiled, static_argnames=("energy", "chunk"))
 def _gradients(energy: Energy, parts: Parts, points: Array, chunk: int) -> tuple[Array, Array]:
     return over_devices(lambda d, p: mapped(total_gradient, energy, d, p, chunk), parts, points)
 
@@ -241,6 +249,11 @@ class Surface:
     count: Count = field(default_factory=Count)
 
     @property
+    def light(self) -> bool:
+        """Whether an energy is so little work that one core does it best; see `compiled`."""
+        return 0 < self.work <= LIGHT
+
+    @property
     def slope(self) -> Energy:
         """The function whose gradient a descent follows."""
         return self.loss or self.steep
@@ -315,11 +328,13 @@ class Surface:
         self.count.add(gradients=len(points))
         if self.strategy == "loop":
             return self._looped(energy, parts, points)
-        return in_shares(lambda share: _gradients(energy, parts, share, self.chunk), points)
+        look = _gradients(self.light)
+        return in_shares(lambda share: look(energy, parts, share, self.chunk), points)
 
     def _some_energies(self, rows: np.ndarray) -> np.ndarray:
         padded = pad(rows, rung(len(rows)))
-        return np.asarray(_energies(self.energy, self.parts, padded, self.chunk))[: len(rows)]
+        found = _energies(self.light)(self.energy, self.parts, padded, self.chunk)
+        return np.asarray(found)[: len(rows)]
 
     def loss_and_gradient(self, theta: Array, parts: Parts) -> tuple[Array, Array]:
         """The loss and its gradient at one point, on data cut for the host loop; uncounted."""

@@ -2,8 +2,8 @@
 
 Every string has its own step, multipliers and history (`lagrangian`). A `Pool` advances strings
 of the same number of beads together; one that is done leaves, and makes room for one that waits.
-Small strings take trials and gradients in one program, a few to a batch on a CPU; of large ones
-there are as many at a time as `Tightening.history` holds.
+Small strings take trials and gradients in one program, on a CPU a string at a time for every core;
+of large ones there are as many at a time as `Tightening.history` holds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from jaxtyping import Array
 
 from landscape_cli.core import trials
-from landscape_cli.core.lagrangian import LANES, State, Tightening, Walls, green
-from landscape_cli.core.lanes import hands, pad, side_by_side
+from landscape_cli.core.lagrangian import State, Tightening, Walls, green
+from landscape_cli.core.lanes import SOON, hands, one_cpu, pad, side_by_side
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
 
@@ -97,12 +97,12 @@ class Batch:
         self.metric = jnp.asarray(green(segments), surface.dtype)
         self.pulls: list[Pull] = []
         self.lanes: tuple[State, Walls] | None = None
+        self.looks = 1  # between two times that the program comes back
 
     @property
     def most(self) -> float:
-        """Strings that it takes: a few stay in a core's cache, a GPU wants them all."""
-        one = jax.default_backend() == "cpu" and jax.local_device_count() == 1
-        return LANES if one and self.one_program else np.inf
+        """Strings that it takes: a CPU is best at one, in its cache; a GPU wants them all."""
+        return 1 if self.one_program and one_cpu() else np.inf
 
     def add(self, pulls: list[Pull]) -> None:
         """Begin strings, and put them behind the others."""
@@ -116,29 +116,33 @@ class Batch:
         self.lanes = _joined(self.lanes, new, self._padded(rows))
 
     def advance(self) -> None:
-        """All trials up to the next look."""
+        """Trials up to a look at which somebody is done, or one that is due."""
         assert self.lanes is not None
         surface, settings, metric = self.surface, self.settings, self.metric
         state, walls = self.lanes
         if self.one_program:
+            began = time.perf_counter()
+            left = min(pull.evaluations - pull.spent for pull in self.pulls) // self.check
+            count = min(self.looks, left) * self.check
             real = np.arange(len(state.scale)) < len(self.pulls)
-            state = trials.trials(
-                surface.steep, surface.parts, metric, state, walls, real, self.check,
+            spent, state = trials.trials(surface.light)(
+                surface.steep, surface.parts, metric, state, walls, real, count, self.check,
                 surface.chunk, settings,
             )  # fmt: skip
-            surface.count.add(gradients=self.check * sum(pull.points for pull in self.pulls))
             self.lanes = state, walls
+            self._spend(np.asarray(spent))
+            if time.perf_counter() - began < SOON:
+                self.looks *= 2
             return
         self.lanes = None  # a state is handed on, never copied
         for _ in range(self.check):
             points = trials.points_of_trial(state, walls, settings.samples)
             here = trials.evaluate_points(surface, points, len(self.pulls), len(state.scale))
             del points  # as large as the gradients
-            state, pair = trials.judged(state, *here, walls, metric, settings.samples)
+            state = trials.tried(state, *here, walls, metric, True, settings)
             del here
-            state = trials.turned(state, pair, walls, metric, settings)
-            del pair
         self.lanes = state, walls
+        self._spend(np.full(len(self.pulls), self.check))
 
     def ended(self) -> list[Pull]:
         """Strings that are done, which leave."""
@@ -159,21 +163,25 @@ class Batch:
         self.lanes = _picked(self.lanes, self._padded(kept)) if len(kept) else None
         return [pulls[lane] for lane in np.flatnonzero(done)]
 
+    def _spend(self, spent: np.ndarray) -> None:
+        """Count the trials of every string."""
+        for pull, trials_ in zip(self.pulls, spent.tolist(), strict=False):  # padding behind
+            pull.spent += trials_
+            if self.one_program:
+                self.surface.count.add(gradients=trials_ * pull.points)
+
     def _look(self, state: State) -> np.ndarray:
         """(string,) who is taut, lost, or out of evaluations."""
-        now, some = state.inner.now, slice(len(self.pulls))
-        residual, violation, value = (
-            np.asarray(leaf)[some] for leaf in (state.inner.residual, now.violation, now.value)
-        )
-        for pull, *found in zip(self.pulls, residual, violation, strict=True):
-            pull.spent += self.check
-            pull.residual, pull.violation = map(float, found)
-        taut = (residual < self.settings.tolerance) & (violation < self.settings.feasibility)
-        out = np.array([pull.spent + self.check > pull.evaluations for pull in self.pulls])
-        return taut | out | ~np.isfinite(value)
+        found = map(np.asarray, trials.looked(state.inner, self.settings))
+        ended, residual, violation = (leaf[: len(self.pulls)] for leaf in found)
+        for pull, *values in zip(self.pulls, residual, violation, strict=True):
+            pull.residual, pull.violation = map(float, values)
+        left = np.array([pull.evaluations - pull.spent for pull in self.pulls])
+        return ended | (left < self.check)
 
     def _padded(self, rows: np.ndarray) -> np.ndarray:
-        return pad(rows, self.settings.lanes(len(rows), self.size))
+        wanted = 1 if self.most == 1 else self.settings.lanes(len(rows), self.size)
+        return pad(rows, wanted)
 
     def _begun(self, pulls: list[Pull]) -> tuple[State, Walls]:
         """Strings before their first trial."""
@@ -195,7 +203,7 @@ class Batch:
         pushes = take(lambda pull: number(pull.multipliers)), take(lambda pull: number(pull.rho))
         if self.one_program:
             real = np.arange(len(rows)) < len(pulls)
-            state = trials.begun(
+            state = trials.begun(surface.light)(
                 surface.steep, surface.parts, metric, inner, *pushes, walls, real, True,
                 surface.chunk, settings,
             )  # fmt: skip
@@ -280,10 +288,14 @@ class Pool:
         return self.batches[key]
 
 
-def crew(surface: Surface, settings: Tightening, segments: int, strings: int) -> int:
-    """How many pools go on side by side: one for every core, where strings are small."""
-    small = _one_program(surface, settings, _bytes(surface, segments))
-    return max(1, min(hands(), strings)) if small else 1
+def crew(surface: Surface, settings: Tightening, segments: int, strings: int) -> tuple[int, int]:
+    """How many pools go on side by side, and how many strings each is best at.
+
+    A CPU takes a small string after another, whose memory stays in the cache of a core.
+    """
+    if one_cpu() and _one_program(surface, settings, _bytes(surface, segments)):
+        return max(1, min(hands(), strings)), 1
+    return 1, strings
 
 
 def tighten(surface: Surface, pulls: list[Pull], settings: Tightening) -> None:
@@ -294,7 +306,7 @@ def tighten(surface: Surface, pulls: list[Pull], settings: Tightening) -> None:
         pulls: strings, of any numbers of beads.
         settings: see `Tightening`; its `evaluations` do not matter, those of a `Pull` do.
     """
-    count = crew(surface, settings, max(pull.segments for pull in pulls), len(pulls))
+    count, _ = crew(surface, settings, max(pull.segments for pull in pulls), len(pulls))
 
     def work(some: list[Pull]) -> None:
         pool = Pool(surface, settings, 1 / count)

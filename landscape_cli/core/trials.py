@@ -1,12 +1,13 @@
-"""The programs that advance strings while they are tightened: many strings, one trial or several.
+"""The programs that advance strings while they are tightened: trials, and their gradients.
 
 Where strings are small, trials and gradients are one program (`begun`, `trials`). Of surfaces that
-are computed point by point, and of strings whose history is big, each step is a program of its
-own, with the gradients in between. The formulas for a single string are in `lagrangian`.
+are computed point by point, and of strings whose history is big, a trial is a program of its own,
+with the gradients in between. The formulas for a single string are in `lagrangian`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,25 +17,32 @@ from jaxtyping import Array
 
 from landscape_cli.core.lagrangian import (
     Inner,
-    Pair,
-    Sight,
     State,
+    Tightening,
     Walls,
     begin,
     due,
-    judge_trial,
-    learnt,
+    ended,
+    judged,
     redirected,
     sample_points,
     updated,
 )
-from landscape_cli.core.lanes import over_devices
+from landscape_cli.core.lanes import compiled, over_devices
 from landscape_cli.core.surface import Surface, mapped_first, total_gradient
+
+
+def _each(function: Callable[..., Any], *lanes: Any) -> Any:
+    """`function` of every lane; a lone one is computed as it is, which takes fewer operations."""
+    if len(jax.tree.leaves(lanes)[0]) > 1:
+        return jax.vmap(function)(*lanes)
+    alone = function(*jax.tree.map(lambda leaf: leaf[0], lanes))
+    return jax.tree.map(lambda leaf: leaf[None], alone)
 
 
 def _all_points(beads: Array, walls: Walls, samples: int) -> Array:
     """Points of all strings, one after another: (string x point, param)."""
-    points = jax.vmap(partial(sample_points, samples=samples))(beads, walls)
+    points = _each(partial(sample_points, samples=samples), beads, walls)
     return points.reshape(-1, beads.shape[-1])
 
 
@@ -48,47 +56,41 @@ def _by_string(count: int, energies: Array, gradients: Array) -> tuple[Array, Ar
     return energies.reshape(count, -1), gradients.reshape(count, -1, gradients.shape[-1])
 
 
-def _judge_all(state, energies, gradients, walls, metric, samples) -> tuple[State, Pair]:
-    each = partial(judge_trial, samples=samples)
+def _tried(state, energies, gradients, walls, metric, always, settings) -> State:
+    """A trial of all strings; multipliers are due now and then, and only then cost anything."""
+    judge = partial(judged, metric=metric, samples=settings.samples)
     here = _by_string(len(state.scale), energies, gradients)
-    return jax.vmap(each, (0, 0, 0, 0, None))(state, *here, walls, metric)
+    state, pair = _each(judge, state, *here, walls)
+    late = due(state.inner, settings)
+    seen = state._replace(history=None)
 
-
-def _turn_all(state, pair, walls, metric, settings) -> State:
-    """What follows a verdict; multipliers are due now and then, and only then cost anything."""
-    state, sight = jax.vmap(learnt, (0, 0, 0, None))(state, pair, walls, metric)
-    late = jax.vmap(partial(due, settings=settings))(state.inner)
-
-    def update() -> tuple[Inner, Sight]:
-        each = partial(updated, settings=settings)
-        new = jax.vmap(each, (0, 0, None))(state, walls, metric)
+    def update() -> Inner:
+        new = _each(partial(updated, metric=metric, settings=settings), seen, walls)
         choose = lambda a, b: jnp.where(late.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-        return jax.tree.map(choose, new, (state.inner, sight))
+        return jax.tree.map(choose, new, seen.inner)
 
-    inner, sight = jax.lax.cond(late.any(), update, lambda: (state.inner, sight))
-    return jax.vmap(redirected)(state._replace(inner=inner), sight)
+    inner = jax.lax.cond(late.any(), update, lambda: seen.inner)
+    return _each(partial(redirected, always=always), state._replace(inner=inner), pair)
 
 
 @partial(jax.jit, static_argnames="settings")
 def begin_all(beads, energies, gradients, mu, rho, walls, metric, settings) -> State:
     """The states before the first trial, from what was evaluated at all points."""
-    each = partial(begin, settings=settings)
     here = _by_string(len(beads), energies, gradients)
-    return jax.vmap(each, (0, 0, 0, 0, 0, 0, None))(beads, *here, mu, rho, walls, metric)
+    each = partial(begin, metric=metric, settings=settings)
+    return _each(each, beads, *here, mu, rho, walls)
 
 
 def _evaluated(energy, parts, points, real, chunk, always) -> tuple[Array, Array]:
     """Energies and gradients at all points of the strings that are `real`, in a traced program.
 
     In a branch that is always taken: a branch is compiled apart, so it rounds as it does in
-    another program. A CPU takes a string at a time, whose gradients then round alike in any
-    company; a GPU is wide, and takes as many as it may.
+    another program.
     """
     each = len(points) // len(real)
-    part = min(chunk, each) if jax.default_backend() == "cpu" else chunk
 
     def evaluated(points: Array) -> tuple[Array, Array]:
-        return mapped_first(total_gradient, energy, parts, points, real.sum() * each, part)
+        return mapped_first(total_gradient, energy, parts, points, real.sum() * each, chunk)
 
     def nothing(points: Array) -> tuple[Array, Array]:
         return jnp.zeros_like(points[:, 0]), jnp.zeros_like(points)
@@ -96,7 +98,7 @@ def _evaluated(energy, parts, points, real, chunk, always) -> tuple[Array, Array
     return jax.lax.cond(always, evaluated, nothing, points)
 
 
-@partial(jax.jit, static_argnames=("energy", "chunk", "settings"))
+@partial(compiled, static_argnames=("energy", "chunk", "settings"))
 def begun(energy, parts, metric, beads, mu, rho, walls, real, always, chunk, settings) -> State:
     """The state before the first trial, as one program; see `trials`."""
 
@@ -109,33 +111,48 @@ def begun(energy, parts, metric, beads, mu, rho, walls, real, always, chunk, set
     return over_devices(run, (parts, metric, always), (beads, mu, rho, walls, real))
 
 
-@partial(jax.jit, static_argnames=("energy", "chunk", "settings"), donate_argnames="state")
-def trials(energy, parts, metric, state, walls, real, count, chunk, settings) -> State:
-    """`count` trials of every string, gradients included, as one program.
+@partial(compiled, static_argnames=("energy", "chunk", "settings"), donate_argnames="state")
+def trials(energy, parts, metric, state, walls, real, count, check, chunk, settings):
+    """At most `count` trials of every string, gradients included, as one program.
 
-    Strings that are not `real` are padding behind all others, and cost no gradients.
+    Every `check` trials it looks whether a string has ended, and ends if so. Strings that are not
+    `real` are padding behind all others, and cost no gradients.
+
+    Returns:
+        (string,) trials of each, and the states.
     """
 
-    def run(shared: Any, lanes: Any) -> State:
-        (parts, metric, count), (state, walls, real) = shared, lanes
+    def run(shared: Any, lanes: Any) -> tuple[Array, State]:
+        (parts, metric, count, check), (state, walls, real) = shared, lanes
 
-        def trial(_: Any, state: State) -> State:
+        def goes_on(carry: tuple[Array, State]) -> Array:
+            number, state = carry
+            looks = (number > 0) & (number % check == 0)
+            stop = looks & (ended(state.inner, settings) & real).any()
+            return (number < count) & ~stop
+
+        def trial(carry: tuple[Array, State]) -> tuple[Array, State]:
+            number, state = carry
             points = _trial_points(state, walls, settings.samples)
             here = _evaluated(energy, parts, points, real, chunk, count > 0)
-            judged = _judge_all(state, *here, walls, metric, settings.samples)
-            return _turn_all(*judged, walls, metric, settings)
+            return number + 1, _tried(state, *here, walls, metric, count > 0, settings)
 
-        return jax.lax.fori_loop(0, count, trial, state)
+        number, state = jax.lax.while_loop(goes_on, trial, (jnp.zeros_like(count), state))
+        return jnp.full(len(real), number), state
 
-    return over_devices(run, (parts, metric, count), (state, walls, real))
+    return over_devices(run, (parts, metric, count, check), (state, walls, real))
+
+
+@partial(jax.jit, static_argnames="settings")
+def looked(inner: Inner, settings: Tightening) -> tuple[Array, Array, Array]:
+    """(string,) whether strings have ended, their KKT residuals and violations."""
+    return ended(inner, settings), inner.residual, inner.now.violation
 
 
 # The same for surfaces that are computed point by point, with the gradients in between.
 points_of = jax.jit(_all_points, static_argnames="samples")
 points_of_trial = jax.jit(_trial_points, static_argnames="samples")
-# Two programs: one that both wrote a row of the history and multiplied by it would copy it whole.
-judged: Any = jax.jit(_judge_all, static_argnames="samples", donate_argnums=0)
-turned: Any = jax.jit(_turn_all, static_argnames="settings", donate_argnums=0)
+tried: Any = jax.jit(_tried, static_argnames="settings", donate_argnums=0)
 
 
 def evaluate_points(surface: Surface, points: Array, strings: int, size: int):

@@ -13,7 +13,7 @@ from landscape_cli.core import lagrangian as one
 from landscape_cli.core import tighten as core
 from landscape_cli.core import trials
 from landscape_cli.core.descent import adam
-from landscape_cli.core.lagrangian import LANES, Tightening, Walls, green
+from landscape_cli.core.lagrangian import Tightening, Walls, green
 from landscape_cli.core.sampling import Sampling, sample
 from landscape_cli.core.string import length, normalized_length, reparametrized
 from landscape_cli.core.surface import Surface
@@ -108,48 +108,6 @@ def test_the_constraint_is_smooth_at_the_wall():
     np.testing.assert_allclose(c, [-1, -0.5, -2e-9, 0, 2e-9, np.log(2), np.log(10)], atol=1e-15)
     grad = jax.vmap(jax.grad(lambda e: one.constraint(e, walls)[0]))(energies)
     np.testing.assert_allclose(slope, grad, rtol=1e-12)
-
-
-def two_loop(gradient, pairs, scale, metric):
-    """Nocedal's recursion as in the textbook, on flat vectors, oldest pair first."""
-    q, kept = gradient.copy(), []
-    for dx, dg in reversed(pairs):
-        a = (dx * q).sum() / (dx * dg).sum()
-        q -= a * dg
-        kept.append(a)
-    r = scale * metric @ q
-    for (dx, dg), a in zip(pairs, reversed(kept), strict=True):
-        r += dx * (a - (dg * r).sum() / (dx * dg).sum())
-    return -r
-
-
-def test_directions_are_those_of_textbook_bfgs():
-    """More pairs than are remembered, one of them concave and thus refused."""
-    memory, shape, samples = 4, (5, 3), 2
-    start, end = RNG.normal(size=(2, 3))
-    walls, metric = walls_of(start, end, 0.3), jnp.asarray(green(6))
-    mu, rho = jnp.zeros(6 * samples - 1), jnp.asarray(1.0)
-    beads = jnp.asarray(np.linspace(start, end, 7)[1:-1])
-    points = one.sample_points(beads, walls, samples)
-    energies, gradients = jax.vmap(jax.value_and_grad(partial(ring, data=())))(points)
-    settings = Tightening(memory=memory, samples=samples)
-    state = one.begin(beads, energies, gradients, mu, rho, walls, metric, settings)
-    learn = jax.jit(one._learn)
-    looked = jax.jit(one.learnt)
-    pairs = []
-    for number in range(7):
-        trial = state.beads + 0.05 * jnp.asarray(RNG.normal(size=shape))
-        dx = np.asarray(trial - state.beads)
-        dg = np.asarray(one._stretch(jnp.asarray(dx))) + 0.2 * dx + 0.1 * np.abs(dx)
-        dg = -dg if number == 3 else dg
-        new = state.inner.now._replace(gradient=state.inner.now.gradient + dg)
-        state, pair = learn(state, trial, new, jnp.asarray(True), metric)
-        state = state._replace(beads=trial, inner=state.inner._replace(now=new))
-        state, sight = looked(state, pair, walls, metric)
-        if number != 3:
-            pairs = [*pairs, (dx, dg)][-memory:]
-        wanted = two_loop(np.array(new.gradient), pairs, float(state.scale), np.asarray(metric))
-        np.testing.assert_allclose(one._direction(state, sight), wanted, rtol=1e-9, atol=1e-12)
 
 
 def exact_string(level, segments):
@@ -325,7 +283,7 @@ def test_strings_that_do_not_fit_together_come_one_after_another(strategy):
 
 
 def test_who_is_done_makes_room_for_who_waits():
-    """Twenty strings of two bead counts in a pool that takes eight of each at a time."""
+    """Twenty strings of two bead counts in a pool that takes a few of each at a time."""
     levels = np.geomspace(0.5, 0.003, 10)
     begun = [(exact_string(level, n) * 1.02, level) for n in (8, 16) for level in levels]
     pool = core.Pool(model_surface(Ring(2)), SETTINGS)
@@ -336,7 +294,7 @@ def test_who_is_done_makes_room_for_who_waits():
     while len(pool):
         met += len(pool.waiting) > 0 and len(ended) > 0
         ended += pool.advance()
-        assert all(len(batch.pulls) <= LANES for batch in pool.batches.values())
+        assert all(len(batch.pulls) <= batch.most for batch in pool.batches.values())
     assert met, "some waited until others had ended"
     assert len(ended) == 20 and set(ended) == set(pulls)
     for pull, (beads, level) in zip(pulls, begun, strict=True):
@@ -361,11 +319,10 @@ def test_memory_of_a_trial_is_as_estimated():
             shape(segments - 1, params), value, rows, mu, shape(), walls, metric, settings
         )
         state = begin.out_info
-        judge = trials.judged.lower(state, value, rows, walls, metric, samples)
-        turn = trials.turned.lower(*judge.out_info, walls, metric, settings)
+        trial = trials.tried.lower(state, value, rows, walls, metric, True, settings)
         most = core.bytes_of(settings, strings, segments, params, 4)
         totals = []
-        for program in (begin, judge, turn):
+        for program in (begin, trial):
             used = program.compile().memory_analysis()
             totals.append(
                 used.argument_size_in_bytes + used.output_size_in_bytes

@@ -1,0 +1,111 @@
+"""L-BFGS of one string in a metric of its own, in the compact form; all of it is traced.
+
+Of the latest curvature pairs dx, dg (Nocedal 1980) dx is kept, and z = M dg, where M is the metric
+that raises gradients. Only sums of the rows of `x` and `z` are ever formed, so one pass over the
+memory gives the dot products and one the direction. With R_ij = <dx_i, dg_j> where i is no later
+than j, else 0, a pair is appended to the inverse of R, or dropped from it, by one row and column;
+so no step is a recursion over the pairs.
+
+Reference: Byrd, Nocedal & Schnabel, 1994, Representations of quasi-Newton matrices and their use
+in limited memory methods, Mathematical Programming 63.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+
+class History(NamedTuple):
+    """The latest curvature pairs of one string, and the matrices that go with them."""
+
+    x: Array  # (memory, bead-2, param) dx
+    z: Array  # (memory, bead-2, param) dg raised by the metric
+    inverse: Array  # (memory, memory) of R; rows and columns of zeros: no entry
+    gram: Array  # (memory, memory) <z_i, dg_j>
+    dots: Array  # (memory,) <dx_i, dg_i>
+    slot: Array  # the oldest entry, overwritten next
+
+
+class Pair(NamedTuple):
+    """A curvature pair; all zeros where there is none worth remembering."""
+
+    dx: Array  # (bead-2, param)
+    dg: Array
+    dz: Array  # dg raised by the metric
+    dot: Array  # <dx, dg>
+    good: Array  # whether it is one
+
+
+def nothing(memory: int, beads: Array) -> History:
+    """The history before the first trial of a string of such interior beads."""
+    rows = jnp.zeros((memory, *beads.shape), beads.dtype)
+    square = jnp.zeros((memory, memory), beads.dtype)
+    return History(rows, rows, square, square, square[0], jnp.zeros((), jnp.int32))
+
+
+def brought(dx: Array, dg: Array, dz: Array, good: Array) -> Pair:
+    """The pair that a trial has brought: none where the trial failed, or is not convex."""
+    dot = jnp.vdot(dx, dg)
+    good = good & (dot > 1e-10 * jnp.vdot(dg, dg))
+    dx, dg, dz, dot = (jnp.where(good, value, 0) for value in (dx, dg, dz, dot))
+    return Pair(dx, dg, dz, dot, good)
+
+
+def scaled(pair: Pair, scale: Array) -> Array:
+    """The scale of the metric by the latest curvature, as it was where there is no pair."""
+    curvature = jnp.vdot(pair.dg, pair.dz)
+    return jnp.where(pair.good, pair.dot / jnp.where(pair.good, curvature, 1), scale)
+
+
+def remembered(history: History, pair: Pair, always: Array) -> History:
+    """The history with a new pair in place of the oldest; without the oldest where there is none.
+
+    Args:
+        history: of a string.
+        pair: the new one.
+        always: true, but unknown while this is compiled. Rows are written in a branch, which is
+            compiled apart: otherwise every row is copied wherever one of them is read.
+    """
+    i, size = history.slot, history.dots.size
+    put = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
+    write = lambda x, z: (put(x, pair.dx), put(z, pair.dz))
+    x, z = jax.lax.cond(always, write, lambda x, z: (x, z), history.x, history.z)
+    on_x, on_z = _on_rows(x, pair.dg), _on_rows(z, pair.dg)
+    here = jnp.arange(size) == i
+    kept = jnp.where(here | here[:, None], 0, history.inverse)
+    last = jnp.where(here, 1, -(kept @ on_x)) / jnp.where(pair.good, pair.dot, 1)
+    column = jnp.where(pair.good, last, 0)[:, None]
+    gram = jnp.where(here[:, None], on_z, history.gram)
+    return History(
+        x, z,
+        jnp.where(here, column, kept),
+        jnp.where(here, on_z[:, None], gram),
+        jnp.where(here, pair.dot, history.dots),
+        jnp.where(pair.good, (i + 1) % size, i),
+    )  # fmt: skip
+
+
+def direction(history: History, scale: Array, gradient: Array, raised: Array) -> Array:
+    """-H∇, by coefficients of the remembered rows.
+
+    Args:
+        history: of a string.
+        scale: of the metric.
+        gradient: (bead-2, param).
+        raised: (bead-2, param) the gradient, raised by the metric.
+    """
+    a = history.inverse @ _on_rows(history.x, gradient)
+    rest = history.gram @ a - _on_rows(history.z, gradient)
+    c = (history.dots * a + scale * rest) @ history.inverse
+    along = scale * (raised - jnp.tensordot(a, history.z, axes=1))
+    return -(along + jnp.tensordot(c, history.x, axes=1))
+
+
+def _on_rows(rows: Array, vector: Array) -> Array:
+    """(memory,) dot products of all rows with a vector."""
+    return jnp.tensordot(rows, vector, axes=vector.ndim)
