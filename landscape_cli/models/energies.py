@@ -9,8 +9,8 @@ goes through them. `StoredEnergy` takes them for further coordinates of θ (as D
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 
 from landscape_cli.functional import LOSSES
 from landscape_cli.models.layout import Layout
+from landscape_cli.models.rows import by_rows
 
 EMPTY = Layout((), ())
 
@@ -57,13 +58,15 @@ class NetworkEnergy:
         outputs = self.outputs(theta, statistics, inputs)
         return weights @ LOSSES[self.loss](outputs.astype(theta.dtype), targets)
 
-    def products(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def products(self) -> Iterator[None]:
         """How matrix products and convolutions are computed while the network is traced.
 
         Left alone, a GPU would multiply float32 in tensorfloat32, and verdicts with it.
         """
         rough = {"tensorfloat32": "tensorfloat32", "bfloat16": "default"}
-        return jax.default_matmul_precision(rough.get(self.arithmetic, "highest"))
+        with jax.default_matmul_precision(rough.get(self.arithmetic, "highest")), by_rows():
+            yield
 
     def outputs(self, theta: Array, statistics: dict[str, Any], inputs: Array) -> Array:
         """The network's outputs."""

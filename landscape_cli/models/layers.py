@@ -17,6 +17,7 @@ from flax.linen import initializers
 from jaxtyping import Array
 
 from landscape_cli.models.choices import choose, drawn
+from landscape_cli.models.rows import rows
 
 NORMS = ("none", "layer", "group", "batch")
 HE = initializers.variance_scaling(2.0, "fan_in", "normal")  # N(0, 2 / inputs of a unit)
@@ -33,12 +34,11 @@ def convolve(images: Array, kernel: Array, stride: int = 1, padding: int | str =
         padding: zeros on every side, or "SAME" or "VALID" as XLA means them. With a stride,
             "SAME" takes windows a pixel further down than the published networks do.
     """
+    pads = padding if isinstance(padding, str) else [(padding, padding)] * 2
+    if (found := rows(images, kernel, stride, pads)) is not None:
+        return found
     return jax.lax.conv_general_dilated(
-        images,
-        kernel,
-        (stride, stride),
-        padding if isinstance(padding, str) else [(padding, padding)] * 2,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        images, kernel, (stride, stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
 
 
