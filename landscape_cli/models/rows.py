@@ -8,7 +8,7 @@ convolves images of few pixels and channels, and such products can be vmapped ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+Pads = Sequence[tuple[int, int]]
 LARGEST = 1 << 15  # elements of the matrix up to which the product was faster
 _wanted: ContextVar[bool] = ContextVar("rows", default=False)
 
@@ -40,7 +41,7 @@ def _taps(pixels: int, kernel: int, stride: int, low: int, outputs: int) -> np.n
     return (seen[..., None] == np.arange(pixels)).astype(np.float32)
 
 
-def rows(images: Array, kernel: Array, stride: int, padding: str | list) -> Array | None:
+def rows(images: Array, kernel: Array, stride: int, padding: str | Pads) -> Array | None:
     """The convolution of images as one product; None where XLA's convolution is to do it.
 
     Args:
@@ -53,9 +54,11 @@ def rows(images: Array, kernel: Array, stride: int, padding: str | list) -> Arra
         return None
     count, *shape, inputs = images.shape
     high, wide, _, outputs = kernel.shape
-    pads = padding
-    if isinstance(padding, str):
-        pads = jax.lax.padtype_to_pads(shape, (high, wide), (stride, stride), padding)
+    pads = (
+        jax.lax.padtype_to_pads(shape, (high, wide), (stride, stride), padding)
+        if isinstance(padding, str)
+        else padding
+    )
     up, across = (
         (pixels + sum(pad) - size) // stride + 1
         for pixels, pad, size in zip(shape, pads, (high, wide), strict=True)
