@@ -145,7 +145,7 @@ def exponents() -> list[Row]:
     def seconds(pairs: int, segments: int, examples: int) -> float:
         surface, model, dataset = cubic(examples)
         strings = chords(surface, model, dataset, pairs, segments)
-        return best(lambda: pulled(surface, strings, 10), 3)
+        return best(lambda: pulled(surface, strings, 40), 3)
 
     rows = []
     for name, sizes in {
