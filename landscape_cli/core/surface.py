@@ -27,6 +27,7 @@ from jaxtyping import Array, Float
 from landscape_cli.core.lanes import (
     compiled,
     in_shares,
+    one_cpu,
     over_devices,
     pad,
     rung,
@@ -251,7 +252,7 @@ class Surface:
     @property
     def light(self) -> bool:
         """Whether an energy is so little work that one core does it best; see `compiled`."""
-        return 0 < self.work <= LIGHT
+        return one_cpu() and 0 < self.work <= LIGHT
 
     @property
     def slope(self) -> Energy:
