@@ -150,7 +150,7 @@ def exponents() -> list[Row]:
     rows = []
     for name, sizes in {
         "pairs": [(n, 16, 64) for n in (64, 128, 256)],
-        "beads": [(32, n, 64) for n in (16, 32, 64)],
+        "beads": [(16, n, 64) for n in (32, 64, 128)],
         "examples": [(32, 16, n) for n in (512, 1024, 2048)],
     }.items():
         axis = {"pairs": 0, "beads": 1, "examples": 2}[name]

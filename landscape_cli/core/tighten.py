@@ -117,24 +117,32 @@ class Batch:
 
     def advance(self) -> None:
         """Trials up to a look at which somebody is done, or one that is due."""
+        spent = self._as_one_program() if self.one_program else self._step_by_step()
+        for pull, count in zip(self.pulls, spent.tolist(), strict=False):  # padding is behind
+            pull.spent += count
+
+    def _as_one_program(self) -> np.ndarray:
+        """(lane,) trials; the more at a time the less they take, but some time comes back."""
+        assert self.lanes is not None
+        surface, (state, walls), began = self.surface, self.lanes, time.perf_counter()
+        left = min(pull.evaluations - pull.spent for pull in self.pulls) // self.check
+        count = min(self.looks, left) * self.check
+        real = np.arange(len(state.scale)) < len(self.pulls)
+        spent, state = trials.trials(surface.light)(
+            surface.steep, surface.parts, self.metric, state, walls, real, count, self.check,
+            surface.chunk, self.settings,
+        )  # fmt: skip
+        self.lanes, spent = (state, walls), np.asarray(spent)
+        surface.count.add(gradients=int(spent[real].sum()) * self.pulls[0].points)
+        if time.perf_counter() - began < SOON:
+            self.looks *= 2
+        return spent
+
+    def _step_by_step(self) -> np.ndarray:
+        """(lane,) trials, a program each, with the gradients in between."""
         assert self.lanes is not None
         surface, settings, metric = self.surface, self.settings, self.metric
-        state, walls = self.lanes
-        if self.one_program:
-            began = time.perf_counter()
-            left = min(pull.evaluations - pull.spent for pull in self.pulls) // self.check
-            count = min(self.looks, left) * self.check
-            real = np.arange(len(state.scale)) < len(self.pulls)
-            spent, state = trials.trials(surface.light)(
-                surface.steep, surface.parts, metric, state, walls, real, count, self.check,
-                surface.chunk, settings,
-            )  # fmt: skip
-            self.lanes = state, walls
-            self._spend(np.asarray(spent))
-            if time.perf_counter() - began < SOON:
-                self.looks *= 2
-            return
-        self.lanes = None  # a state is handed on, never copied
+        (state, walls), self.lanes = self.lanes, None  # a state is handed on, never copied
         for _ in range(self.check):
             points = trials.points_of_trial(state, walls, settings.samples)
             here = trials.evaluate_points(surface, points, len(self.pulls), len(state.scale))
@@ -142,7 +150,7 @@ class Batch:
             state = trials.tried(state, *here, walls, metric, True, settings)
             del here
         self.lanes = state, walls
-        self._spend(np.full(len(self.pulls), self.check))
+        return np.full(len(state.scale), self.check)
 
     def ended(self) -> list[Pull]:
         """Strings that are done, which leave."""
@@ -162,13 +170,6 @@ class Batch:
         self.pulls = [pulls[lane] for lane in kept]
         self.lanes = _picked(self.lanes, self._padded(kept)) if len(kept) else None
         return [pulls[lane] for lane in np.flatnonzero(done)]
-
-    def _spend(self, spent: np.ndarray) -> None:
-        """Count the trials of every string."""
-        for pull, trials_ in zip(self.pulls, spent.tolist(), strict=False):  # padding behind
-            pull.spent += trials_
-            if self.one_program:
-                self.surface.count.add(gradients=trials_ * pull.points)
 
     def _look(self, state: State) -> np.ndarray:
         """(string,) who is taut, lost, or out of evaluations."""
