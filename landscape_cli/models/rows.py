@@ -1,9 +1,10 @@
 """Small convolutions as matrix products: the kernel written out along the rows of an image.
 
 An output row depends on as many input rows as the kernel is high: y_o = Σ_t W_t x_{so + t - low},
-with stride s and padding `low`. Laid end to end they are one vector, and the row is its product with
-a (Toeplitz) matrix that holds every kernel element once for every output pixel. Most of that matrix is zeros; but a CPU multiplies matrices ten times as fast as XLA
-convolves images of few pixels and channels, and such products can be vmapped over networks.
+with stride s and padding `low`. Laid end to end they are one vector, and the row is its product
+with a (Toeplitz) matrix that holds every kernel element once for every output pixel. Most of that
+matrix is zeros; but a CPU multiplies matrices ten times as fast as XLA convolves images of few
+pixels and channels, and such products can be vmapped over networks.
 """
 
 from __future__ import annotations
