@@ -38,6 +38,9 @@ from landscape_cli.core.lbfgs import (
 )
 
 FEWEST = 2  # pairs that L-BFGS remembers however big a string is
+ENOUGH = 24  # of strings whose pairs leave the cache, where each costs time
+LEAST = 1e-4  # excess below which the length is known to five digits anyway
+CACHE = 4 * 2**20  # bytes of pairs that cost hardly any
 FEW = 8  # strings that have room together where one of them counts as small
 
 
@@ -58,6 +61,7 @@ class Evaluated(NamedTuple):
     multipliers: Array  # (point,) max(0, μ + ρc): what the walls push with
     violation: Array  # largest max(0, c)
     excess: Array  # ℓ² - 1, with ℓ the normalized length of equal segments
+    gap: Array  # part of the excess that walls push for which the string does not touch
 
 
 class Inner(NamedTuple):
@@ -67,7 +71,7 @@ class Inner(NamedTuple):
     rho: Array
     now: Evaluated
     raised: Array  # (bead-2, param) the gradient, raised by the metric
-    residual: Array  # relative KKT residual
+    residual: Array  # relative, of the gradient alone
     step: Array
     rejected: Array  # trials refused in a row
     since: Array  # trials since the multipliers were updated
@@ -93,11 +97,14 @@ class Tightening:
     Attributes:
         samples: points per segment where F <= level is asked for, its first bead included.
         evaluations: most evaluations of a string at one bead count.
-        memory: pairs remembered by L-BFGS.
-        tolerance: relative KKT residual at which a string is taut.
+        memory: most pairs remembered by L-BFGS; of strings whose pairs do not stay in the cache
+            of a core at most 24.
+        tolerance: relative KKT residual at which a string is taut (`kkt`).
         feasibility: largest c(p) that counts as inside, relative to the level.
         every: evaluations after which multipliers are updated at the latest.
         inner: KKT residual of the inner problem at which multipliers are updated.
+        ahead: the same, over the violation or gap: an inner problem that is solved any better
+            is soon another one.
         growth: factor of the penalty ρ where an update left more than half the violation.
         rho: first penalty. Small: a stiff wall costs more evaluations than a few updates.
         gross: violation above which ρ grows even before the inner problem is solved.
@@ -109,11 +116,12 @@ class Tightening:
 
     samples: int = 3
     evaluations: int = 400
-    memory: int = 24
+    memory: int = 96
     tolerance: float = 1e-2
     feasibility: float = 1e-3
     every: int = 50
-    inner: float = 0.01
+    inner: float = 0.005
+    ahead: float = 1.0
     growth: float = 2.0
     rho: float = 1.0
     gross: float = 0.1
@@ -126,7 +134,8 @@ class Tightening:
         Args:
             size: bytes of the interior beads of a string, positive.
         """
-        return replace(self, memory=min(self.memory, max(FEWEST, int(self._rows(size)))))
+        enough = max(ENOUGH, CACHE // (2 * size))
+        return replace(self, memory=min(self.memory, enough, max(FEWEST, int(self._rows(size)))))
 
     def together(self, size: int) -> int:
         """How many strings of that size have room, at least one."""
@@ -138,7 +147,7 @@ class Tightening:
 
     def roomy(self, size: int) -> bool:
         """Whether a few strings fit, so that lanes to spare and whole programs cost little."""
-        return FEW * self.memory * 2 * size <= self.history * 2**30
+        return FEW * min(self.memory, ENOUGH) * 2 * size <= self.history * 2**30
 
     def lanes(self, strings: int, size: int) -> int:
         """Lanes of a batch: few sizes, few compilations; none to spare where it hardly fits."""
@@ -186,7 +195,8 @@ def _evaluate(beads, energies, gradients, mu, rho, walls, samples) -> Evaluated:
     # A product with a matrix of zeros, mostly: sums of slices are slower, and copy all gradients.
     forces = push * slope / push.size
     gradient = pull + (hats(segments, samples, beads.dtype) * forces) @ gradients
-    return Evaluated(value, gradient, push, jnp.maximum(c, 0).max(), excess)
+    gap = 2 * (push * jnp.maximum(-c, 0)).mean() / jnp.maximum(excess, LEAST)
+    return Evaluated(value, gradient, push, jnp.maximum(c, 0).max(), excess, gap)
 
 
 def _chord2(walls: Walls) -> Array:
@@ -197,8 +207,7 @@ def _chord2(walls: Walls) -> Array:
 def _residual(now: Evaluated, raised: Array, walls: Walls) -> Array:
     """The part of the string's pull that no wall carries, in the metric."""
     unbalanced = _chord2(walls) * jnp.vdot(now.gradient, raised)
-    # Below an excess of 1e-4 the length is known to five digits anyway: no relative test there.
-    return jnp.sqrt(jnp.maximum(unbalanced, 0) / jnp.maximum(now.excess, 1e-4))
+    return jnp.sqrt(jnp.maximum(unbalanced, 0) / jnp.maximum(now.excess, LEAST))
 
 
 def _stretch(beads: Array) -> Array:
@@ -241,9 +250,16 @@ def judged(state: State, energies, gradients, walls, metric, samples) -> tuple[S
     return state, pair
 
 
+def kkt(inner: Inner) -> Array:
+    """The relative KKT residual: what no wall carries, or what walls carry from afar."""
+    return jnp.maximum(inner.residual, inner.now.gap)
+
+
 def _solved(inner: Inner, settings: Tightening) -> Array:
     """Whether the inner problem is solved well enough."""
-    return (inner.residual < settings.inner) & (inner.since > 4)
+    amiss = jnp.maximum(inner.now.violation, inner.now.gap)
+    enough = jnp.maximum(settings.inner, settings.ahead * amiss)
+    return (inner.residual < enough) & (inner.since > 4)
 
 
 def due(inner: Inner, settings: Tightening) -> Array:
@@ -297,7 +313,7 @@ def redirected(state: State, pair: Pair, always: Array) -> State:
 def ended(inner: Inner, settings: Tightening) -> Array:
     """Whether a string is taut and feasible, or lost to values that are no numbers."""
     now = inner.now
-    taut = (inner.residual < settings.tolerance) & (now.violation < settings.feasibility)
+    taut = (kkt(inner) < settings.tolerance) & (now.violation < settings.feasibility)
     return taut | ~jnp.isfinite(now.value)
 
 

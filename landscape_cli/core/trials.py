@@ -24,6 +24,7 @@ from landscape_cli.core.lagrangian import (
     due,
     ended,
     judged,
+    kkt,
     redirected,
     sample_points,
     updated,
@@ -146,7 +147,7 @@ def trials(energy, parts, metric, state, walls, real, count, check, chunk, setti
 @partial(jax.jit, static_argnames="settings")
 def looked(inner: Inner, settings: Tightening) -> tuple[Array, Array, Array]:
     """(string,) whether strings have ended, their KKT residuals and violations."""
-    return ended(inner, settings), inner.residual, inner.now.violation
+    return ended(inner, settings), kkt(inner), inner.now.violation
 
 
 # The same for surfaces that are computed point by point, with the gradients in between.
