@@ -29,18 +29,18 @@ from jaxtyping import Array
 from landscape_cli.core.lanes import rung
 from landscape_cli.core.lbfgs import (
     History,
-    Pair,
     brought,
     direction,
     nothing,
     remembered,
     scaled,
+    turned,
 )
 
 FEWEST = 2  # pairs that L-BFGS remembers however big a string is
 ENOUGH = 24  # of strings whose pairs leave the cache, where each costs time
 LEAST = 1e-4  # excess below which the length is known to five digits anyway
-CACHE = 4 * 2**20  # bytes of pairs that cost hardly any
+CACHE = 2 * 2**20  # bytes of pairs that cost hardly any
 FEW = 8  # strings that have room together where one of them counts as small
 
 
@@ -116,7 +116,7 @@ class Tightening:
 
     samples: int = 3
     evaluations: int = 400
-    memory: int = 96
+    memory: int = 64
     tolerance: float = 1e-2
     feasibility: float = 1e-3
     every: int = 50
@@ -216,8 +216,11 @@ def _stretch(beads: Array) -> Array:
     return (beads.shape[0] + 1) * (steps[:-1] - steps[1:])
 
 
-def judged(state: State, energies, gradients, walls, metric, samples) -> tuple[State, Pair]:
-    """Accept or refuse the trial beads (Armijo); a refusal shortens the step."""
+def judged(state: State, energies, gradients, walls, metric, always, samples) -> State:
+    """Accept or refuse the trial beads (Armijo), and learn from it; a refusal shortens the step.
+
+    `always`: see `lbfgs.remembered`.
+    """
     inner = state.inner
     trial = state.beads + inner.step * state.direction
     new = _evaluate(trial, energies, gradients, inner.mu, inner.rho, walls, samples)
@@ -240,14 +243,14 @@ def judged(state: State, energies, gradients, walls, metric, samples) -> tuple[S
         step=choose(1.0, inner.step / 4),
         since=inner.since + 1,
     )
-    state = state._replace(
+    return state._replace(
         beads=choose(trial, state.beads),
         energies=choose(energies, state.energies),
         gradients=choose(gradients, state.gradients),
         inner=inner,
         scale=scaled(pair, state.scale),
+        history=remembered(state.history, pair, now.gradient, always),
     )
-    return state, pair
 
 
 def kkt(inner: Inner) -> Array:
@@ -267,8 +270,10 @@ def due(inner: Inner, settings: Tightening) -> Array:
     return _solved(inner, settings) | (inner.since >= settings.every)
 
 
-def updated(state: State, walls: Walls, metric: Array, settings: Tightening) -> Inner:
-    """A first-order update of the multipliers; the gradient changes with them."""
+def updated(
+    state: State, walls: Walls, metric: Array, settings: Tightening
+) -> tuple[Inner, Array, Array]:
+    """A first-order update of the multipliers; the gradient, and what it is on rows, change."""
     inner, now = state.inner, state.inner.now
     # A stiffer wall costs many evaluations: only where the violation is not coming down, and in
     # an inner problem that is not solved yet only where it is gross.
@@ -277,7 +282,8 @@ def updated(state: State, walls: Walls, metric: Array, settings: Tightening) -> 
     rho = jnp.where(slow, jnp.minimum(inner.rho * settings.growth, 1e3), inner.rho)
     mu, wanted = now.multipliers, now.violation
     now = _evaluate(state.beads, state.energies, state.gradients, mu, rho, walls, settings.samples)
-    return _posed(mu, rho, now, wanted, walls, metric)
+    inner = _posed(mu, rho, now, wanted, walls, metric)
+    return inner, *turned(state.history, now.gradient)
 
 
 def _posed(mu, rho, now: Evaluated, wanted: Array, walls: Walls, metric: Array) -> Inner:
@@ -288,22 +294,16 @@ def _posed(mu, rho, now: Evaluated, wanted: Array, walls: Walls, metric: Array) 
     return Inner(mu, rho, now, raised, residual, step, none, none, wanted)
 
 
-def redirected(state: State, pair: Pair, always: Array) -> State:
-    """A new direction after a change; after ten refusals forget the history and shrink.
-
-    Args:
-        state: judged, its multipliers updated where they were due.
-        pair: what the trial has brought.
-        always: see `lbfgs.remembered`.
-    """
-    history, inner = remembered(state.history, pair, always), state.inner
+def redirected(state: State) -> State:
+    """A new direction after a change; after ten refusals forget the history and shrink."""
+    history, inner = state.history, state.inner
     stuck = inner.rejected > 10
     inner = inner._replace(
         step=jnp.where(stuck, 1.0, inner.step), rejected=jnp.where(stuck, 0, inner.rejected)
     )
     scale = jnp.where(stuck, state.scale * 1e-3, state.scale)
     history = history._replace(inverse=jnp.where(stuck, 0.0, history.inverse))
-    newton = direction(history, scale, inner.now.gradient, inner.raised)
+    newton = direction(history, scale, inner.raised)
     downhill = jnp.vdot(newton, inner.now.gradient) < 0
     fresh = jnp.where(downhill, newton, -scale * inner.raised)
     chosen = jnp.where(inner.rejected == 0, fresh, state.direction)

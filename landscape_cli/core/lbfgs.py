@@ -2,9 +2,10 @@
 
 Of the latest curvature pairs dx, dg (Nocedal 1980) dx is kept, and z = M dg, where M is the metric
 that raises gradients. Only sums of the rows of `x` and `z` are ever formed, so one pass over the
-memory gives the dot products and one the direction. With R_ij = <dx_i, dg_j> where i is no later
-than j, else 0, a pair is appended to the inverse of R, or dropped from it, by one row and column;
-so no step is a recursion over the pairs.
+memory gives the dot products with a gradient and one the direction; the dot products with dg are
+the change of those. With R_ij = <dx_i, dg_j> where i is no later than j, else 0, a pair is
+appended to the inverse of R, or dropped from it, by one row and column; so no step is a recursion
+over the pairs.
 
 Reference: Byrd, Nocedal & Schnabel, 1994, Representations of quasi-Newton matrices and their use
 in limited memory methods, Mathematical Programming 63.
@@ -28,6 +29,8 @@ class History(NamedTuple):
     inverse: Array  # (memory, memory) of R; rows and columns of zeros: no entry
     gram: Array  # (memory, memory) <z_i, dg_j>
     dots: Array  # (memory,) <dx_i, dg_i>
+    on_x: Array  # (memory,) <dx_i, gradient>, the latest
+    on_z: Array  # (memory,) <z_i, gradient>
     slot: Array  # the oldest entry, overwritten next
 
 
@@ -38,6 +41,7 @@ class Pair(NamedTuple):
     dg: Array
     dz: Array  # dg raised by the metric
     dot: Array  # <dx, dg>
+    curvature: Array  # <dz, dg>
     good: Array  # whether it is one
 
 
@@ -45,29 +49,30 @@ def nothing(memory: int, beads: Array) -> History:
     """The history before the first trial of a string of such interior beads."""
     rows = jnp.zeros((memory, *beads.shape), beads.dtype)
     square = jnp.zeros((memory, memory), beads.dtype)
-    return History(rows, rows, square, square, square[0], jnp.zeros((), jnp.int32))
+    none = jnp.zeros((), jnp.int32)
+    return History(rows, rows, square, square, square[0], square[0], square[0], none)
 
 
 def brought(dx: Array, dg: Array, dz: Array, good: Array) -> Pair:
     """The pair that a trial has brought: none where the trial failed, or is not convex."""
     dot = jnp.vdot(dx, dg)
     good = good & (dot > 1e-10 * jnp.vdot(dg, dg))
-    dx, dg, dz, dot = (jnp.where(good, value, 0) for value in (dx, dg, dz, dot))
-    return Pair(dx, dg, dz, dot, good)
+    numbers = dx, dg, dz, dot, jnp.vdot(dz, dg)
+    return Pair(*(jnp.where(good, number, 0) for number in numbers), good)
 
 
 def scaled(pair: Pair, scale: Array) -> Array:
     """The scale of the metric by the latest curvature, as it was where there is no pair."""
-    curvature = jnp.vdot(pair.dg, pair.dz)
-    return jnp.where(pair.good, pair.dot / jnp.where(pair.good, curvature, 1), scale)
+    return jnp.where(pair.good, pair.dot / jnp.where(pair.good, pair.curvature, 1), scale)
 
 
-def remembered(history: History, pair: Pair, always: Array) -> History:
+def remembered(history: History, pair: Pair, gradient: Array, always: Array) -> History:
     """The history with a new pair in place of the oldest; without the oldest where there is none.
 
     Args:
-        history: of a string.
+        history: of a string, with its dot products before the trial.
         pair: the new one.
+        gradient: (bead-2, param) after the trial, whose change the pair is.
         always: true, but unknown while this is compiled. Rows are written in a branch, which is
             compiled apart: otherwise every row is copied wherever one of them is read.
     """
@@ -75,32 +80,39 @@ def remembered(history: History, pair: Pair, always: Array) -> History:
     put = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
     write = lambda x, z: (put(x, pair.dx), put(z, pair.dz))
     x, z = jax.lax.cond(always, write, lambda x, z: (x, z), history.x, history.z)
-    on_x, on_z = _on_rows(x, pair.dg), _on_rows(z, pair.dg)
+    on_x, on_z = _on_rows(x, gradient), _on_rows(z, gradient)
     here = jnp.arange(size) == i
     kept = jnp.where(here | here[:, None], 0, history.inverse)
-    last = jnp.where(here, 1, -(kept @ on_x)) / jnp.where(pair.good, pair.dot, 1)
+    change = kept @ (on_x - history.on_x)
+    last = jnp.where(here, 1, -change) / jnp.where(pair.good, pair.dot, 1)
     column = jnp.where(pair.good, last, 0)[:, None]
-    gram = jnp.where(here[:, None], on_z, history.gram)
+    change = jnp.where(here, pair.curvature, on_z - history.on_z)
+    gram = jnp.where(here[:, None], change, history.gram)
     return History(
         x, z,
         jnp.where(here, column, kept),
-        jnp.where(here, on_z[:, None], gram),
+        jnp.where(here, change[:, None], gram),
         jnp.where(here, pair.dot, history.dots),
+        on_x, on_z,
         jnp.where(pair.good, (i + 1) % size, i),
     )  # fmt: skip
 
 
-def direction(history: History, scale: Array, gradient: Array, raised: Array) -> Array:
+def turned(history: History, gradient: Array) -> tuple[Array, Array]:
+    """The dot products `on_x` and `on_z`, of a gradient that changed while the beads did not."""
+    return _on_rows(history.x, gradient), _on_rows(history.z, gradient)
+
+
+def direction(history: History, scale: Array, raised: Array) -> Array:
     """-H∇, by coefficients of the remembered rows.
 
     Args:
-        history: of a string.
+        history: of a string, with its dot products with the gradient.
         scale: of the metric.
-        gradient: (bead-2, param).
         raised: (bead-2, param) the gradient, raised by the metric.
     """
-    a = history.inverse @ _on_rows(history.x, gradient)
-    rest = history.gram @ a - _on_rows(history.z, gradient)
+    a = history.inverse @ history.on_x
+    rest = history.gram @ a - history.on_z
     c = (history.dots * a + scale * rest) @ history.inverse
     along = scale * (raised - jnp.tensordot(a, history.z, axes=1))
     return -(along + jnp.tensordot(c, history.x, axes=1))

@@ -59,19 +59,20 @@ def _by_string(count: int, energies: Array, gradients: Array) -> tuple[Array, Ar
 
 def _tried(state, energies, gradients, walls, metric, always, settings) -> State:
     """A trial of all strings; multipliers are due now and then, and only then cost anything."""
-    judge = partial(judged, metric=metric, samples=settings.samples)
+    judge = partial(judged, metric=metric, always=always, samples=settings.samples)
     here = _by_string(len(state.scale), energies, gradients)
-    state, pair = _each(judge, state, *here, walls)
+    state = _each(judge, state, *here, walls)
     late = due(state.inner, settings)
-    seen = state._replace(history=None)
+    old = state.inner, state.history.on_x, state.history.on_z
 
-    def update() -> Inner:
-        new = _each(partial(updated, metric=metric, settings=settings), seen, walls)
+    def update() -> tuple[Inner, Array, Array]:
+        new = _each(partial(updated, metric=metric, settings=settings), state, walls)
         choose = lambda a, b: jnp.where(late.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-        return jax.tree.map(choose, new, seen.inner)
+        return jax.tree.map(choose, new, old)
 
-    inner = jax.lax.cond(late.any(), update, lambda: seen.inner)
-    return _each(partial(redirected, always=always), state._replace(inner=inner), pair)
+    inner, on_x, on_z = jax.lax.cond(late.any(), update, lambda: old)
+    history = state.history._replace(on_x=on_x, on_z=on_z)
+    return _each(redirected, state._replace(inner=inner, history=history))
 
 
 @partial(jax.jit, static_argnames="settings")

@@ -36,15 +36,16 @@ def test_directions_are_those_of_textbook_bfgs(lanes):
     rng, metric = np.random.default_rng(0), green(6)
     remember = lbfgs.remembered
     if lanes > 1:  # in company, as on a GPU
-        remember = lambda history, pair, always: jax.tree.map(
+        several = lambda x: jax.tree.map(lambda leaf: jnp.stack([leaf] * lanes), x)
+        remember = lambda *given: jax.tree.map(
             lambda leaf: leaf[1],
-            jax.vmap(partial(lbfgs.remembered, always=always))(
-                *(jax.tree.map(lambda leaf: jnp.stack([leaf] * lanes), x) for x in (history, pair))
-            ),
+            jax.vmap(partial(lbfgs.remembered, always=True))(*map(several, given)),
         )
+    else:
+        remember = partial(lbfgs.remembered, always=True)
     remember = jax.jit(remember)
     history, scale, pairs = lbfgs.nothing(memory, jnp.zeros(shape)), jnp.asarray(1e-3), []
-    stiff = np.diag(rng.uniform(0.1, 9, 5))
+    stiff, gradient = np.diag(rng.uniform(0.1, 9, 5)), rng.normal(size=shape)
     for number in range(10):
         dx = rng.normal(size=shape)
         concave = number in (2, 7)
@@ -54,11 +55,15 @@ def test_directions_are_those_of_textbook_bfgs(lanes):
         if concave:
             assert float(lbfgs.scaled(pair, scale)) == float(scale)
         scale = lbfgs.scaled(pair, scale)
-        history = remember(history, pair, True)
+        gradient = gradient + dg
+        history = remember(history, pair, jnp.asarray(gradient))
         pairs = pairs[1:] if concave and len(pairs) == memory else pairs
         pairs = pairs if concave else [*pairs, (dx, dg)][-memory:]
-        gradient = rng.normal(size=shape)
-        found = lbfgs.direction(history, scale, *map(jnp.asarray, (gradient, metric @ gradient)))
+        if number % 3 == 0:  # as other multipliers would change it
+            gradient = rng.normal(size=shape)
+            on_x, on_z = lbfgs.turned(history, jnp.asarray(gradient))
+            history = history._replace(on_x=on_x, on_z=on_z)
+        found = lbfgs.direction(history, scale, jnp.asarray(metric @ gradient))
         wanted = two_loop(gradient, pairs, float(scale), metric)
         np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
 
@@ -68,7 +73,7 @@ def test_a_trial_that_failed_brings_nothing():
     dg[2, 1] = np.nan
     pair = lbfgs.brought(*map(jnp.asarray, (dx, dg, green(6) @ dg)), jnp.asarray(False))
     assert all(not np.any(leaf) for leaf in pair)
-    history = lbfgs.remembered(lbfgs.nothing(4, jnp.zeros((5, 3))), pair, True)
+    history = lbfgs.remembered(lbfgs.nothing(4, jnp.zeros((5, 3))), pair, jnp.ones((5, 3)), True)
     assert all(np.isfinite(leaf).all() for leaf in history)
 
 

@@ -274,7 +274,7 @@ def test_as_many_pairs_are_remembered_as_fit():
     assert SETTINGS.fitted(small) == SETTINGS, "small strings are left alone"
     assert SETTINGS.together(small) > 1000
     assert SETTINGS.lanes(5, small) == 8
-    assert SETTINGS.fitted(mebibyte // 32).memory == 64, "as long as they stay in the cache"
+    assert SETTINGS.fitted(mebibyte // 32).memory == 32, "as long as they stay in the cache"
     assert SETTINGS.fitted(10 * mebibyte).memory == 24
     assert SETTINGS.together(10 * mebibyte) == 8, "fewer strings at a time"
     assert SETTINGS.fitted(200 * mebibyte).memory == 10, "fewer pairs, whatever the company"
