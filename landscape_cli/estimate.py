@@ -212,7 +212,7 @@ def engine_line(surface: Surface, engine: Engine) -> str:
 def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost:
     """Of strings that are sampled, pulled taut and doubled (core/geodesic.py)."""
     settings = search.tightening
-    pool = levels if search.sample_all else 1
+    pool = levels if search.every_start else 1
     sampled = sampled_cost(surface, search.sampling, search.dense, pairs, pool)
     together = pairs if search.continuation else pairs * levels
     counts = bead_counts(search)
@@ -224,11 +224,13 @@ def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost
     )
     points = [segments * settings.samples - 1 for segments in counts]
     evaluations = settings.evaluations
-    usual = evaluations * (points[0] + 2 * points[1])
-    # From above and again from the sample; twice the evaluations for doubled beads, and two more
-    # rounds of those that peek out. All of it for a level, from its sample, from a level below.
-    ways = 3 if search.continuation else 1
-    most = ways * evaluations * (2 * points[0] + 4 * sum(points[1:]))
+    starts = (2 if search.every_start else 1) + search.continuation  # sample, chord, level above
+    tried = starts if search.every_start else 1
+    usual = evaluations * (tried * points[0] + 2 * points[1])
+    # Twice the evaluations for doubled beads, and two more rounds of those that peek out. All of
+    # it from every start, and from a level below.
+    rounds = starts + search.continuation
+    most = rounds * evaluations * (points[0] + 4 * sum(points[1:]))
     dense = search.dense
     return Cost(
         bytes=max(moved(counts[-1]), sampled.bytes),
@@ -238,7 +240,7 @@ def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost
         most=most + sampled.most,
         energies=looks(dense, 1) + looks(dense, counts[1]),
         most_energies=sampled.most_energies
-        + 3 * ways * sum(looks(dense, segments) for segments in counts[1:]),
+        + 3 * rounds * sum(looks(dense, segments) for segments in counts[1:]),
         change="method.max_beads, method.samples, method.history or pairs",
     )
 

@@ -33,7 +33,7 @@ from landscape_cli.models.ring import Ring
 GIB = 1 << 30
 RESNET110 = 1_730_714  # parameters
 COARSE = TautString(
-    segments=4, max_beads=129, samples=2, bead_steps=400, depth=6, sample_all=False
+    segments=4, max_beads=129, samples=2, bead_steps=400, depth=6, every_start=False
 )
 
 

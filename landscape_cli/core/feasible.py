@@ -38,7 +38,9 @@ class Search:
         continuation: start from the level above, too; the levels of a pair then follow one
             another. False: every string on its own.
         shorten: False keeps the sampled strings as they are.
-        sample_all: False samples a string only where it cannot start from the level above.
+        every_start: pull a string from the level above, from its sample and from the chord, and go
+            on with the shortest. False: from the first of them that does not leave the level set,
+            and only strings that cannot start from the level above are sampled.
     """
 
     optimizer: Any
@@ -51,7 +53,7 @@ class Search:
     dense: int = 50
     continuation: bool = True
     shorten: bool = True
-    sample_all: bool = True
+    every_start: bool = True
 
 
 @dataclass(eq=False)

@@ -70,7 +70,7 @@ def geodesics(
     yield from ((work.index, work.found()) for work in works if work.ended)
     bent = [work for work in works if not work.ended]
     try_initial(surface, bent, search)
-    if search.sample_all or not search.shorten:
+    if search.every_start or not search.shorten:
         wanting = [
             w for w in bent if w.best is None and not (search.shorten and w.initial is not None)
         ]

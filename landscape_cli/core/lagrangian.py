@@ -75,6 +75,7 @@ class Inner(NamedTuple):
     step: Array
     rejected: Array  # trials refused in a row
     since: Array  # trials since the multipliers were updated
+    chain: Array  # pairs since then, none of them missing in the history
     wanted: Array  # violation at the last update of the multipliers
 
 
@@ -189,7 +190,7 @@ def _evaluate(beads, energies, gradients, mu, rho, walls, samples) -> Evaluated:
     segments = beads.shape[0] + 1
     t = (jnp.arange(1, segments) / segments).astype(beads.dtype)[:, None]
     off = beads - (walls.start + t * (walls.end - walls.start))
-    pull = _stretch(off) / _chord2(walls)
+    pull = stretch(off) / chord2(walls)
     excess = jnp.vdot(off, pull)
     value = excess / 2 + ((push**2 - mu**2) / (2 * rho)).mean()
     # A product with a matrix of zeros, mostly: sums of slices are slower, and copy all gradients.
@@ -199,18 +200,24 @@ def _evaluate(beads, energies, gradients, mu, rho, walls, samples) -> Evaluated:
     return Evaluated(value, gradient, push, jnp.maximum(c, 0).max(), excess, gap)
 
 
-def _chord2(walls: Walls) -> Array:
+def chord2(walls: Walls) -> Array:
+    """The square of the distance of the ends."""
     chord = walls.end - walls.start
     return jnp.vdot(chord, chord)
 
 
+def least_excess(now: Evaluated) -> Array:
+    """What residuals are relative to."""
+    return jnp.maximum(now.excess, LEAST)
+
+
 def _residual(now: Evaluated, raised: Array, walls: Walls) -> Array:
     """The part of the string's pull that no wall carries, in the metric."""
-    unbalanced = _chord2(walls) * jnp.vdot(now.gradient, raised)
-    return jnp.sqrt(jnp.maximum(unbalanced, 0) / jnp.maximum(now.excess, LEAST))
+    unbalanced = chord2(walls) * jnp.vdot(now.gradient, raised)
+    return jnp.sqrt(jnp.maximum(unbalanced, 0) / least_excess(now))
 
 
-def _stretch(beads: Array) -> Array:
+def stretch(beads: Array) -> Array:
     """N·tridiag(-1, 2, -1) of interior beads with fixed ends: the inverse of the metric."""
     steps = jnp.diff(jnp.pad(beads, ((1, 1), (0, 0))), axis=0)
     return (beads.shape[0] + 1) * (steps[:-1] - steps[1:])
@@ -242,6 +249,7 @@ def judged(state: State, energies, gradients, walls, metric, always, samples) ->
         rejected=choose(0, inner.rejected + 1),
         step=choose(1.0, inner.step / 4),
         since=inner.since + 1,
+        chain=jnp.where(good, jnp.where(pair.good, inner.chain + 1, 0), inner.chain),
     )
     return state._replace(
         beads=choose(trial, state.beads),
@@ -266,8 +274,12 @@ def _solved(inner: Inner, settings: Tightening) -> Array:
 
 
 def due(inner: Inner, settings: Tightening) -> Array:
-    """Whether multipliers are to be updated: the inner problem is solved, or out of time."""
-    return _solved(inner, settings) | (inner.since >= settings.every)
+    """Whether multipliers are to be updated: the inner problem is solved, or out of time.
+
+    Where there is nothing amiss with the walls they stay, and what is left is the inner problem.
+    """
+    amiss = (inner.now.violation >= settings.feasibility) | (inner.now.gap >= settings.tolerance)
+    return amiss & (_solved(inner, settings) | (inner.since >= settings.every))
 
 
 def updated(
@@ -291,7 +303,7 @@ def _posed(mu, rho, now: Evaluated, wanted: Array, walls: Walls, metric: Array) 
     raised = metric @ now.gradient
     none = jnp.zeros((), jnp.int32)
     step, residual = jnp.ones_like(rho), _residual(now, raised, walls)
-    return Inner(mu, rho, now, raised, residual, step, none, none, wanted)
+    return Inner(mu, rho, now, raised, residual, step, none, none, none, wanted)
 
 
 def redirected(state: State) -> State:
@@ -321,6 +333,6 @@ def begin(beads, energies, gradients, mu, rho, walls, metric, settings: Tighteni
     """The state before the first trial: evaluated, with nothing learnt."""
     now = _evaluate(beads, energies, gradients, mu, rho, walls, settings.samples)
     inner = _posed(mu, rho, now, jnp.full_like(rho, jnp.inf), walls, metric)
-    scale = _chord2(walls) * 1e-3
+    scale = chord2(walls) * 1e-3
     down = -scale * inner.raised
     return State(beads, energies, gradients, inner, down, scale, nothing(settings.memory, beads))

@@ -57,8 +57,8 @@ def brought(dx: Array, dg: Array, dz: Array, good: Array) -> Pair:
     """The pair that a trial has brought: none where the trial failed, or is not convex."""
     dot = jnp.vdot(dx, dg)
     good = good & (dot > 1e-10 * jnp.vdot(dg, dg))
-    numbers = dx, dg, dz, dot, jnp.vdot(dz, dg)
-    return Pair(*(jnp.where(good, number, 0) for number in numbers), good)
+    pair = Pair(dx, dg, dz, dot, jnp.vdot(dz, dg), good)
+    return jax.tree.map(lambda number: jnp.where(good, number, jnp.zeros_like(number)), pair)
 
 
 def scaled(pair: Pair, scale: Array) -> Array:

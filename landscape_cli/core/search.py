@@ -4,10 +4,11 @@ A coroutine: where it needs something computed it yields what that is (`Sample`,
 `Pull`) and goes on with the answer. Whoever runs it (`geodesic`) answers many such searches in
 company, in batches; nothing here knows of the others.
 
-From the highest level down, a string is pulled taut, beginning with the taut string of the level
-above with its ends moved, or with its sample where that fails. Then it gets twice the beads and is
-pulled again; the two lengths say how far discretization still matters. Where a lower level found
-a shorter way, the higher ones try that too, from the lowest up. The last word is the dense check.
+From the highest level down, strings are pulled taut, beginning with the taut string of the level
+above with its ends moved, with the sample, and with the chord: they end in different valleys. The
+shortest gets twice the beads and is pulled again; the two lengths say how far discretization still
+matters. Where a lower level found a shorter way, the higher ones try that too, from the lowest up.
+The last word is the dense check.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def search_pair(works: list[Work], search: Search) -> Steps:
     for work in reversed(bent if search.shorten else []):
         shorter = shorter_below(work, bent)
         if shorter is not None:
-            yield from _shorten(work, shorter, search)
+            yield from _shorten(work, [shorter], search)
             yield Verdict(work)
 
 
@@ -82,10 +83,10 @@ def _search(work: Work, above: np.ndarray | None, search: Search) -> Steps:
     if search.shorten:
         if hint is None:
             yield Sample(work)
-        yield from _shorten(work, hint, search)
-        if hint is not None and not work.pulled:  # once more, from the sample
+        yield from _shorten(work, _starts(work, hint, search), search)
+        if work.sampled is None and not work.pulled:  # once more, from the sample
             yield Sample(work)
-            yield from _shorten(work, None, search)
+            yield from _shorten(work, [_sampled(work)], search)
     if work.best is None:
         yield from _fail(work)
 
@@ -98,9 +99,27 @@ def _fail(work: Work) -> Steps:
     work.best = Found(state, work.sampled.beads, work.level, top.energy, top.segment)
 
 
-def _shorten(work: Work, hint: np.ndarray | None, search: Search) -> Steps:
-    """Taut, doubled, and doubled again where the length still changes."""
-    pull: Pull = yield from _pulled_once(work, hint, search)
+def _starts(work: Work, hint: np.ndarray | None, search: Search) -> list[np.ndarray]:
+    """Strings from which one is pulled taut: what was asked for, or all that there is."""
+    if work.initial is not None:
+        return [work.initial]
+    starts = [] if hint is None else [hint]
+    if work.sampled is not None:
+        starts.append(_sampled(work))
+    return [*starts, np.stack([work.start, work.end])] if search.every_start else starts
+
+
+def _shorten(work: Work, starts: list[np.ndarray], search: Search) -> Steps:
+    """Taut from the start that gives the shortest string, or the next that ends inside."""
+    pulls: list[Pull] = yield from _first_pulls(work, starts, search)
+    for pull in pulls if search.every_start else pulls[:1]:
+        yield from _refine(work, pull, search)
+        if work.pulled:
+            return
+
+
+def _refine(work: Work, pull: Pull, search: Search) -> Steps:
+    """Doubled, and doubled again where the length still changes."""
     while True:
         fine: Pull = yield from _doubled(work, pull, search)
         if not _settled(work, search) or 2 * fine.segments + 1 > search.max_beads:
@@ -108,16 +127,16 @@ def _shorten(work: Work, hint: np.ndarray | None, search: Search) -> Steps:
         pull = fine
 
 
-def _pulled_once(work: Work, hint: np.ndarray | None, search: Search) -> Steps:
-    """From the hint where there is one; if that leaves the set, from the sample."""
-    if hint is None:
-        return (yield from _first_pull(work, _sampled(work), search))
-    pull = yield from _first_pull(work, hint, search)
-    outside = not pull.violation <= 30 * search.tightening.feasibility  # NaN is outside
-    if outside and work.sampled is not None:
-        other = yield from _first_pull(work, _sampled(work), search)
-        return pull if other.violation >= pull.violation else other
-    return pull
+def _first_pulls(work: Work, starts: list[np.ndarray], search: Search) -> Steps:
+    """From all starts, or up to the first that does not leave the set; the shortest first."""
+    bound = 30 * search.tightening.feasibility
+    outside = lambda pull: max(np.nan_to_num(pull.violation, nan=np.inf), bound)
+    pulls: list[Pull] = []
+    for start in starts:
+        pulls.append((yield from _first_pull(work, start, search)))
+        if not search.every_start and outside(pulls[-1]) == bound:
+            break
+    return sorted(pulls, key=lambda pull: (outside(pull), float(length(pull.beads))))
 
 
 def _first_pull(work: Work, beads: np.ndarray, search: Search) -> Steps:

@@ -21,6 +21,7 @@ from jaxtyping import Array
 from landscape_cli.core import trials
 from landscape_cli.core.lagrangian import State, Tightening, Walls, green
 from landscape_cli.core.lanes import SOON, hands, one_cpu, pad, side_by_side
+from landscape_cli.core.nearby import least_residual
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
 
@@ -166,6 +167,9 @@ class Batch:
             pull = pulls[lane]
             pull.beads = np.concatenate([pull.beads[:1], beads[lane], pull.beads[-1:]])
             pull.multipliers, pull.rho = mu[lane], float(rho[lane])
+            if pull.residual >= self.settings.tolerance:
+                gap = float(state.inner.now.gap[lane])
+                pull.residual = max(gap, least_residual(state, self.lanes[1], int(lane)))
         kept = np.flatnonzero(~done)
         self.pulls = [pulls[lane] for lane in kept]
         self.lanes = _picked(self.lanes, self._padded(kept)) if len(kept) else None

@@ -38,13 +38,15 @@ class TautString(PathMethod):
     segments: int = 16  # of the first taut string; doubled at least once
     max_beads: int = 129  # ends included
     samples: int = 3  # points per segment where F <= level is asked for
-    evaluations: int = 300  # most evaluations of a string; twice that after doubling
+    evaluations: int = 500  # most evaluations of a string; twice that after doubling
     tolerance: float = 1e-2  # relative KKT residual of a taut string
     refinement: float = 1e-2  # its relative change of length when beads double
     margin: float = 3e-3  # part of the level kept free while pulling
     dense: int = 50  # points per segment of the last check
     continuation: bool = True  # start from the level above, too
-    sample_all: bool = True  # False: sample only what cannot start from the level above
+    every_start: bool = (
+        True  # begin from the level above, the sample and the chord; keep the shortest
+    )
     history: float = 4.0  # GiB for what is remembered of the strings that advance together
 
     def __post_init__(self) -> None:
@@ -80,7 +82,7 @@ class TautString(PathMethod):
             refinement=self.refinement,
             dense=self.dense,
             continuation=self.continuation,
-            sample_all=self.sample_all,
+            every_start=self.every_start,
         )  # fmt: skip
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:

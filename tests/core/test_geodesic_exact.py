@@ -172,7 +172,7 @@ def test_sampling_only_where_it_is_needed_finds_the_same_lengths():
     found, spent = [], []
     for every in (True, False):
         surface = model_surface(Ring(dimension=2))
-        method = replace(BRIEF, sample_all=every)
+        method = replace(BRIEF, every_start=every)
         found.append(connect(method, surface, [ends] * 3, [-ends] * 3, levels, [0] * 3))
         spent.append(surface.count.gradients)
     for one, other in zip(*found, strict=True):

@@ -1,5 +1,7 @@
 """The search of one pair, answered by hand: what it asks for, and what it concludes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from landscape_cli.core.tighten import Pull
 from landscape_cli.core.verdict import Peak
 
 START, END = np.array([0.0, 0.0]), np.array([1.0, 0.0])
-SEARCH = Search(optimizer=adam(0.01), segments=4)
+SEARCH = Search(optimizer=adam(0.01), segments=4, every_start=False)
 LONG, SHORT = 0.5, 0.2  # heights of a detour
 
 
@@ -65,6 +67,41 @@ def test_levels_follow_one_another_and_each_begins_from_the_one_above():
         ("pull", 0.2, 4), ("pull", 0.2, 8), ("verdict", 0.2, "taut"),
     ]  # fmt: skip
     assert pair[0].gradients == 10 * 11 + 10 * 23, "of both pulls"
+
+
+def test_from_every_start_the_shortest_string_goes_on():
+    begun = []
+
+    def pull(string):
+        taut(string)
+        begun.append((string.segments, np.abs(string.beads[:, 1]).max()))
+        if begun[-1] == (4, 0.0):  # the chord is pushed aside, and the lower it is the less
+            string.beads = detour(SHORT if string.level == 0.2 else 2 * LONG)
+
+    pair = works(0.4, 0.2)
+    told = answered(search_pair(pair, replace(SEARCH, every_start=True)), pull)
+    assert [(n, pytest.approx(height)) for n, height in begun] == [
+        (4, LONG), (4, 0.0), (8, LONG),  # sample and chord, of which the sample is shorter
+        (4, LONG), (4, 0.0), (8, SHORT),  # the taut string above, and the chord
+        (4, SHORT), (8, SHORT),  # above again, as the lower level found it
+    ]  # fmt: skip
+    assert [each for each in told if each[0] == "verdict"][-1] == ("verdict", 0.4, "taut")
+    assert all(
+        work.best.normalized_length == pytest.approx(np.hypot(1, 2 * SHORT)) for work in pair
+    )
+
+
+def test_a_start_that_ends_outside_loses_to_a_longer_one_inside():
+    def pull(string):
+        taut(string)
+        if string.segments == 4 and np.abs(string.beads[:, 1]).max() == 0:
+            string.violation = np.nan if string.level == 0.4 else 0.5  # the chord, short as it is
+
+    pair = works(0.4, 0.2)
+    answered(search_pair(pair, replace(SEARCH, every_start=True)), pull)
+    assert all(
+        work.best.normalized_length == pytest.approx(np.hypot(1, 2 * LONG)) for work in pair
+    )
 
 
 def test_a_shorter_way_below_is_tried_above_from_the_lowest_up():

@@ -85,7 +85,7 @@ def test_the_metric_is_the_inverse_of_the_stretch():
         )
         beads = RNG.normal(size=(segments - 1, 3))
         np.testing.assert_allclose(
-            one._stretch(jnp.asarray(beads)), segments * matrix @ beads, atol=1e-12
+            one.stretch(jnp.asarray(beads)), segments * matrix @ beads, atol=1e-12
         )
 
 

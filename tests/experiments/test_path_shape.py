@@ -15,7 +15,7 @@ from landscape_cli.models.cnn import CNN
 from landscape_cli.models.ring import Ring
 from landscape_cli.networks import surface_of
 
-BRIEF = TautString(bead_steps=600, max_beads=33, evaluations=150, sample_all=True)
+BRIEF = TautString(bead_steps=600, max_beads=33, evaluations=150, every_start=True)
 
 
 def records(recipe, setup):
