@@ -196,7 +196,7 @@ def _evaluate(beads, energies, gradients, mu, rho, walls, samples) -> Evaluated:
     # A product with a matrix of zeros, mostly: sums of slices are slower, and copy all gradients.
     forces = push * slope / push.size
     gradient = pull + (hats(segments, samples, beads.dtype) * forces) @ gradients
-    gap = 2 * (push * jnp.maximum(-c, 0)).mean() / jnp.maximum(excess, LEAST)
+    gap = 2 * (push * jnp.maximum(-c, 0)).mean() / least_excess(excess)
     return Evaluated(value, gradient, push, jnp.maximum(c, 0).max(), excess, gap)
 
 
@@ -206,15 +206,15 @@ def chord2(walls: Walls) -> Array:
     return jnp.vdot(chord, chord)
 
 
-def least_excess(now: Evaluated) -> Array:
-    """What residuals are relative to."""
-    return jnp.maximum(now.excess, LEAST)
+def least_excess(excess: Array) -> Array:
+    """What residuals and gaps are relative to."""
+    return jnp.maximum(excess, LEAST)
 
 
 def _residual(now: Evaluated, raised: Array, walls: Walls) -> Array:
     """The part of the string's pull that no wall carries, in the metric."""
     unbalanced = chord2(walls) * jnp.vdot(now.gradient, raised)
-    return jnp.sqrt(jnp.maximum(unbalanced, 0) / least_excess(now))
+    return jnp.sqrt(jnp.maximum(unbalanced, 0) / least_excess(now.excess))
 
 
 def stretch(beads: Array) -> Array:

@@ -56,7 +56,7 @@ def _met(state: State, walls: Walls, lane: Array) -> tuple[Array, Array]:
     _, squares = jax.lax.scan(back, jnp.zeros_like(history.x[0, 0]), rows)
     distance = jnp.sqrt(jnp.concatenate([jnp.zeros(1), squares]) / unit)
     known = jnp.arange(memory + 1) <= inner.chain
-    return unit * products / least_excess(inner.now), jnp.where(known, distance, jnp.inf)
+    return unit * products / least_excess(inner.now.excess), jnp.where(known, distance, jnp.inf)
 
 
 def least_residual(state: State, walls: Walls, lane: int) -> float:

@@ -37,7 +37,7 @@ class Pull:
         evaluations: most evaluations; rounded down to whole looks (`Tightening.check`).
         multipliers: (point,) what the walls push with; None: nothing yet.
         rho: penalty; None: the first one.
-        residual: relative KKT residual.
+        residual: relative KKT residual; of one that is not taut, the least nearby (`nearby`).
         violation: largest part of the level that a point lies above it.
         spent: evaluations, each of all points.
         seconds: share of the wall time.
@@ -167,7 +167,7 @@ class Batch:
             pull = pulls[lane]
             pull.beads = np.concatenate([pull.beads[:1], beads[lane], pull.beads[-1:]])
             pull.multipliers, pull.rho = mu[lane], float(rho[lane])
-            if pull.residual >= self.settings.tolerance:
+            if self.settings.tolerance <= pull.residual < np.inf:  # else taut, or lost
                 gap = float(state.inner.now.gap[lane])
                 pull.residual = max(gap, least_residual(state, self.lanes[1], int(lane)))
         kept = np.flatnonzero(~done)

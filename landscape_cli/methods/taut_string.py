@@ -44,9 +44,7 @@ class TautString(PathMethod):
     margin: float = 3e-3  # part of the level kept free while pulling
     dense: int = 50  # points per segment of the last check
     continuation: bool = True  # start from the level above, too
-    every_start: bool = (
-        True  # begin from the level above, the sample and the chord; keep the shortest
-    )
+    every_start: bool = True  # level above, sample and chord; False: the first of them
     history: float = 4.0  # GiB for what is remembered of the strings that advance together
 
     def __post_init__(self) -> None:
