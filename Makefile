@@ -26,8 +26,10 @@ $(STAMP): requirements.lock pyproject.toml
 run: install  ## train, find strings, draw the figure; ARGS="model=... pairs=..."
 	@$(BIN)/landscape run geodesic $(ARGS)
 
+# Compiling takes longer than running here, and half as long without LLVM's optimizations.
 test: install  ## the quick tests, a process a core; ARGS="-k word"
-	@JAX_PLATFORMS=cpu $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@JAX_PLATFORMS=cpu XLA_FLAGS="$(XLA_FLAGS) --xla_backend_optimization_level=0" \
+	  $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 test-slow: install  ## the tests that take minutes
 	@JAX_PLATFORMS=cpu $(BIN)/python -m pytest -m slow $(ARGS)

@@ -1,4 +1,7 @@
-"""The installed command in a real process: folders, exit codes, the text of messages."""
+"""The installed command: folders, exit codes, the text of messages.
+
+In a real process where that matters, else in this one, which is sooner done.
+"""
 
 import json
 import os
@@ -9,12 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import landscape
 
 COMMAND = str(Path(sys.executable).parent / "landscape")
 
 
-def landscape(*words, cwd=None, **environment):
-    """Run the command to its end."""
+def process(*words, cwd=None, **environment):
+    """Run the installed command to its end."""
     return subprocess.run(
         [COMMAND, *map(str, words)],
         cwd=cwd,
@@ -29,9 +33,9 @@ def landscape(*words, cwd=None, **environment):
 def toy(toy_folder, tmp_path):
     """`landscape run toy ...` with the user's own parts, in an empty folder."""
 
-    def run(*words):
+    def run(*words, by=landscape):
         start = ["run", "toy", "--config-dir", toy_folder, "plugins=[toy]"]
-        return landscape(*start, *words, cwd=tmp_path)
+        return by(*start, *words, cwd=tmp_path)
 
     return run
 
@@ -51,17 +55,17 @@ def manifests(folder):
 
 
 def test_help_names_every_verb():
-    text = landscape("--help").stdout
+    text = process("--help").stdout
     for verb in ("run", "sweep", "list", "show", "plot", "tune", "doctor"):
         assert f"landscape {verb}" in text
 
 
 def test_version():
-    assert re.fullmatch(r"landscape \d+\.\d+\.\d+\n", landscape("--version").stdout)
+    assert re.fullmatch(r"landscape \d+\.\d+\.\d+\n", process("--version").stdout)
 
 
 def test_a_run_leaves_its_folder(toy, tmp_path):
-    result = toy("pairs=3")
+    result = toy("pairs=3", by=process)
     assert result.returncode == 0, result.stderr
     (folder,) = tmp_path.glob("outputs/*/*")
     assert re.fullmatch(r"\d\d-\d\d-\d\d-\d{6}_toy", folder.name)
@@ -133,6 +137,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(toy, tmp_path, words, message)
     assert not (tmp_path / "evil").exists()
 
 
+def test_a_process_refuses_with_its_exit_code(toy, tmp_path):
+    """As all of them do here."""
+    said = refusal(toy("model.depth=x", by=process))
+    assert said == refusal(toy("model.depth=x"))
+    assert not list(tmp_path.glob("outputs/*/*"))
+
+
 def test_a_dry_run_says_what_a_run_would_need(tmp_path):
     words = ["run", "geodesic", "model=ring", "pairs=2", "levels=[0.1]"]
     lines = landscape(*words, "--dry-run", cwd=tmp_path).stdout.splitlines()
@@ -173,7 +184,7 @@ def test_tune_asks_for_a_network(tmp_path):
 
 
 def test_a_plugin_must_be_declared(toy_folder, tmp_path):
-    result = landscape("run", "toy", "--config-dir", toy_folder, cwd=tmp_path)
+    result = process("run", "toy", "--config-dir", toy_folder, cwd=tmp_path)
     assert "toy.Net: refused; only classes of landscape_cli" in refusal(result)
 
 
@@ -208,7 +219,7 @@ def test_bad_words_are_refused_at_once(tmp_path, words, message):
     [("refuse", 2, "failed"), ("crash", 1, "failed"), ("full", 2, "failed")],
 )
 def test_how_a_run_ended_is_written(toy, tmp_path, then, code, status):
-    result = toy(f"experiment.then={then}", "pairs=2")
+    result = toy(f"experiment.then={then}", "pairs=2", by=process if code == 1 else landscape)
     assert result.returncode == code
     assert ("Traceback" in result.stderr) == (code == 1)
     (manifest,) = manifests(tmp_path)
@@ -254,12 +265,12 @@ def test_a_record_of_a_plugin_is_drawn_where_the_user_names_it(
 def test_a_run_folder_does_not_choose_what_is_imported(toy_run, tmp_path):
     """Not even a module that the run declared and that lies right here."""
     (tmp_path / "toy.py").write_text("open('imported', 'w')\nraise SystemError\n")
-    said = refusal(landscape("plot", toy_run, cwd=tmp_path))
+    said = refusal(process("plot", toy_run, cwd=tmp_path))
     assert "numbers.nc: its record class 'toy.Numbers' is not one of landscape_cli" in said
     assert said.endswith("name your folder with --config-dir DIR or it with --plugin toy")
     (tmp_path / "mine").mkdir()
     assert "'toy.Numbers'" in refusal(
-        landscape("plot", toy_run, "--config-dir", "mine", cwd=tmp_path)
+        process("plot", toy_run, "--config-dir", "mine", cwd=tmp_path)
     )
     assert not (tmp_path / "imported").exists()
     assert not list((toy_run / "plots").glob("*.tmp*"))

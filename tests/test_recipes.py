@@ -2,16 +2,14 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
+import commands
 import pytest
 import xarray
 
 CONF = Path(__file__).parents[1] / "conf" / "experiment"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
-LANDSCAPE = Path(sys.executable).parent / "landscape"
 FEWER = {  # levels enough to see the procedure
     "fb2016_cubic": ["levels=[0.3,0.16]"],
     "fb2016_quadratic": ["levels=[0.125,0.1]"],
@@ -19,12 +17,14 @@ FEWER = {  # levels enough to see the procedure
     "fb2016_cifar": ["levels=[0.96,0.95]", "data.size=16", "data.train=32", "trainer.batch=16"],
     "draxler2018_resnet20": [
         "levels=[2.2,2.0]",
+        "model.channels=4",
         "data.train=32",
         "trainer.batch=16",
         "method=straight",
     ],
     "garipov2018_resnet": [
         "levels=[2.2,2.0]",
+        "model.channels=4",
         "data.train=32",
         "trainer.batch=16",
         "method=straight",
@@ -35,15 +35,15 @@ FEWER = {  # levels enough to see the procedure
     "barrier_scan": ["levels=[1.0]", "experiment.widths=[3,6]"],
     "interpolation": ["levels=[0.05,0.02]"],
     "network_of_minima": ["levels=[0.05,0.02]"],
-    "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,neb,bezier]"],
-    "theory_check": [],
+    "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,bezier]"],
+    "theory_check": ["experiment.depths=[2]", "experiment.alphas=[0.7]"],
 }
 NEEDS_FILES = {"fb2016_mnist", "fb2016_cifar", "draxler2018_resnet20", "garipov2018_resnet"}
 
 
 def run(folder, name, *words):
-    command = [LANDSCAPE, "run", name, "budget=smoke", "figures=[png]", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=280)
+    command = ["run", name, "budget=smoke", "figures=[png]", *words]
+    return commands.landscape(*command, cwd=folder)
 
 
 def test_every_recipe_is_tried_here():

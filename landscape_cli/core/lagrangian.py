@@ -83,8 +83,6 @@ class State(NamedTuple):
     """One string on its way; every field has a leading string axis in a batch."""
 
     beads: Array  # (bead-2, param) interior beads
-    energies: Array  # (point,) at the accepted beads
-    gradients: Array  # (point, param)
     inner: Inner
     direction: Array
     scale: Array  # of the initial metric
@@ -253,8 +251,6 @@ def judged(state: State, energies, gradients, walls, metric, always, samples) ->
     )
     return state._replace(
         beads=choose(trial, state.beads),
-        energies=choose(energies, state.energies),
-        gradients=choose(gradients, state.gradients),
         inner=inner,
         scale=scaled(pair, state.scale),
         history=remembered(state.history, pair, now.gradient, always),
@@ -277,14 +273,16 @@ def due(inner: Inner, settings: Tightening) -> Array:
     """Whether multipliers are to be updated: the inner problem is solved, or out of time.
 
     Where there is nothing amiss with the walls they stay, and what is left is the inner problem.
+    Only right after a trial that was accepted, whose energies and gradients are at hand.
     """
     amiss = (inner.now.violation >= settings.feasibility) | (inner.now.gap >= settings.tolerance)
-    return amiss & (_solved(inner, settings) | (inner.since >= settings.every))
+    late = _solved(inner, settings) | (inner.since >= settings.every)
+    return amiss & late & (inner.rejected == 0)
 
 
 def updated(
-    state: State, walls: Walls, metric: Array, settings: Tightening
-) -> tuple[Inner, Array, Array]:
+    state: State, energies, gradients, walls, metric, settings: Tightening
+) -> tuple[Inner, Array]:
     """A first-order update of the multipliers; the gradient, and what it is on rows, change."""
     inner, now = state.inner, state.inner.now
     # A stiffer wall costs many evaluations: only where the violation is not coming down, and in
@@ -293,9 +291,9 @@ def updated(
     slow = now.violation > jnp.maximum(inner.wanted / 2, least)
     rho = jnp.where(slow, jnp.minimum(inner.rho * settings.growth, 1e3), inner.rho)
     mu, wanted = now.multipliers, now.violation
-    now = _evaluate(state.beads, state.energies, state.gradients, mu, rho, walls, settings.samples)
+    now = _evaluate(state.beads, energies, gradients, mu, rho, walls, settings.samples)
     inner = _posed(mu, rho, now, wanted, walls, metric)
-    return inner, *turned(state.history, now.gradient)
+    return inner, turned(state.history, now.gradient)
 
 
 def _posed(mu, rho, now: Evaluated, wanted: Array, walls: Walls, metric: Array) -> Inner:
@@ -314,7 +312,7 @@ def redirected(state: State) -> State:
         step=jnp.where(stuck, 1.0, inner.step), rejected=jnp.where(stuck, 0, inner.rejected)
     )
     scale = jnp.where(stuck, state.scale * 1e-3, state.scale)
-    history = history._replace(inverse=jnp.where(stuck, 0.0, history.inverse))
+    history = history._replace(valid=jnp.where(stuck, 0.0, history.valid))
     newton = direction(history, scale, inner.raised)
     downhill = jnp.vdot(newton, inner.now.gradient) < 0
     fresh = jnp.where(downhill, newton, -scale * inner.raised)
@@ -335,4 +333,4 @@ def begin(beads, energies, gradients, mu, rho, walls, metric, settings: Tighteni
     inner = _posed(mu, rho, now, jnp.full_like(rho, jnp.inf), walls, metric)
     scale = chord2(walls) * 1e-3
     down = -scale * inner.raised
-    return State(beads, energies, gradients, inner, down, scale, nothing(settings.memory, beads))
+    return State(beads, inner, down, scale, nothing(settings.memory, beads))

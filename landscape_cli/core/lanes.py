@@ -61,10 +61,11 @@ def in_chunks(function: Callable[[Any], Any], lanes: Any, chunk: int) -> Any:
     count = len(jax.tree.leaves(lanes)[0])
     if count <= chunk:
         return function(lanes)
-    whole, rest = count // chunk * chunk, count % chunk
-    blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, chunk, *leaf.shape[1:]), lanes)
+    pieces, rest = divmod(count, chunk)
+    whole = pieces * chunk  # all sizes are given: -1 is not for leaves without elements
+    blocks = jax.tree.map(lambda leaf: leaf[:whole].reshape(pieces, chunk, *leaf.shape[1:]), lanes)
     found = jax.lax.map(function, blocks)
-    found = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
+    found = jax.tree.map(lambda leaf: leaf.reshape(whole, *leaf.shape[2:]), found)
     if not rest:
         return found
     last = function(jax.tree.map(lambda leaf: leaf[whole:], lanes))

@@ -13,7 +13,6 @@ in limited memory methods, Mathematical Programming 63.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -24,13 +23,12 @@ from jaxtyping import Array
 class History(NamedTuple):
     """The latest curvature pairs of one string, and the matrices that go with them."""
 
-    x: Array  # (memory, bead-2, param) dx
-    z: Array  # (memory, bead-2, param) dg raised by the metric
-    inverse: Array  # (memory, memory) of R; rows and columns of zeros: no entry
+    rows: Array  # (2, memory, bead-2, param) dx, and z = dg raised by the metric
+    inverse: Array  # (memory, memory) of R; what is not `valid` has no meaning
     gram: Array  # (memory, memory) <z_i, dg_j>
     dots: Array  # (memory,) <dx_i, dg_i>
-    on_x: Array  # (memory,) <dx_i, gradient>, the latest
-    on_z: Array  # (memory,) <z_i, gradient>
+    on: Array  # (2, memory) <dx_i, gradient> and <z_i, gradient>, of the latest
+    valid: Array  # (memory,) 1 where there is an entry, else 0
     slot: Array  # the oldest entry, overwritten next
 
 
@@ -47,10 +45,10 @@ class Pair(NamedTuple):
 
 def nothing(memory: int, beads: Array) -> History:
     """The history before the first trial of a string of such interior beads."""
-    rows = jnp.zeros((memory, *beads.shape), beads.dtype)
-    square = jnp.zeros((memory, memory), beads.dtype)
-    none = jnp.zeros((), jnp.int32)
-    return History(rows, rows, square, square, square[0], square[0], square[0], none)
+    zeros = lambda *shape: jnp.zeros(shape, beads.dtype)
+    square, none = zeros(memory, memory), jnp.zeros((), jnp.int32)
+    rows, on = zeros(2, memory, *beads.shape), zeros(2, memory)
+    return History(rows, square, square, square[0], on, square[0], none)
 
 
 def brought(dx: Array, dg: Array, dz: Array, good: Array) -> Pair:
@@ -73,34 +71,38 @@ def remembered(history: History, pair: Pair, gradient: Array, always: Array) -> 
         history: of a string, with its dot products before the trial.
         pair: the new one.
         gradient: (bead-2, param) after the trial, whose change the pair is.
-        always: true, but unknown while this is compiled. Rows are written in a branch, which is
-            compiled apart: otherwise every row is copied wherever one of them is read.
+        always: true, but unknown while this is compiled. What is written in a branch, which is
+            compiled apart, is written in place: otherwise all is copied wherever it is read.
     """
-    i, size = history.slot, history.dots.size
-    put = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
-    write = lambda x, z: (put(x, pair.dx), put(z, pair.dz))
-    x, z = jax.lax.cond(always, write, lambda x, z: (x, z), history.x, history.z)
-    on_x, on_z = _on_rows(x, gradient), _on_rows(z, gradient)
-    here = jnp.arange(size) == i
-    kept = jnp.where(here | here[:, None], 0, history.inverse)
-    change = kept @ (on_x - history.on_x)
-    last = jnp.where(here, 1, -change) / jnp.where(pair.good, pair.dot, 1)
-    column = jnp.where(pair.good, last, 0)[:, None]
-    change = jnp.where(here, pair.curvature, on_z - history.on_z)
-    gram = jnp.where(here[:, None], change, history.gram)
+    i, here = history.slot, jnp.arange(history.dots.size) == history.slot
+    put = jax.lax.dynamic_update_index_in_dim
+    new = jnp.stack([pair.dx, pair.dz])
+    rows = jax.lax.cond(always, lambda rows: put(rows, new, i, 1), lambda rows: rows, history.rows)
+    on = _on_rows(rows, gradient)
+    on_x, on_z = on - history.on
+    older = jnp.where(here, 0, history.valid) * on_x
+    column = jnp.where(here, 1, -(history.inverse @ older)) / jnp.where(pair.good, pair.dot, 1)
+    products = jnp.where(here, pair.curvature, on_z)
+
+    def written(inverse: Array, gram: Array) -> tuple[Array, Array]:
+        inverse = put(put(inverse, jnp.zeros_like(column), i, 0), column, i, 1)
+        return inverse, put(put(gram, products, i, 0), products, i, 1)
+
+    inverse, gram = jax.lax.cond(
+        always, written, lambda *both: both, history.inverse, history.gram
+    )
     return History(
-        x, z,
-        jnp.where(here, column, kept),
-        jnp.where(here, change[:, None], gram),
+        rows, inverse, gram,
         jnp.where(here, pair.dot, history.dots),
-        on_x, on_z,
-        jnp.where(pair.good, (i + 1) % size, i),
+        on,
+        jnp.where(here, pair.good, history.valid),
+        jnp.where(pair.good, (i + 1) % here.size, i),
     )  # fmt: skip
 
 
-def turned(history: History, gradient: Array) -> tuple[Array, Array]:
-    """The dot products `on_x` and `on_z`, of a gradient that changed while the beads did not."""
-    return _on_rows(history.x, gradient), _on_rows(history.z, gradient)
+def turned(history: History, gradient: Array) -> Array:
+    """The dot products `on`, of a gradient that changed while the beads did not."""
+    return _on_rows(history.rows, gradient)
 
 
 def direction(history: History, scale: Array, raised: Array) -> Array:
@@ -111,13 +113,14 @@ def direction(history: History, scale: Array, raised: Array) -> Array:
         scale: of the metric.
         raised: (bead-2, param) the gradient, raised by the metric.
     """
-    a = history.inverse @ history.on_x
-    rest = history.gram @ a - history.on_z
+    valid, (on_x, on_z) = history.valid, history.valid * history.on
+    a = valid * (history.inverse @ on_x)
+    rest = valid * (history.gram @ a) - on_z
     c = (history.dots * a + scale * rest) @ history.inverse
-    along = scale * (raised - jnp.tensordot(a, history.z, axes=1))
-    return -(along + jnp.tensordot(c, history.x, axes=1))
+    shares = jnp.stack([valid * c, -scale * a])
+    return -(scale * raised + jnp.tensordot(shares, history.rows, axes=2))
 
 
 def _on_rows(rows: Array, vector: Array) -> Array:
-    """(memory,) dot products of all rows with a vector."""
+    """(2, memory) dot products of all rows with a vector."""
     return jnp.tensordot(rows, vector, axes=vector.ndim)

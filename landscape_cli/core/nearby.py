@@ -44,16 +44,16 @@ def _met(state: State, walls: Walls, lane: Array) -> tuple[Array, Array]:
     rows = (slot - 1 - jnp.arange(memory)) % memory  # the latest pair first
     # A gradient of j trials ago is the last one without the changes since.
     since = jnp.tril(jnp.ones((memory + 1, memory), inner.residual.dtype), -1)
-    change = since @ pick(history.on_z)[rows]
+    change = since @ pick(history.on)[1, rows]
     products = since @ pick(history.gram)[rows][:, rows] @ since.T
     now = jnp.vdot(inner.now.gradient, inner.raised)
     products = now - change - change[:, None] + products
 
     def back(moved: Array, row: Array) -> tuple[Array, Array]:
-        moved = moved + history.x[lane, row]
+        moved = moved + history.rows[lane, 0, row]
         return moved, jnp.vdot(moved, stretch(moved))
 
-    _, squares = jax.lax.scan(back, jnp.zeros_like(history.x[0, 0]), rows)
+    _, squares = jax.lax.scan(back, jnp.zeros_like(inner.raised), rows)
     distance = jnp.sqrt(jnp.concatenate([jnp.zeros(1), squares]) / unit)
     known = jnp.arange(memory + 1) <= inner.chain
     return unit * products / least_excess(inner.now.excess), jnp.where(known, distance, jnp.inf)

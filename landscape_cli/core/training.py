@@ -22,7 +22,14 @@ import optax
 from jaxtyping import Array, Float
 
 from landscape_cli.core.descent import FEW, free, initial_states
-from landscape_cli.core.lanes import in_shares, over_devices, pad, rung, side_by_side
+from landscape_cli.core.lanes import (
+    in_chunks,
+    in_shares,
+    over_devices,
+    pad,
+    rung,
+    side_by_side,
+)
 from landscape_cli.core.ledger import Ledger
 from landscape_cli.core.report import Progress, Trajectories
 from landscape_cli.core.surface import (
@@ -171,9 +178,7 @@ def _advance(program, data, levels, lanes, key, first, count, check, chunk):
         return jax.lax.fori_loop(0, count, step, (lane, start))
 
     def run(shared, lanes):
-        few = len(lanes.theta) <= chunk
-        each = partial(one, shared)
-        return jax.vmap(each)(lanes) if few else jax.lax.map(each, lanes, batch_size=chunk)
+        return in_chunks(jax.vmap(partial(one, shared)), lanes, chunk)
 
     return over_devices(run, (data, levels, key, first, count), lanes)
 

@@ -63,15 +63,15 @@ def _tried(state, energies, gradients, walls, metric, always, settings) -> State
     here = _by_string(len(state.scale), energies, gradients)
     state = _each(judge, state, *here, walls)
     late = due(state.inner, settings)
-    old = state.inner, state.history.on_x, state.history.on_z
+    old = state.inner, state.history.on
 
-    def update() -> tuple[Inner, Array, Array]:
-        new = _each(partial(updated, metric=metric, settings=settings), state, walls)
+    def update() -> tuple[Inner, Array]:
+        new = _each(partial(updated, metric=metric, settings=settings), state, *here, walls)
         choose = lambda a, b: jnp.where(late.reshape(-1, *[1] * (a.ndim - 1)), a, b)
         return jax.tree.map(choose, new, old)
 
-    inner, on_x, on_z = jax.lax.cond(late.any(), update, lambda: old)
-    history = state.history._replace(on_x=on_x, on_z=on_z)
+    inner, on = jax.lax.cond(late.any(), update, lambda: old)
+    history = state.history._replace(on=on)
     return _each(redirected, state._replace(inner=inner, history=history))
 
 

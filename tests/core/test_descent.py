@@ -90,7 +90,7 @@ def test_a_nan_ends_one_point_and_leaves_the_others_alone():
     assert np.isnan(leap.energies[0])
 
 
-@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("split", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_host_loop_and_batched_program_agree(split):
     """`split`: gradients of another function than the level functional."""
     other = (lambda theta, data: (theta @ theta - data) ** 2) if split else None

@@ -92,6 +92,7 @@ def muller_brown(points):
     return (height * np.exp(a * x**2 + b * x * y + c * y**2)).sum(-1)
 
 
+@pytest.mark.slow
 def test_muller_brown_is_connected_above_its_higher_saddle_only():
     # Saddles at -40.6648 and -72.2489: energies are negative, so are the levels.
     levels = [-20.0, -40.0, -45.0, -100.0]
@@ -122,7 +123,9 @@ def test_double_well_below_its_pass():
     assert all(each.peak >= 2.0 - 2e-3 for each in found[1:])
 
 
-@pytest.mark.parametrize(("width", "joined"), [(1, False), (3, True)])
+@pytest.mark.parametrize(
+    ("width", "joined"), [(1, False), pytest.param(3, True, marks=pytest.mark.slow)]
+)
 def test_scalar_factors_do_not_turn_around_and_vectors_do(width, joined):
     unit = np.eye(width)[0]
     starts = np.tile(np.concatenate([unit, unit]), (2, 1))

@@ -97,24 +97,27 @@ class Groove(ClosedForm):
 def test_a_string_in_a_groove_is_balanced_by_gradients_from_either_side():
     """Over the hill along tangents and a piece of parabola, all of it on the kink y = 0."""
     ends = np.array([[-1.5, 0.0, 0.0], [1.5, 0.0, 0.0]])
-    bent = np.stack([ends[0], [-0.5, 0.3, 2.0], [0.7, -0.2, 1.5], ends[1]])
-    pull = Pull(reparametrized(bent, 16), 1.0, 0.0, 400)
-    batch = Batch(model_surface(Groove()), Tightening(), 16, check=10)
-    batch.add([pull])
-    alone, least = [], []  # whenever the inner problem has had its time
-    while batch.pulls:
-        batch.looks = 1
-        batch.advance()
-        inner = batch.lanes[0].inner
-        if inner.since[0] > 40:
-            alone.append(float(inner.residual[0]))
-            least.append(nearby.least_residual(*batch.lanes, 0))
-        batch.ended()
-    assert len(least) > 4
+    draws = np.random.default_rng(0)
+    alone, least, ended = [], [], []  # whenever the inner problem has had its time
+    for _ in range(4):
+        between = [[-0.5, 0.3, 2.0], [0.7, -0.2, 1.5]] + 0.05 * draws.standard_normal((2, 3))
+        beads = reparametrized(np.stack([ends[0], *between, ends[1]]), 16)
+        batch = Batch(model_surface(Groove()), Tightening(), 16, check=10)
+        batch.add([Pull(beads, 1.0, 0.0, 400)])
+        while batch.pulls:
+            batch.looks = 1
+            batch.advance()
+            inner = batch.lanes[0].inner
+            if inner.since[0] > 40:
+                alone.append(float(inner.residual[0]))
+                least.append(nearby.least_residual(*batch.lanes, 0))
+            ended += batch.ended()
+    assert len(least) > 10
     assert np.median(alone) > 2 * Tightening().tolerance, "no gradient vanishes"
-    assert np.median(least) < Tightening().tolerance / 4
+    assert np.median(least) < Tightening().tolerance / 2
     touch = (3 - np.sqrt(5)) / 2  # where the tangent from an end meets the parabola
     arc = touch / 2 * np.hypot(1, 2 * touch) + np.arcsinh(2 * touch) / 4
     wanted = 2 * (np.hypot(1.5 - touch, 1 - touch**2) + arc)
-    assert float(length(pull.beads)) == pytest.approx(wanted, rel=5e-3)
-    assert np.abs(pull.beads[:, 1]).max() < 1e-2
+    for pull in ended:
+        assert float(length(pull.beads)) == pytest.approx(wanted, rel=5e-3)
+        assert np.abs(pull.beads[:, 1]).max() < 1e-2

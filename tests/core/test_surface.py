@@ -130,6 +130,7 @@ def test_a_whole_search_does_not_depend_on_the_chunk(reference, chunk):
     assert_same(connect(TautString(**SMALL), surface(chunk=chunk), *problem()), wanted, 1e-8)
 
 
+@pytest.mark.slow
 def test_a_host_loop_finds_the_same_strings(reference):
     # Another program rounds otherwise, and a search amplifies that; tolerances bound it.
     _, wanted = reference

@@ -209,6 +209,7 @@ def test_ends_never_move_by_one_bit():
     assert np.array_equal(twice(found)[:, [0, -1]], begun[:, [0, -1]])
 
 
+@pytest.mark.slow
 def test_twice_the_beads_change_the_length_by_the_square_of_the_spacing():
     level, lengths = 0.1, []
     for segments in (8, 16, 32):
@@ -283,7 +284,7 @@ def test_as_many_pairs_are_remembered_as_fit():
     assert SETTINGS.lanes(1, 4096 * mebibyte) == 1, "no lane to spare"
 
 
-@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+@pytest.mark.parametrize("strategy", ["vmap", pytest.param("loop", marks=pytest.mark.slow)])
 def test_strings_that_do_not_fit_together_come_one_after_another(strategy):
     """Histories of three strings need more than is granted: the same strings all the same."""
     surface = replace(model_surface(Ring()), strategy=strategy)

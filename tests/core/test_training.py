@@ -118,6 +118,15 @@ def test_a_network_trains_alone_as_in_company(data, starts, batch, strategy):
 
 
 @pytest.mark.parametrize("batch", [False, True])
+def test_networks_that_do_not_fit_together_train_in_chunks(data, starts, batch):
+    surface = Surface(regression, data, 3, batch=draw)
+    together, chunked = (
+        run(replace(surface, chunk=chunk), starts, ADAM, steps=60, batch=batch) for chunk in (9, 2)
+    )
+    assert_same(chunked, together)
+
+
+@pytest.mark.parametrize("batch", [False, True])
 def test_the_host_loop_gives_the_numbers_of_the_compiled_one(data, starts, batch):
     surface = Surface(regression, data, 3, batch=draw)
     compiled = run(surface, starts, ADAM, steps=150, batch=batch)

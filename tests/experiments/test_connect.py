@@ -160,6 +160,7 @@ def test_what_cannot_be_is_refused(word, said):
         run(word)
 
 
+@pytest.mark.slow
 def test_on_digits_every_method_beats_the_chord_and_the_geodesic_is_shortest():
     _, records = run(
         "model=mlp", "levels=[0.2]", "pairs=1", "budget.path_steps=60",

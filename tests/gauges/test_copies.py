@@ -36,7 +36,11 @@ GAUGES = {
 }
 
 
-CASES = [(network, gauge) for network in NETWORKS for gauge in ("weights", "activations")]
+CASES = [(network, "weights") for network in NETWORKS]
+CASES += [
+    pytest.param(network, "activations", marks=() if "mlp" in network else pytest.mark.slow)
+    for network in NETWORKS
+]
 CASES += [(network, "straight") for network in ("tanh mlp", "relu mlp", "cnn")]  # compiles more
 
 

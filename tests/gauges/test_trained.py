@@ -75,6 +75,7 @@ def exact(rows):
     return {"params": kernels | {"kernel_2": output} | biases}
 
 
+@pytest.mark.slow
 def test_the_quadrant_is_joined_by_no_order_of_units():
     """Ainsworth and others' counterexample: two exact solutions, a wall in all four gauges."""
     surface = model_surface(

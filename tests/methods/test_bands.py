@@ -28,6 +28,11 @@ from landscape_cli.models.mlp import MLP
 from landscape_cli.models.muller_brown import MINIMUM_A, MINIMUM_B, MullerBrown
 
 BANDS = [StringMethod, NEB, DoublyNudged, Climb]
+QUICK = (StringMethod, Climb, AutoNEB)  # no two of one kind; the others are tried with `-m slow`
+METHODS = [
+    pytest.param(each, id=each.__name__, marks=() if each in QUICK else pytest.mark.slow)
+    for each in (*BANDS, AutoNEB)
+]
 A, B = np.array(MINIMUM_A), np.array(MINIMUM_B)
 HIGH, LOW = -40.664844, -72.248940  # passes of Müller-Brown: PAPERS.md 16.3
 PLACES = np.array([[-0.822002, 0.624313], [0.212487, 0.292988]])
@@ -76,7 +81,7 @@ def joined(method, form):
     return surface, found
 
 
-@pytest.mark.parametrize("method", [*BANDS, AutoNEB], ids=lambda method: method.__name__)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("form", "formula", "highest", "passes", "coarse"), KNOWN, ids=name_of)
 def test_the_highest_pass_is_found(method, form, formula, highest, passes, coarse):
     _, found = joined(method(), form)
@@ -140,7 +145,7 @@ def test_where_there_is_no_pass_nothing_climbs():
     assert found.saddles == () and found.peak == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("method", [*BANDS, AutoNEB], ids=lambda method: method.__name__)
+@pytest.mark.parametrize("method", METHODS)
 def test_the_way_back_and_turned_axes(method):
     turn = rotation(2, 4)
     turned = Surface(Turned(turn), (), 2, chunk=64)
@@ -205,7 +210,7 @@ def test_a_warm_start_is_taken_up():
         list(brief.connect(*rows, Progress(), initial=[begun, begun[::-1]]))
 
 
-@pytest.mark.parametrize("method", [*BANDS, AutoNEB], ids=lambda method: method.__name__)
+@pytest.mark.parametrize("method", METHODS)
 def test_float32_stays_float32(method):
     surface = model_surface(MullerBrown(), precision="float32")
     (found,) = connect(method(), surface, [A], [B], ANY)
@@ -255,7 +260,7 @@ def cubic(batch=None):
     return surface, descend(surface, adam(0.02), thetas, np.full(4, 0.02), 3000).thetas
 
 
-@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+@pytest.mark.parametrize("strategy", ["vmap", pytest.param("loop", marks=pytest.mark.slow)])
 def test_mini_batches(strategy):
     """Noisy, but lower than the chord; without mini-batches to draw, the full data is used."""
     method = AutoNEB(schedule=((60, 0.02, 3), (30, 0.01, 2)), batch=True, bow=0.0)
@@ -275,7 +280,7 @@ def test_mini_batches(strategy):
         assert noisy[i].peak < chord
 
 
-@pytest.mark.parametrize("method", [*BANDS, AutoNEB], ids=lambda method: method.__name__)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_network_with_parameters_to_spare_has_no_barrier(method):
     """Factorizations xᵀy = 1 of width 3: one connected set of minima, F = 1 on the chord."""
     form = Factorization(3)

@@ -1,6 +1,7 @@
 """All methods over all surfaces whose answer is known; a new method is a new row by itself."""
 
 import dataclasses
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,7 @@ def brief(method):
     return method(**{name: value for name, value in BRIEF.items() if name in names})
 
 
+@cache
 def composed(name):
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", overrides=["experiment=geodesic", f"method={name}"])

@@ -101,7 +101,8 @@ def test_layers_without_a_bias_are_only_rescaled():
     ("module", "shape", "count"),
     [
         (CNN((4, 6), kernel=3, widths=(8,)), (8, 8, 1), 3),
-        (ResNet(8, 4, "B", "layer"), (8, 8, 1), 18),  # of kernels and of norms
+        # of kernels and of norms
+        pytest.param(ResNet(8, 4, "B", "layer"), (8, 8, 1), 18, marks=pytest.mark.slow),
         (ResNet(8, 4, "A", "batch"), (8, 8, 1), 14),
         (LinearNet((4, 4)), (5,), 2),
     ],
@@ -145,6 +146,7 @@ def digits():
     return surface, np.concatenate([ends[:1], moved])
 
 
+@pytest.mark.slow
 def test_the_barrier_of_a_deep_network_falls(digits):
     surface, thetas = digits
     raw, repaired = (connect(surface, thetas, m) for m in (Straight(), Repair()))

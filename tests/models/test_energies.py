@@ -34,7 +34,7 @@ SMALL = CNN(channels=(2, 3), kernel=3, widths=(4,), activation="tanh")
 NETWORKS = [
     pytest.param(MLP(widths=(5,)), id="mlp"),
     pytest.param(SMALL, id="cnn"),
-    pytest.param(BATCH, id="batch norm"),
+    pytest.param(BATCH, id="batch norm", marks=pytest.mark.slow),
     pytest.param(ResNet(depth=8, channels=2), id="resnet", marks=pytest.mark.slow),
     pytest.param(
         ResNet(depth=8, channels=2, norm="batch"), id="resnet, batch norm", marks=pytest.mark.slow
