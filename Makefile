@@ -26,9 +26,10 @@ $(STAMP): requirements.lock pyproject.toml
 run: install  ## train, find strings, draw the figure; ARGS="model=... pairs=..."
 	@$(BIN)/landscape run geodesic $(ARGS)
 
-# Compiling takes longer than running here, and half as long without LLVM's optimizations.
+# Tests compile longer than they run: with the plainest code, which is slow, they take a third of the time.
+PLAIN := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 test: install  ## the quick tests, a process a core; ARGS="-k word"
-	@JAX_PLATFORMS=cpu XLA_FLAGS="$(XLA_FLAGS) --xla_backend_optimization_level=0" \
+	@JAX_PLATFORMS=cpu XLA_FLAGS="$(XLA_FLAGS) $(PLAIN)" \
 	  $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 test-slow: install  ## the tests that take minutes
