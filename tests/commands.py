@@ -24,11 +24,12 @@ def plugins_forgotten() -> Iterator[None]:
     try:
         yield
     finally:
-        added = tuple(place for place in sys.path if place not in path)
+        added = {Path(place) for place in sys.path if place not in path}
         sys.path[:] = path
         for name in set(sys.modules) - known:
-            file = getattr(sys.modules[name], "__file__", None)
-            if added and file and file.startswith(added):
+            file = Path(getattr(sys.modules[name], "__file__", None) or "/")
+            place = file.parent.parent if file.name == "__init__.py" else file.parent
+            if place in added:
                 del sys.modules[name]
         importlib.invalidate_caches()
 

@@ -1,16 +1,15 @@
 """The documents keep their word: commands, Python blocks, links and worked examples."""
 
 import itertools
-import os
 import re
 import shlex
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import xarray
+from commands import landscape as command
 from hydra import compose, initialize_config_dir
 
 from landscape_cli import cli, config, flags, listing
@@ -22,7 +21,6 @@ FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"^\*\*`(\S+)`\*\*\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILES = dict(NAMED.findall(CONTRIBUTING))  # of the worked examples, by name
 EXAMPLES = [name for name in FILES if name.endswith(".yaml")]
-COMMAND = [sys.executable, "-m", "landscape_cli"]
 
 
 def blocks(text, language):
@@ -38,14 +36,7 @@ def commands(text):
 
 def landscape(*words, cwd):
     """Run the command to its end; the folder it wrote."""
-    result = subprocess.run(
-        [*COMMAND, *map(str, words)],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
+    result = command(*words, cwd=cwd)
     assert result.returncode == 0, result.stderr
     return Path(re.findall(r"^run: (.*)$", result.stdout, re.MULTILINE)[0])
 
@@ -226,5 +217,5 @@ def test_the_worked_recipe_and_record_run(worked, tmp_path):
         assert float(heights.barrier.min()) >= 0
     (folder / "plots" / "heights.png").unlink()
     words = ["plot", str(folder), "--config-dir", str(worked)]
-    subprocess.run([*COMMAND, *words], cwd=tmp_path, check=True, timeout=60)
+    assert command(*words, cwd=tmp_path).returncode == 0
     assert (folder / "plots" / "heights.png").exists()

@@ -13,8 +13,14 @@ NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
 FEWER = {  # levels enough to see the procedure
     "fb2016_cubic": ["levels=[0.3,0.16]"],
     "fb2016_quadratic": ["levels=[0.125,0.1]"],
-    "fb2016_mnist": ["levels=[0.8,0.7]"],
-    "fb2016_cifar": ["levels=[0.96,0.95]", "data.size=16", "data.train=32", "trainer.batch=16"],
+    "fb2016_mnist": ["levels=[0.8,0.7]", "method.bead_steps=20"],
+    "fb2016_cifar": [
+        "levels=[0.96,0.95]",
+        "data.size=16",
+        "data.train=32",
+        "trainer.batch=16",
+        "method.bead_steps=20",
+    ],
     "draxler2018_resnet20": [
         "levels=[2.2,2.0]",
         "model.channels=4",
@@ -32,7 +38,7 @@ FEWER = {  # levels enough to see the procedure
     "path_shape": ["levels=[0.05,0.02]"],
     "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
     "geodesic": ["levels=[0.05,0.02]"],
-    "barrier_scan": ["levels=[1.0]", "experiment.widths=[3,6]"],
+    "barrier_scan": ["levels=[1.0]", "experiment.widths=[3,6]", "budget.path_steps=10"],
     "interpolation": ["levels=[0.05,0.02]"],
     "network_of_minima": ["levels=[0.05,0.02]"],
     "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,bezier]"],
