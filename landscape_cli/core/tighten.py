@@ -330,13 +330,13 @@ def _one_program(surface: Surface, settings: Tightening, size: int) -> bool:
 def bytes_of(settings: Tightening, strings: int, segments: int, params: int, item: int) -> int:
     """Bytes that `strings` take while they are tightened, points and gradients included.
 
-    Counted in strings, of which a `State` holds beads, direction, gradient, gradients at points
-    and the history; a trial brings a pair, gradients at its points, and what XLA puts between.
+    Counted in strings, of which a `State` holds beads, direction, gradient, raised gradient and
+    the history; a trial brings a pair, gradients at its points, and what XLA puts between.
     """
     size = (segments - 1) * params * item
     together, settings = min(strings, settings.together(size)), settings.fitted(size)
-    state = 3 + settings.samples + 2 * settings.memory
-    trial = 11 + settings.samples
+    state = 4 + 2 * settings.memory
+    trial = 8 + settings.samples
     return settings.lanes(together, size) * (state + trial) * segments * params * item
 
 

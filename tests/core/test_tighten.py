@@ -325,8 +325,9 @@ def test_who_is_done_makes_room_for_who_waits():
 def test_memory_of_a_trial_is_as_estimated():
     """What XLA says it needs of a big string, against the count of the docstring."""
     segments, params = 32, 20_000
-    for strings, samples, memory, history in [(1, 1, 3, 0.01), (1, 2, 3, 0.01), (4, 2, 24, 4.0)]:
+    for strings, samples, memory, history in [(1, 1, 3, 0.01), (1, 2, 8, 0.1), (4, 2, 24, 4.0)]:
         settings = Tightening(samples=samples, memory=memory, history=history)
+        fitted = settings.fitted((segments - 1) * params * 4)
         shape = lambda *s, n=strings: jax.ShapeDtypeStruct((n, *s), np.float32)
         points = segments * samples - 1
         walls = Walls(shape(params), shape(params), shape(), shape())
@@ -335,10 +336,10 @@ def test_memory_of_a_trial_is_as_estimated():
         value = jax.ShapeDtypeStruct((strings * points,), np.float32)
         mu = shape(points)
         begin = trials.begin_all.lower(
-            shape(segments - 1, params), value, rows, mu, shape(), walls, metric, settings
+            shape(segments - 1, params), value, rows, mu, shape(), walls, metric, fitted
         )
         state = begin.out_info
-        trial = trials.tried.lower(state, value, rows, walls, metric, True, settings)
+        trial = trials.tried.lower(state, value, rows, walls, metric, True, fitted)
         most = core.bytes_of(settings, strings, segments, params, 4)
         totals = []
         for program in (begin, trial):
