@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml
 run: install  ## train, find strings, draw the figure; ARGS="model=... pairs=..."
 	@$(BIN)/landscape run geodesic $(ARGS)
 
-# Tests compile longer than they run: with the plainest code, which is slow, they take a third of the time.
+# Tests compile longer than they run, and the plainest code, which runs slower, compiles soonest.
 PLAIN := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
 test: install  ## the quick tests, a process a core; ARGS="-k word"
 	@JAX_PLATFORMS=cpu XLA_FLAGS="$(XLA_FLAGS) $(PLAIN)" \
