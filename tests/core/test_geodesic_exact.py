@@ -123,9 +123,7 @@ def test_double_well_below_its_pass():
     assert all(each.peak >= 2.0 - 2e-3 for each in found[1:])
 
 
-@pytest.mark.parametrize(
-    ("width", "joined"), [(1, False), pytest.param(3, True, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("width", "joined"), [(1, False), (3, True)])
 def test_scalar_factors_do_not_turn_around_and_vectors_do(width, joined):
     unit = np.eye(width)[0]
     starts = np.tile(np.concatenate([unit, unit]), (2, 1))

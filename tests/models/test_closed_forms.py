@@ -63,10 +63,9 @@ def test_stationary_points(form, point, energy, descending):
     theta = jnp.asarray(point)
     assert form.energy(theta) == pytest.approx(energy, abs=1e-6)
     # Müller-Brown points are given to 6 digits; its curvatures reach thousands.
-    assert np.abs(jax.jit(jax.grad(form.energy))(theta)).max() < 5e-3
-    assert (
-        np.linalg.eigvalsh(jax.jit(jax.hessian(form.energy))(theta)) < -1e-9
-    ).sum() == descending
+    slope, curvature = (jax.jit(of(form.energy))(theta) for of in (jax.grad, jax.hessian))
+    assert np.abs(slope).max() < 5e-3
+    assert (np.linalg.eigvalsh(curvature) < -1e-9).sum() == descending
 
 
 @pytest.mark.parametrize("form", FORMS, ids=repr)
