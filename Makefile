@@ -27,7 +27,7 @@ run: install  ## train, find strings, draw the figure; ARGS="model=... pairs=...
 	@$(BIN)/landscape run geodesic $(ARGS)
 
 # Tests compile longer than they run, and the plainest code, which runs slower, compiles soonest.
-PLAIN := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
+PLAIN := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 test: install  ## the quick tests, a process a core; ARGS="-k word"
 	@JAX_PLATFORMS=cpu XLA_FLAGS="$(XLA_FLAGS) $(PLAIN)" \
 	  $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)

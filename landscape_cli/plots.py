@@ -73,10 +73,11 @@ def settle(figure: Figure) -> None:
     The layout solver's last bits depend on addresses in memory, and ids in an SVG are made of
     them.
     """
-    if not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+    engine = figure.get_layout_engine()
+    if not figure.axes or not isinstance(engine, ConstrainedLayoutEngine):
         return
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+    engine.execute(figure)
+    figure.set_layout_engine(None)  # with the "none" of a string every file is drawn twice
     for ax in figure.axes:
         ax.set_position(np.round(ax.get_position().bounds, 6).tolist())
 

@@ -269,9 +269,8 @@ def test_a_run_folder_does_not_choose_what_is_imported(toy_run, tmp_path):
     assert "numbers.nc: its record class 'toy.Numbers' is not one of landscape_cli" in said
     assert said.endswith("name your folder with --config-dir DIR or it with --plugin toy")
     (tmp_path / "mine").mkdir()
-    assert "'toy.Numbers'" in refusal(
-        process("plot", toy_run, "--config-dir", "mine", cwd=tmp_path)
-    )
+    elsewhere = landscape("plot", toy_run, "--config-dir", "mine", cwd=tmp_path)
+    assert "'toy.Numbers'" in refusal(elsewhere)
     assert not (tmp_path / "imported").exists()
     assert not list((toy_run / "plots").glob("*.tmp*"))
 
@@ -291,10 +290,13 @@ def test_a_plugin_that_is_of_no_help_is_said_so(toy_run, tmp_path, words, messag
     assert message in refusal(landscape("plot", toy_run, *words, cwd=tmp_path))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("then", "line", "status"),
-    [("wait", "waiting\n", "interrupted"), ("draw", "drawing\n", "finished")],
+    ("number", "then", "line", "status"),
+    [
+        (signal.SIGINT, "wait", "waiting\n", "interrupted"),
+        (signal.SIGTERM, "wait", "waiting\n", "interrupted"),
+        (signal.SIGINT, "draw", "drawing\n", "finished"),
+    ],
 )
 def test_an_interrupted_run_keeps_what_is_finished(
     toy_folder, tmp_path, number, then, line, status

@@ -1,64 +1,102 @@
-"""One mesh, one code path: four devices give the numbers of one."""
+"""One mesh, one code path: four devices give the numbers of one.
+
+This file run as a program prints what four virtual devices find.
+"""
 
 import json
 import os
 import subprocess
 import sys
 
-import numpy as np
-
-PROGRAM = """
-import json, sys
 import jax
-jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
 import jax.numpy as jnp
 import numpy as np
+import pytest
+
 from landscape_cli.core.descent import adam, descend
+from landscape_cli.core.relax import relax
+from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.report import Progress
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.training import train
 from landscape_cli.methods.taut_string import TautString
 
+
 def ring(theta, data):
     return (theta @ theta - data) ** 2
 
-assert jax.local_device_count() == int(sys.argv[1])
-surface = Surface(ring, jnp.ones(()), 3)
-points = np.random.default_rng(0).normal(size=(10, 3))
-energies, gradients = surface.energies_and_gradients(jnp.asarray(points))
-pool = descend(surface, adam(0.01), points, np.full(10, 0.05), 200)
-trained = train(surface, adam(0.01), points, (0.1, 0.01), 200, 50, jax.random.key(0))
-starts = np.eye(3)
-ends = -np.roll(starts, 1, axis=0)
-levels, pairs = np.repeat([0.2, 0.05], 3), np.tile(np.arange(3), 2)
-method = TautString(evaluations=40, bead_steps=300, segments=8, max_beads=17)
-found = dict(method.connect(
-    surface, np.tile(starts, (2, 1)), np.tile(ends, (2, 1)), levels, pairs, Progress()))
-print(json.dumps({
-    "energies": surface.energies(points).tolist(),
-    "gradients": np.asarray(gradients).tolist(),
-    "pool": pool.thetas.tolist(),
-    "trained": trained.thetas.tolist(),
-    "lengths": [found[i].normalized_length for i in range(6)],
-    "peaks": [found[i].peak for i in range(6)],
-}))
-"""
+
+def on_a_ring():
+    """Energies, gradients, descents, training and strings."""
+    surface = Surface(ring, jnp.ones(()), 3)
+    points = np.random.default_rng(0).normal(size=(10, 3))
+    energies, gradients = surface.energies_and_gradients(jnp.asarray(points))
+    pool = descend(surface, adam(0.01), points, np.full(10, 0.05), 200)
+    trained = train(surface, adam(0.01), points, (0.1, 0.01), 200, 50, jax.random.key(0))
+    starts = np.tile(np.eye(3), (2, 1))
+    ends = np.tile(-np.roll(np.eye(3), 1, axis=0), (2, 1))
+    levels, pairs = np.repeat([0.2, 0.05], 3), np.tile(np.arange(3), 2)
+    method = TautString(evaluations=40, bead_steps=300, segments=8, max_beads=17)
+    found = dict(method.connect(surface, starts, ends, levels, pairs, Progress()))
+    return {
+        "energies": np.asarray(energies).tolist(),
+        "gradients": np.asarray(gradients).tolist(),
+        "pool": pool.thetas.tolist(),
+        "trained": trained.thetas.tolist(),
+        "lengths": [found[i].normalized_length for i in range(6)],
+        "peaks": [found[i].peak for i in range(6)],
+    }
 
 
-def run(devices: int) -> dict:
-    """What the program finds on that many virtual devices, in a process of its own."""
-    words = [sys.executable, "-c", PROGRAM, str(devices)]
+def valley(theta, data):
+    return data[0] @ (theta[1] - jnp.sin(theta[0]) - data[1]) ** 2 + 0.1 * (theta @ theta)
+
+
+def some(data, key):
+    chosen = jax.random.choice(key, 6, (3,), replace=False)
+    return data[0][chosen] * 2, data[1][chosen]
+
+
+def in_a_valley():
+    """Bands of three lengths, relaxed on all examples and on batches of them."""
+    surface = Surface(valley, (jnp.full(6, 1 / 6), jnp.linspace(-0.1, 0.1, 6)), 2, batch=some)
+    strings = [np.linspace([-3.0, 0.0], [3.0, 1.0], n) for n in (7, 4, 12)]
+    rates, key = np.full(30, 0.01), jax.random.key(0)
+    full = relax(surface, strings, Relaxing(), rates)
+    noisy = relax(surface, strings, Relaxing(), rates, draw=some, key=key)
+    return [beads.tolist() for beads in full.strings + noisy.strings]
+
+
+@pytest.fixture(scope="module")
+def four():
+    """What four virtual devices find."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    words = [sys.executable, __file__]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_four_devices_give_the_numbers_of_one():
-    one, four = run(1), run(4)
+def test_four_devices_give_the_numbers_of_one(four):
+    assert jax.local_device_count() == 1
+    one, four = on_a_ring(), four["ring"]
     for name in ("energies", "gradients", "pool", "trained"):
         np.testing.assert_allclose(four[name], one[name], rtol=1e-8, atol=1e-10, err_msg=name)
     # Fewer lanes to a device round otherwise, which a search amplifies; tolerances bound it.
     np.testing.assert_allclose(four["lengths"], one["lengths"], rtol=1e-4)
     assert (np.array(four["peaks"]) <= np.repeat([0.2, 0.05], 3)).all()
+
+
+def test_four_devices_give_the_strings_of_one(four):
+    one, four = in_a_valley(), four["valley"]
+    for mine, theirs in zip(one, four, strict=True):
+        np.testing.assert_allclose(theirs, mine, atol=1e-10)
+    for exact, noisy in zip(one[:3], one[3:], strict=True):
+        assert np.abs(np.subtract(exact, noisy)).max() > 1e-4
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_num_cpu_devices", 4)
+    assert jax.local_device_count() == 4
+    print(json.dumps({"ring": on_a_ring(), "valley": in_a_valley()}))
