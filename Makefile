@@ -30,7 +30,7 @@ run: install  ## train, find strings, draw the figure; ARGS="model=... pairs=...
 PLAIN := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1
 test: install  ## the quick tests, a process a core; ARGS="-k word"
 	@JAX_PLATFORMS=cpu XLA_FLAGS="$(XLA_FLAGS) $(PLAIN)" \
-	  $(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	  $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-slow: install  ## the tests that take minutes
 	@JAX_PLATFORMS=cpu $(BIN)/python -m pytest -m slow $(ARGS)

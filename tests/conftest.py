@@ -16,6 +16,11 @@ from landscape_cli import measure, runner
 install_import_hook("landscape_cli.core", "beartype.beartype")
 
 
+def pytest_collection_modifyitems(items):
+    """The file that takes longest comes first: at the end no process waits for it."""
+    items.sort(key=lambda item: item.path.name != "test_recipes.py")
+
+
 @pytest.fixture(autouse=True)
 def float64():
     """A job may switch to float32; the next test starts from float64 again."""

@@ -36,7 +36,7 @@ def commands(text):
 
 def landscape(*words, cwd):
     """Run the command to its end; the folder it wrote."""
-    result = command(*words, cwd=cwd)
+    result = command(*words, "figures=[png]", cwd=cwd)
     assert result.returncode == 0, result.stderr
     return Path(re.findall(r"^run: (.*)$", result.stdout, re.MULTILINE)[0])
 

@@ -166,7 +166,7 @@ def test_an_evaluation_is_timed(strategy):
     assert measure.points_of(surface(5, chunk=4)).shape == (workers(), 4, 5)
 
 
-def test_programs_are_forgotten_before_they_take_too_many_mappings(tmp_path):
+def test_programs_are_forgotten_before_they_take_too_many_mappings(tmp_path, monkeypatch):
     traced = []
 
     @jax.jit
@@ -174,6 +174,7 @@ def test_programs_are_forgotten_before_they_take_too_many_mappings(tmp_path):
         traced.append(x)
         return x + 1.0
 
+    monkeypatch.setattr(jax, "clear_caches", program.clear_cache)  # those of other tests stay
     maps = tmp_path / "maps"
     maps.write_text("a mapping\n" * 5)
     for most, forgotten in ((5, False), (4, True)):

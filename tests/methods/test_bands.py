@@ -64,7 +64,7 @@ def curvy_valley(points):
 KNOWN = [
     (MullerBrown(), muller_brown, HIGH, 2, 0.2),
     (EggCarton(2), egg_carton, 2.0, 3, 0.2),
-    (EggCarton(5), egg_carton, 2.0, 3, 0.2),
+    pytest.param(EggCarton(5), egg_carton, 2.0, 3, 0.2, marks=pytest.mark.slow),
     (CurvyValley(), curvy_valley, 1.0, 1, 0.05),
 ]
 
