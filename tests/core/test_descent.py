@@ -98,7 +98,9 @@ def test_host_loop_and_batched_program_agree(split):
         Surface(RING.energy, (), 3, loss=other, loss_data=1.0 if split else None, strategy=name)
         for name in ("vmap", "loop")
     ]
-    together, one_by_one = (descend(s, ADAM, POINTS, TARGETS, 500) for s in surfaces)
+    some = POINTS[::3], TARGETS[::3]
+    together, one_by_one = (descend(s, ADAM, *some, 200) for s in surfaces)
+    assert len(set(together.gradients.tolist())) > 3, "some arrive, sooner or later"
     np.testing.assert_allclose(one_by_one.thetas, together.thetas, atol=1e-8)
     np.testing.assert_allclose(one_by_one.energies, together.energies, atol=1e-8)
     # A host loop looks more often who has arrived; nobody pays for more than a look's steps.

@@ -139,7 +139,11 @@ def test_a_method_that_does_not_suit_the_network_is_left_out_unless_it_was_asked
 
 def test_closed_forms_have_one_energy():
     _, records = run(
-        "model=muller_brown", "levels=[150.0,120.0]", "pairs=1", "budget.evaluations=300"
+        "model=muller_brown",
+        "levels=[150.0,120.0]",
+        "pairs=1",
+        "budget.evaluations=300",
+        "experiment.methods=[straight,neb,geodesic]",
     )
     data = records["connections"].data
     assert list(data["split"].values) == ["energy"]
