@@ -42,6 +42,8 @@ NETWORKS = {  # name -> the network, and image size and channels
     "published-like CNN (5×5, 16-32 channels, pooling)": (
         CNN(channels=(16, 32), stride=1, pool=2), (28, 1)),
     "mnist_cnn": (CNN(), (28, 1)),
+    "mnist_cnn, published size": (
+        CNN(channels=(32, 64), stride=1, pool=2, widths=(1024,)), (28, 1)),
     "ResNet-8": (ResNet(depth=8), (32, 3)),
 }  # fmt: skip
 

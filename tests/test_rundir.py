@@ -17,9 +17,7 @@ from landscape_cli.records.strings import Strings
 from landscape_cli.records.table import Row, Table
 from landscape_cli.rundir import RunDir
 
-CONFIG = (
-    "seed: 0\nlevels: [0.1, 0.01]\nmodel:\n  _target_: a.Net\n  width: 4\nfigures: [png]\n"
-)
+CONFIG = "seed: 0\nlevels: [0.1, 0.01]\nmodel:\n  _target_: a.Net\n  width: 4\nfigures: [png]\n"
 MANIFEST = {"experiment": "geodesic", "seed": 0, "references": ["@misc{a,\n  title={A}}"]}
 
 
