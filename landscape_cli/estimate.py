@@ -15,11 +15,12 @@ import numpy as np
 
 from landscape_cli.contracts import Cost
 from landscape_cli.core import band
+from landscape_cli.core.energy import on_host
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
 from landscape_cli.core.lanes import workers
 from landscape_cli.core.sampling import Sampling
-from landscape_cli.core.surface import Surface, on_host
+from landscape_cli.core.surface import Surface
 from landscape_cli.core.tighten import bytes_of
 from landscape_cli.errors import UserError
 

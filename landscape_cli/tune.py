@@ -20,8 +20,9 @@ import numpy as np
 
 from landscape_cli.cache import cache_folder
 from landscape_cli.contracts import Setup
+from landscape_cli.core.energy import on_host
 from landscape_cli.core.engine import Engine, Plan
-from landscape_cli.core.surface import Surface, on_host
+from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import in_bytes, in_seconds
 from landscape_cli.measure import gradients, points_of, seconds_of

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from landscape_cli.core.energy import Energy, Parts, total_energy
 from landscape_cli.core.lanes import in_shares, over_devices, pad, rung, side_by_side
-from landscape_cli.core.surface import Energy, Parts, Surface, total_energy
+from landscape_cli.core.surface import Surface
 
 
 def second_derivative(energy: Energy, parts: Parts, theta: Array, direction: Array) -> Array:

@@ -18,9 +18,10 @@ import optax
 from jaxtyping import Array
 
 from landscape_cli.core.curve import Family, objective, plan, times_to
+from landscape_cli.core.energy import drawing, mapped, total_gradient, whole
 from landscape_cli.core.lanes import in_shares, over_devices, side_by_side
 from landscape_cli.core.random import named_key
-from landscape_cli.core.surface import Surface, drawing, mapped, total_gradient, whole
+from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
 from landscape_cli.ranges import check_counts, check_positive
 

@@ -18,6 +18,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
+from landscape_cli.core.energy import total_energy, total_gradient
 from landscape_cli.core.lanes import (
     LADDER,
     SOON,
@@ -28,7 +29,7 @@ from landscape_cli.core.lanes import (
     pad,
     rung,
 )
-from landscape_cli.core.surface import Surface, total_energy, total_gradient
+from landscape_cli.core.surface import Surface
 
 FEW = 8  # lanes below which a second thread costs more than it saves
 

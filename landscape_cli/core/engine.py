@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
+from landscape_cli.core.energy import on_host
 from landscape_cli.core.lanes import workers
-from landscape_cli.core.surface import on_host
 from landscape_cli.errors import UserError
 
 CACHE = 24 << 20  # bytes of activations that a CPU's last cache holds

@@ -25,10 +25,11 @@ from jaxtyping import Array, Float
 
 from landscape_cli.core.curve_steps import direction, falling
 from landscape_cli.core.descent import initial_states
+from landscape_cli.core.energy import Parts, drawing, total_gradient, whole
 from landscape_cli.core.lagrangian import green
 from landscape_cli.core.lanes import in_shares, over_devices, side_by_side
 from landscape_cli.core.random import named_key
-from landscape_cli.core.surface import Parts, Surface, drawing, total_gradient, whole
+from landscape_cli.core.surface import Surface
 
 
 def jensen_shannon(

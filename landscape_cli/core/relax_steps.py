@@ -18,11 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from landscape_cli.core.energy import Energy, drawing, mapped, total_gradient, whole
 from landscape_cli.core.lanes import over_devices, side_by_side
 from landscape_cli.core.respace import INTERPOLATIONS, respaced
 from landscape_cli.core.steppers import STEPPERS, stepper
 from landscape_cli.core.string import chord_length
-from landscape_cli.core.surface import Energy, Surface, drawing, mapped, total_gradient, whole
+from landscape_cli.core.surface import Surface
 from landscape_cli.core.tangent import Forces, moves
 
 BAND = Forces()

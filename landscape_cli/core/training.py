@@ -22,6 +22,7 @@ import optax
 from jaxtyping import Array, Float
 
 from landscape_cli.core.descent import FEW, free, initial_states
+from landscape_cli.core.energy import Energy, drawing, total_energy, total_gradient, whole
 from landscape_cli.core.lanes import (
     in_chunks,
     in_shares,
@@ -32,14 +33,7 @@ from landscape_cli.core.lanes import (
 )
 from landscape_cli.core.ledger import Ledger
 from landscape_cli.core.report import Progress, Trajectories
-from landscape_cli.core.surface import (
-    Energy,
-    Surface,
-    drawing,
-    total_energy,
-    total_gradient,
-    whole,
-)
+from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
 
 

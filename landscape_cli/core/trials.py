@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from landscape_cli.core.energy import mapped_first, total_gradient
 from landscape_cli.core.lagrangian import (
     Inner,
     State,
@@ -30,7 +31,7 @@ from landscape_cli.core.lagrangian import (
     updated,
 )
 from landscape_cli.core.lanes import compiled, over_devices
-from landscape_cli.core.surface import Surface, mapped_first, total_gradient
+from landscape_cli.core.surface import Surface
 
 
 def _each(function: Callable[..., Any], *lanes: Any) -> Any:

@@ -24,8 +24,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.contracts import Dataset, Examples
+from landscape_cli.core.energy import Parts, total_energy
 from landscape_cli.core.engine import Engine
-from landscape_cli.core.surface import Parts, Surface, total_energy
+from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
 from landscape_cli.models.energies import MiniBatch, NetworkEnergy, NormalizedEnergy, StoredEnergy

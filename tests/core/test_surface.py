@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from zoo import connect, rotation
 
-from landscape_cli.core.surface import Surface, mapped, mapped_first, total_gradient
+from landscape_cli.core.energy import mapped, mapped_first, total_gradient
+from landscape_cli.core.surface import Surface
 from landscape_cli.methods.dynamic_string import DynamicString
 from landscape_cli.methods.taut_string import TautString
 

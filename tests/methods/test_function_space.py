@@ -13,6 +13,7 @@ from scipy.special import rel_entr, softmax
 from small import images, line
 from zoo import RING, connect
 
+from landscape_cli.core.energy import Parts, total_gradient
 from landscape_cli.core.output_path import (
     Shortening,
     between,
@@ -22,7 +23,6 @@ from landscape_cli.core.output_path import (
     squared,
 )
 from landscape_cli.core.string import inside
-from landscape_cli.core.surface import Parts, total_gradient
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
 from landscape_cli.methods.function_space import FunctionSpace

@@ -11,10 +11,10 @@ import pytest
 from small import Normed
 
 from landscape_cli.contracts import Dataset, Examples
-from landscape_cli.core import surface as core
+from landscape_cli.core import host_loop
+from landscape_cli.core.energy import context_of, on_host, some_gradient
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.report import Progress
-from landscape_cli.core.surface import on_host
 from landscape_cli.core.training import train
 from landscape_cli.data.augment import Augmentation
 from landscape_cli.errors import UserError
@@ -104,14 +104,14 @@ def test_the_host_loop_adds_up_gradients_array_by_array(model):
     """Put together in one program, XLA computes sums over examples anew for every entry of θ."""
     here = surface(model, Engine(strategy="loop", block=4))
     energy, parts, theta = here.slope, here.slope_parts, jnp.zeros(here.dimension)
-    context = core._context(energy, parts.reference, theta)
-    arrays = [jnp.zeros(size) for size in core._sizes(energy, here.dimension)]
+    context = context_of(energy, parts.reference, theta)
+    arrays = [jnp.zeros(size) for size in host_loop._sizes(energy, here.dimension)]
     total = jnp.zeros(()), (arrays, jax.tree.map(jnp.zeros_like, context))
     words = energy, theta, context, parts.blocks[0]
     whole = re.compile(rf"\[{here.dimension}\]\S* concatenate\(")
-    program = core._add_gradient.lower(*words, total).compile().as_text()
+    program = host_loop._add_gradient.lower(*words, total).compile().as_text()
     assert not whole.search(program)
-    together = jax.jit(core._gradient, static_argnums=0).lower(*words).compile().as_text()
+    together = jax.jit(some_gradient, static_argnums=0).lower(*words).compile().as_text()
     assert whole.search(together), "that is what it would look like"
 
 

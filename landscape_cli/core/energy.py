@@ -1,0 +1,137 @@
+"""Energies of a network's examples, traced: blocks whose energies add up, one point or many.
+
+An energy is a function of flat parameters θ and data. One with a `context`, such as the statistics
+of batch norm, has that computed once per point, from a reference of its own; one with a `layout`
+says how large the arrays in θ are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+Energy = Any  # (theta, data) -> scalar, or (theta, data, context) -> scalar; pure and hashable
+
+
+class Parts(NamedTuple):
+    """The data of an energy, as it is computed from.
+
+    Attributes:
+        blocks: examples in blocks, whose energies add up.
+        reference: what an energy's context is computed from; empty for an energy without one.
+    """
+
+    blocks: Any
+    reference: Any = ()
+
+
+def on_host(data: Any) -> bool:
+    """Whether examples wait in the host's memory, as NumPy arrays, and are sent in blocks."""
+    return any(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(data))
+
+
+def drawing(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """`draw(function, data, ...)` compiled; where examples wait on the host, picked there."""
+    compiled = jax.jit(draw, static_argnums=0)
+
+    def drawn(function: Any, data: Any, *rest: Any) -> Any:
+        return (draw if on_host(data) else compiled)(function, data, *rest)
+
+    return drawn
+
+
+def in_blocks(data: Any, block: int | None) -> Any:
+    """Examples as (block, example, ...): even blocks of at most `block`, zeros at the end.
+
+    The energy of a block must be a weighted sum over its examples, with the weights among the
+    data: examples of zeros then weigh nothing.
+    """
+    leaves = jax.tree.leaves(data)
+    if block is None or not leaves:
+        return jax.tree.map(lambda leaf: leaf[None], data)
+    total = len(leaves[0])
+    count = -(-total // block)
+    size = -(-total // count)
+
+    def cut(leaf: Any) -> Any:
+        xp: Any = np if isinstance(leaf, np.ndarray) else jnp
+        leaf = xp.pad(leaf, [(0, count * size - total), *[(0, 0)] * (leaf.ndim - 1)])
+        return leaf.reshape(count, size, *leaf.shape[1:])
+
+    return jax.tree.map(cut, data)
+
+
+def _sum(function: Callable[[Any], Any], blocks: Any) -> Any:
+    """Σ function(block); a single block without a loop around it."""
+    leaves = jax.tree.leaves(blocks)
+    first = function(jax.tree.map(lambda leaf: leaf[0], blocks))
+    if not leaves or len(leaves[0]) == 1:
+        return first
+
+    def add(total: Any, block: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, function(block)), None
+
+    return jax.lax.scan(add, first, jax.tree.map(lambda leaf: leaf[1:], blocks))[0]
+
+
+def context_of(energy: Energy, reference: Any, theta: Array) -> Any:
+    """What the energy needs once per point, such as batch-norm statistics."""
+    return energy.context(theta, reference) if hasattr(energy, "context") else ()
+
+
+def whole(energy: Energy, data: Any) -> Parts:
+    """All of a mini-batch at once, its own reference."""
+    return Parts(in_blocks(data, None), data if hasattr(energy, "context") else ())
+
+
+def some_energy(energy: Energy, theta: Array, context: Any, data: Any) -> Array:
+    """The energy of some examples."""
+    return energy(theta, data, context) if hasattr(energy, "context") else energy(theta, data)
+
+
+def some_gradient(energy: Energy, theta: Array, context: Any, data: Any) -> tuple[Array, Any]:
+    """The same, and its gradients in the parameters and in the context."""
+    return jax.value_and_grad(partial(some_energy, energy), argnums=(0, 1))(theta, context, data)
+
+
+def total_energy(energy: Energy, parts: Parts, theta: Array) -> Array:
+    """F(θ) over all blocks of examples."""
+    context = context_of(energy, parts.reference, theta)
+    return _sum(partial(some_energy, energy, theta, context), parts.blocks)
+
+
+def total_gradient(energy: Energy, parts: Parts, theta: Array) -> tuple[Array, Array]:
+    """F(θ) and ∇F(θ); gradients of blocks are added up as they come, so memory is one block's."""
+    context, pull = jax.vjp(partial(context_of, energy, parts.reference), theta)
+    total, (direct, through) = _sum(partial(some_gradient, energy, theta, context), parts.blocks)
+    return total, direct + pull(through)[0] if hasattr(energy, "context") else direct
+
+
+def mapped(function: Callable, energy: Energy, parts: Parts, points: Array, chunk: int) -> Any:
+    """`total_energy` or `total_gradient` at many points, `chunk` at a time; traced."""
+    return jax.lax.map(partial(function, energy, parts), points, batch_size=chunk)
+
+
+def mapped_first(
+    function: Callable, energy: Energy, parts: Parts, points: Array, count: Array, chunk: int
+) -> Any:
+    """As `mapped`, of the first `count` points only, a traced number; zeros at most others."""
+    pieces = -(-len(points) // chunk)
+    size = -(-len(points) // pieces)
+    padded = jnp.pad(points, ((0, pieces * size - len(points)), (0, 0)), mode="edge")
+    blocks = padded.reshape(pieces, size, -1)
+    each = jax.vmap(partial(function, energy, parts))
+    empty = jax.tree.map(lambda leaf: jnp.zeros((pieces, *leaf.shape), leaf.dtype),
+                         jax.eval_shape(each, blocks[0]))  # fmt: skip
+
+    def one(i: Any, found: Any) -> Any:
+        return jax.tree.map(lambda all, some: all.at[i].set(some), found, each(blocks[i]))
+
+    found = jax.lax.fori_loop(0, -(-count // size), one, empty)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[: len(points)], found)

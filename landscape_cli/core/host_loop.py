@@ -1,0 +1,130 @@
+"""A host loop over one compiled point: energies and gradients of one point and block at a time.
+
+On a CPU XLA runs a convolution over stacked parameters, or inside a loop of a program, many times
+slower than by itself: so the loop is here, and none around the programs. Every core takes a point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from landscape_cli.core.energy import Energy, Parts, context_of, on_host, some_energy
+from landscape_cli.core.lanes import side_by_side
+
+_one_context = jax.jit(context_of, static_argnames="energy")
+
+
+@partial(jax.jit, static_argnames="energy", donate_argnames="total")
+def _add_energy(energy: Energy, theta: Array, context: Any, data: Any, total: Array) -> Array:
+    return total + some_energy(energy, theta, context, data)
+
+
+@partial(jax.jit, static_argnames="energy", donate_argnames="total")
+def _add_gradient(energy: Energy, theta: Array, context: Any, data: Any, total: Any) -> Any:
+    """`total` with the gradient of some examples, an array of the network at a time.
+
+    For all of θ at once XLA would compute the arrays anew for every entry of it.
+    """
+    whole = lambda arrays, context: some_energy(energy, jnp.concatenate(arrays), context, data)
+    arrays = jax.lax.split(theta, _sizes(energy, theta.size))
+    found = jax.value_and_grad(whole, argnums=(0, 1))(arrays, context)
+    return jax.tree.map(jnp.add, total, found)
+
+
+def _sizes(energy: Energy, size: int) -> tuple[int, ...]:
+    """Of the arrays that make up θ, and of what else it holds; of a formula, all of it."""
+    arrays = energy.layout.sizes if hasattr(energy, "layout") else ()
+    return (*arrays, size - sum(arrays)) if size > sum(arrays) else arrays
+
+
+@jax.jit
+def _joined(arrays: list[Array]) -> Array:
+    """Arrays as one vector; XLA's concatenation takes thirty times as long."""
+    vector, at = jnp.zeros(sum(a.size for a in arrays), arrays[0].dtype), 0
+    for array in arrays:
+        vector = jax.lax.dynamic_update_slice(vector, array, (at,))
+        at += array.size
+    return vector
+
+
+@partial(jax.jit, static_argnames="energy", donate_argnames="direct")
+def _add_through(
+    energy: Energy, theta: Array, reference: Any, through: Any, direct: Array
+) -> Array:
+    _, pull = jax.vjp(partial(context_of, energy, reference), theta)
+    return direct + pull(through)[0]
+
+
+_row = jax.jit(lambda rows, i: rows[i])
+_with_row = jax.jit(lambda rows, i, row: rows.at[i].set(row), donate_argnums=0)
+
+
+def energies(energy: Energy, parts: Parts, thetas: Any) -> list[Array]:
+    """F at every point."""
+    return _sum(_add_energy, energy, parts, thetas, lambda theta, _: jnp.zeros((), theta.dtype))
+
+
+def gradients(energy: Energy, parts: Parts, thetas: Any) -> list[tuple[Array, Array]]:
+    """(F, ∇F) at every point."""
+
+    def nothing(theta: Array, context: Any) -> Any:
+        arrays = [jnp.zeros(size, theta.dtype) for size in _sizes(energy, theta.size)]
+        return jnp.zeros((), theta.dtype), (arrays, jax.tree.map(jnp.zeros_like, context))
+
+    found = _sum(_add_gradient, energy, parts, thetas, nothing)
+
+    def whole(one: Any) -> tuple[Array, Array]:
+        theta, (value, (arrays, through)) = one
+        direct = _joined(arrays)
+        if not hasattr(energy, "context"):
+            return value, direct
+        return value, _add_through(energy, theta, parts.reference, through, direct)
+
+    return side_by_side(whole, zip(thetas, found, strict=True))
+
+
+def gradient_rows(energy: Energy, parts: Parts, points: Array) -> tuple[Array, Array]:
+    """F and ∇F at all points, (point,) and (point, param); a gradient is put into its row."""
+    if on_host(parts.blocks):  # a block is for all points
+        found = gradients(energy, parts, points)
+        return jnp.stack([e for e, _ in found]), jnp.stack([g for _, g in found])
+    rows, lock = jnp.zeros(points.shape, points.dtype), Lock()
+
+    def one(i: int) -> Array:
+        nonlocal rows
+        [(value, gradient)] = gradients(energy, parts, [_row(points, i)])
+        with lock:
+            rows = jax.block_until_ready(_with_row(rows, i, gradient))
+        return value
+
+    return jnp.stack(side_by_side(one, range(len(points)))), rows
+
+
+def _sum(add: Callable, energy: Energy, parts: Parts, thetas: Any, start: Callable) -> list:
+    """`add` over all blocks, from `start`, at every point."""
+
+    def begun(theta: Array) -> tuple[Array, Any, Any]:
+        context = _one_context(energy, parts.reference, theta)
+        return theta, context, start(theta, context)
+
+    def added(lane: tuple[Array, Any, Any], blocks: Any) -> tuple[Array, Any, Any]:
+        theta, context, total = lane
+        for block in blocks:
+            total = add(energy, theta, context, block, total)
+        return theta, context, total
+
+    if not on_host(parts.blocks):
+        lanes = side_by_side(lambda theta: added(begun(theta), parts.blocks), thetas)
+    else:  # every block is sent once, for all points
+        lanes = side_by_side(begun, thetas)
+        for block in parts.blocks:
+            here = jax.device_put(block)
+            lanes = side_by_side(lambda lane, here=here: added(lane, [here]), lanes)
+    return [total for *_, total in lanes]
