@@ -33,6 +33,9 @@ METHODS = [
     pytest.param(each, id=each.__name__, marks=() if each in QUICK else pytest.mark.slow)
     for each in (*BANDS, AutoNEB)
 ]
+FEWER = [pytest.param(AutoNEB, id="AutoNEB")] + [  # the other bands are part of it
+    pytest.param(each, id=each.__name__, marks=pytest.mark.slow) for each in BANDS
+]
 A, B = np.array(MINIMUM_A), np.array(MINIMUM_B)
 HIGH, LOW = -40.664844, -72.248940  # passes of Müller-Brown: PAPERS.md 16.3
 PLACES = np.array([[-0.822002, 0.624313], [0.212487, 0.292988]])
@@ -210,7 +213,7 @@ def test_a_warm_start_is_taken_up():
         list(brief.connect(*rows, Progress(), initial=[begun, begun[::-1]]))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FEWER)
 def test_float32_stays_float32(method):
     surface = model_surface(MullerBrown(), precision="float32")
     (found,) = connect(method(), surface, [A], [B], ANY)
@@ -280,7 +283,7 @@ def test_mini_batches(strategy):
         assert noisy[i].peak < chord
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", FEWER)
 def test_a_network_with_parameters_to_spare_has_no_barrier(method):
     """Factorizations xᵀy = 1 of width 3: one connected set of minima, F = 1 on the chord."""
     form = Factorization(3)

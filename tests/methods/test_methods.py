@@ -12,7 +12,10 @@ from zoo import RING, connect, dense_peak, known_surfaces, path_methods
 from landscape_cli import config, listing
 from landscape_cli.contracts import PathMethod, Progress
 from landscape_cli.errors import UserError
+from landscape_cli.methods.climb import Climb
+from landscape_cli.methods.doubly_nudged import DoublyNudged
 from landscape_cli.methods.dynamic_string import DynamicString
+from landscape_cli.methods.neb import NEB
 from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.taut_string import TautString
 
@@ -20,6 +23,7 @@ CONF = Path(__file__).parents[2] / "conf"
 METHODS = path_methods()
 NAMES = list(listing.options("method", [CONF]))
 STATES = {"straight", "taut", "loose", "not connected", "diverged"}
+OF_A_KIND = (NEB, DoublyNudged, Climb)  # AutoNEB is one of them, and tried always
 BRIEF = {"bead_steps": 600, "depth": 5, "max_beads": 33, "evaluations": 100, "steps": 300}
 BRIEF |= {"climb_steps": 300, "schedule": ((100, 0.02, 3), (100, 0.01, 2), (100, 0.005, 2))}
 # Numbers no field of the name may take, wherever it occurs.
@@ -127,7 +131,13 @@ def test_identical_ends_and_no_pairs(method):
     assert list(brief(method).connect(surface, none, none, whole, whole, Progress())) == []
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(each, id=each.__name__, marks=pytest.mark.slow if each in OF_A_KIND else ())
+        for each in METHODS
+    ],
+)
 def test_the_same_again_is_the_same_bit_by_bit(method):
     known = known_surfaces(method)[0]
     rows = [known.start] * 2, [known.end] * 2, [known.level, known.level / 5]

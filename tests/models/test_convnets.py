@@ -135,7 +135,12 @@ def densenet_size(layers_of_block, growth, bottleneck):
         (VGG(19), vgg_size((2, 2, 4, 4, 4)), 20_554_826),
         (VGG(16, norm="batch"), vgg_size((2, 2, 3, 3, 3), 2), 15_249_354),
         (DenseNet(40), densenet_size(12, 12, False), 1_019_722),  # 1.0 M
-        (DenseNet(100, 12, True, 0.5), densenet_size(16, 12, True), 769_162),  # 0.8 M
+        pytest.param(  # 0.8 M
+            DenseNet(100, 12, True, 0.5),
+            densenet_size(16, 12, True),
+            769_162,
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda value: f"{type(value).__name__}-{value.depth}" if hasattr(value, "depth") else "",
 )

@@ -33,7 +33,7 @@ CE = Functional("cross_entropy")
 BATCH = Normed(channels=(2, 3))
 SMALL = CNN(channels=(2, 3), kernel=3, widths=(4,), activation="tanh")
 NETWORKS = [
-    pytest.param(MLP(widths=(5,)), id="mlp"),
+    pytest.param(MLP(widths=(5,)), id="mlp", marks=pytest.mark.slow),
     pytest.param(SMALL, id="cnn"),
     pytest.param(BATCH, id="batch norm", marks=pytest.mark.slow),
     pytest.param(ResNet(depth=8, channels=2), id="resnet", marks=pytest.mark.slow),
