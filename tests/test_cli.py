@@ -296,6 +296,7 @@ def test_a_plugin_that_is_of_no_help_is_said_so(toy_run, tmp_path, words, messag
         (signal.SIGINT, "wait", "waiting\n", "interrupted"),
         (signal.SIGTERM, "wait", "waiting\n", "interrupted"),
         (signal.SIGINT, "draw", "drawing\n", "finished"),
+        pytest.param(signal.SIGTERM, "draw", "drawing\n", "finished", marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_keeps_what_is_finished(

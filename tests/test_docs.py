@@ -3,13 +3,13 @@
 import itertools
 import re
 import shlex
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import xarray
 from commands import landscape as command
+from commands import plugins_forgotten
 from hydra import compose, initialize_config_dir
 
 from landscape_cli import cli, config, flags, listing
@@ -42,14 +42,10 @@ def landscape(*words, cwd):
 
 
 @pytest.fixture
-def importable(monkeypatch):
+def importable():
     """What a plug-in adds to the import path and to the modules is gone after the test."""
-    before = set(sys.modules)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    yield
-    for name in set(sys.modules) - before:
-        if not name.startswith(("landscape_cli", "jax", "flax", "optax", "scipy", "sklearn")):
-            sys.modules.pop(name)
+    with plugins_forgotten():
+        yield
 
 
 def build(experiment, overrides, folder=None):

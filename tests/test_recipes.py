@@ -44,9 +44,19 @@ def test_every_recipe_is_tried_here():
 def test_recipe_runs_at_the_smallest_budget(name, tmp_path):
     if name in NEEDS_FILES and not os.environ.get("LANDSCAPE_DATA"):
         pytest.skip("set LANDSCAPE_DATA to a folder with MNIST and CIFAR-10")
-    # Image networks are drawn as others are.
-    figures = "[]" if name in NEEDS_FILES else "[png]"
-    done = run(tmp_path, name, *FEWER[name], figures=figures)
+    check(run(tmp_path, name, *FEWER[name]), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_recipe_runs_with_all_of_its_own_settings(name, tmp_path):
+    if name in NEEDS_FILES and not os.environ.get("LANDSCAPE_DATA"):
+        pytest.skip("set LANDSCAPE_DATA to a folder with MNIST and CIFAR-10")
+    check(run(tmp_path, name), tmp_path)
+
+
+def check(done, tmp_path):
+    """The run has finished, and what it promises is there."""
     assert done.returncode == 0, done.stderr[-2000:]
     (folder,) = tmp_path.glob("outputs/*/*")
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -54,6 +64,7 @@ def test_recipe_runs_at_the_smallest_budget(name, tmp_path):
     files = sorted((folder / "data").glob("*.nc"))
     assert files and all(xarray.load_dataset(file, engine="h5netcdf").sizes for file in files)
     assert set(json.loads((folder / "summary.json").read_text())) == {f.stem for f in files}
+    assert list((folder / "plots").glob("*.png"))
 
 
 def test_a_seed_gives_the_same_numbers_and_another_seed_others(tmp_path):

@@ -96,7 +96,7 @@ def some_energy(energy: Energy, theta: Array, context: Any, data: Any) -> Array:
 
 
 def some_gradient(energy: Energy, theta: Array, context: Any, data: Any) -> tuple[Array, Any]:
-    """The same, and its gradients in the parameters and in the context."""
+    """The energy of some examples, and its gradients in the parameters and in the context."""
     return jax.value_and_grad(partial(some_energy, energy), argnums=(0, 1))(theta, context, data)
 
 

@@ -38,6 +38,13 @@ def _add_gradient(energy: Energy, theta: Array, context: Any, data: Any, total: 
     return jax.tree.map(jnp.add, total, found)
 
 
+@partial(jax.jit, static_argnames="energy")
+def _no_gradient(energy: Energy, theta: Array, context: Any) -> Any:
+    """What `_add_gradient` begins with; a program, since a network may have hundreds of arrays."""
+    arrays = [jnp.zeros(size, theta.dtype) for size in _sizes(energy, theta.size)]
+    return jnp.zeros((), theta.dtype), (arrays, jax.tree.map(jnp.zeros_like, context))
+
+
 def _sizes(energy: Energy, size: int) -> tuple[int, ...]:
     """Of the arrays that make up θ, and of what else it holds; of a formula, all of it."""
     arrays = energy.layout.sizes if hasattr(energy, "layout") else ()
@@ -73,12 +80,7 @@ def energies(energy: Energy, parts: Parts, thetas: Any) -> list[Array]:
 
 def gradients(energy: Energy, parts: Parts, thetas: Any) -> list[tuple[Array, Array]]:
     """(F, ∇F) at every point."""
-
-    def nothing(theta: Array, context: Any) -> Any:
-        arrays = [jnp.zeros(size, theta.dtype) for size in _sizes(energy, theta.size)]
-        return jnp.zeros((), theta.dtype), (arrays, jax.tree.map(jnp.zeros_like, context))
-
-    found = _sum(_add_gradient, energy, parts, thetas, nothing)
+    found = _sum(_add_gradient, energy, parts, thetas, partial(_no_gradient, energy))
 
     def whole(one: Any) -> tuple[Array, Array]:
         theta, (value, (arrays, through)) = one

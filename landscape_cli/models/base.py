@@ -286,23 +286,25 @@ def initial_thetas(
 ) -> Float[np.ndarray, "network param"]:
     """Random parameters of `count` networks; the first ones do not depend on `count`.
 
-    Networks are drawn in float32 and then converted, so both precisions start alike.
+    Networks are drawn in float32 and then converted, so both precisions start alike; one after
+    another, by one program for any number of them.
     """
-    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(count))
-    if isinstance(model, ClosedForm):
-        thetas = jax.vmap(model.initial)(keys)
-    else:
-        assert dataset is not None
-        module = fitted(model, dataset)
-        layout = network_layout(module, dataset)
-        thetas = _drawn(module, layout, dataset.train.inputs.shape[1:], keys)
-    return np.asarray(thetas, np.dtype(precision))
+    draw = model.initial if isinstance(model, ClosedForm) else _drawing(model, dataset)
+    thetas = [np.asarray(draw(jax.random.fold_in(key, i))) for i in range(count)]
+    return np.stack(thetas).astype(precision)
+
+
+def _drawing(model: nn.Module, dataset: Dataset | None) -> Callable[[Array], Array]:
+    assert dataset is not None
+    module = fitted(model, dataset)
+    layout = network_layout(module, dataset)
+    return partial(_drawn, module, layout, dataset.train.inputs.shape[1:])
 
 
 @partial(jax.jit, static_argnames=("module", "layout", "shape"))
-def _drawn(module: nn.Module, layout: Layout, shape: tuple[int, ...], keys: Array) -> Array:
+def _drawn(module: nn.Module, layout: Layout, shape: tuple[int, ...], key: Array) -> Array:
     inputs = jnp.zeros((1, *shape), jnp.float32)
-    return jax.vmap(lambda key: layout.ravel(module.init(key, inputs)["params"]))(keys)
+    return layout.ravel(module.init(key, inputs)["params"])
 
 
 def weight_mask(model: Model, dataset: Dataset | None = None) -> np.ndarray:

@@ -137,14 +137,16 @@ def test_a_method_that_does_not_suit_the_network_is_left_out_unless_it_was_asked
         run(*words, "experiment.methods=[dropout_path]")
 
 
-def test_closed_forms_have_one_energy():
-    _, records = run(
-        "model=muller_brown",
-        "levels=[150.0,120.0]",
-        "pairs=1",
-        "budget.evaluations=300",
-        "experiment.methods=[straight,neb,geodesic]",
-    )
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        pytest.param(["experiment.methods=[straight,neb,geodesic]"], id="three"),
+        pytest.param([], id="all methods", marks=pytest.mark.slow),
+    ],
+)
+def test_closed_forms_have_one_energy(chosen):
+    words = ["model=muller_brown", "levels=[150.0,120.0]", "pairs=1", "budget.evaluations=300"]
+    _, records = run(*words, *chosen)
     data = records["connections"].data
     assert list(data["split"].values) == ["energy"]
     assert bool(data["connected"].sel(path_method="geodesic", level=120.0).all())
