@@ -64,7 +64,9 @@ def check(done, tmp_path):
     files = sorted((folder / "data").glob("*.nc"))
     assert files and all(xarray.load_dataset(file, engine="h5netcdf").sizes for file in files)
     assert set(json.loads((folder / "summary.json").read_text())) == {f.stem for f in files}
-    assert list((folder / "plots").glob("*.png"))
+    assert list((folder / "plots").glob("*.png")) or "theory_check" in folder.name, (
+        "all others draw"
+    )
 
 
 def test_a_seed_gives_the_same_numbers_and_another_seed_others(tmp_path):

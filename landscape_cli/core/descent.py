@@ -20,10 +20,11 @@ from jaxtyping import Array
 
 from landscape_cli.core.energy import total_energy, total_gradient
 from landscape_cli.core.lanes import (
-    LADDER,
     SOON,
     compiled,
+    flight,
     in_chunks,
+    in_pieces,
     in_shares,
     over_devices,
     pad,
@@ -32,6 +33,7 @@ from landscape_cli.core.lanes import (
 from landscape_cli.core.surface import Surface
 
 FEW = 8  # lanes below which a second thread costs more than it saves
+LAST = 4  # lanes that go on until all of them have ended, not half
 
 
 @cache
@@ -74,19 +76,19 @@ def free(surface: Surface) -> bool:
 class Lane(NamedTuple):
     """A point on its way."""
 
-    theta: Array  # (param,)
+    theta: Any  # (param,)
     state: Any  # of the optimizer
-    target: Array  # energy to reach
-    left: Array  # steps it may still take; none: it only fills a place
-    energy: Array  # before its latest step; where it is, if that was not taken
+    target: Any  # energy to reach
+    left: Any  # steps it may still take; none: it only fills a place
+    energy: Any  # before its latest step; where it is, if that was not taken
 
 
 @partial(compiled, static_argnames=("optimizer", "energy", "loss", "chunk"))
-def _advance(optimizer, energy, loss, parts, loss_parts, lanes, steps, chunk):
+def _advance(optimizer, energy, loss, parts, loss_parts, lanes, real, steps, chunk):
     """At most `steps` optimizer steps of every lane above its target, until half have ended.
 
-    Of `chunk` lanes at a time, and where lanes are few, until all have. `energy` is None where the
-    loss is it.
+    Of `chunk` lanes at a time, or of few until the `real` ones are done; and where lanes are few,
+    until all have. `energy` is None where the loss is it.
 
     Returns:
         The lanes, and (lane,) gradients computed of each.
@@ -102,8 +104,8 @@ def _advance(optimizer, energy, loss, parts, loss_parts, lanes, steps, chunk):
         return Lane(theta, state, lane.target, lane.left - going, value), going
 
     def some(shared, lanes):
-        size = len(lanes.left)
-        enough = size // 2 if size > LADDER[0] else 0
+        size, begun = len(lanes.left), (lanes.left > 0).sum()
+        enough = jnp.where(begun > LAST, begun // 2, 0)
 
         def goes_on(carry):
             number, going, _ = carry
@@ -119,7 +121,9 @@ def _advance(optimizer, energy, loss, parts, loss_parts, lanes, steps, chunk):
         return lanes, jnp.full(size, number)
 
     def run(shared, lanes):
-        return in_chunks(partial(some, shared), lanes, chunk)
+        if real is None:
+            return in_chunks(partial(some, shared), lanes, chunk)
+        return in_pieces(partial(some, shared), lanes, real)
 
     return over_devices(run, (parts, loss_parts, steps), lanes)
 
@@ -177,20 +181,15 @@ class _Pool:
     def advance(self) -> None:
         """Some steps of all that are on their way; the states of the others are dropped."""
         surface, going = self.surface, self.going
-        size = len(going) if surface.strategy == "loop" else rung(len(going))
-        filled = lambda values: jnp.asarray(pad(np.asarray(values)[going], size))
-        thetas, left = filled(self.thetas), filled(self.left)
+        thetas, count = self.thetas[going], len(going)
         if self.states is None:
-            states = initial_states(self.optimizer, thetas)
-        else:
-            states = jax.tree.map(lambda leaf: jnp.asarray(pad(leaf, size)), self.states)
-        real = jnp.arange(size) < len(going)
-        targets = filled(np.asarray(self.targets, surface.dtype))
-        lanes = Lane(thetas, states, targets, jnp.where(real, left, 0), filled(self.energies))
+            begun = initial_states(self.optimizer, pad(thetas, flight(count)))
+            self.states = jax.tree.map(lambda leaf: np.asarray(leaf)[:count], begun)
+        targets = self.targets[going].astype(surface.dtype)
+        lanes = Lane(thetas, self.states, targets, self.left[going], self.energies[going])
         lanes = self._host_steps(lanes) if surface.strategy == "loop" else self._steps(lanes)
-        self.thetas[going] = np.asarray(lanes.theta)[: len(going)]
-        self.left[going] = np.asarray(lanes.left)[: len(going)]
-        self.energies[going] = np.asarray(lanes.energy)[: len(going)]
+        self.thetas[going], self.left[going] = lanes.theta, lanes.left
+        self.energies[going] = lanes.energy
         self.going = self._still(going)
         kept = np.flatnonzero(np.isin(going, self.going))
         self.states = jax.tree.map(lambda leaf: np.asarray(leaf)[kept], lanes.state)
@@ -206,19 +205,27 @@ class _Pool:
         surface, began = self.surface, time.perf_counter()
         energy = None if free(surface) else surface.energy
         parts = () if energy is None else surface.parts
-        advance = lambda lanes: _advance(surface.light)(
-            self.optimizer, energy, surface.slope, parts, surface.slope_parts, lanes,
-            self.together, surface.chunk,
-        )  # fmt: skip
+
+        def advance(lanes: Lane) -> tuple[Lane, Array]:
+            count = len(lanes.left)
+            size = flight(count) if surface.light else rung(count)
+            padded = jax.tree.map(lambda leaf: pad(leaf, size), lanes)
+            padded.left[count:] = 0  # padding stays where it is
+            found = _advance(surface.light)(
+                self.optimizer, energy, surface.slope, parts, surface.slope_parts, padded,
+                count if surface.light else None, self.together, surface.chunk,
+            )  # fmt: skip
+            return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], found)
+
         lanes, gradients = in_shares(advance, lanes, least=FEW)
-        surface.count.add(gradients=int(gradients.sum()))
+        surface.count.add(gradients=int(np.asarray(gradients).sum()))
         if time.perf_counter() - began < SOON:
             self.together *= 2
         return lanes
 
     def _host_steps(self, lanes: Lane) -> Lane:
         """The same for surfaces that are computed point by point."""
-        surface = self.surface
+        surface, lanes = self.surface, jax.tree.map(jnp.asarray, lanes)
         for _ in range(self.together):
             energies, gradients = surface.losses_and_gradients(lanes.theta)
             if not free(surface):

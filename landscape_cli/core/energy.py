@@ -116,22 +116,3 @@ def total_gradient(energy: Energy, parts: Parts, theta: Array) -> tuple[Array, A
 def mapped(function: Callable, energy: Energy, parts: Parts, points: Array, chunk: int) -> Any:
     """`total_energy` or `total_gradient` at many points, `chunk` at a time; traced."""
     return jax.lax.map(partial(function, energy, parts), points, batch_size=chunk)
-
-
-def mapped_first(
-    function: Callable, energy: Energy, parts: Parts, points: Array, count: Array, chunk: int
-) -> Any:
-    """As `mapped`, of the first `count` points only, a traced number; zeros at most others."""
-    pieces = -(-len(points) // chunk)
-    size = -(-len(points) // pieces)
-    padded = jnp.pad(points, ((0, pieces * size - len(points)), (0, 0)), mode="edge")
-    blocks = padded.reshape(pieces, size, -1)
-    each = jax.vmap(partial(function, energy, parts))
-    empty = jax.tree.map(lambda leaf: jnp.zeros((pieces, *leaf.shape), leaf.dtype),
-                         jax.eval_shape(each, blocks[0]))  # fmt: skip
-
-    def one(i: Any, found: Any) -> Any:
-        return jax.tree.map(lambda all, some: all.at[i].set(some), found, each(blocks[i]))
-
-    found = jax.lax.fori_loop(0, -(-count // size), one, empty)
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[: len(points)], found)

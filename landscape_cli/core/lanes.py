@@ -25,6 +25,9 @@ from jaxtyping import Array
 
 # Batch sizes: few shapes, few compilations; from 24 on never more than half as many lanes again.
 LADDER = tuple(sorted([4, 8, *(f * 2**k for k in range(3, 22) for f in (2, 3))]))
+APART: Any = {"xla_cpu_multi_thread_eigen": False}  # of operations too small to be shared out
+FLIGHTS = tuple(8 * 4**k for k in range(12))
+PIECE = 32  # lanes of a light program at a time, of those that are real
 SOON = 0.05  # seconds after which a program of many steps may come back, to tell how far it is
 SHARE = 64  # points below which a second thread costs more than it saves
 
@@ -32,6 +35,11 @@ SHARE = 64  # points below which a second thread costs more than it saves
 def rung(count: int) -> int:
     """Smallest batch size of the ladder that holds `count`."""
     return next(size for size in LADDER if size >= count)
+
+
+def flight(count: int) -> int:
+    """Smallest of far fewer sizes: for programs that are told how many lanes are real."""
+    return next(size for size in FLIGHTS if size >= count)
 
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:
@@ -45,12 +53,38 @@ def compiled(function: Callable[..., Any], **options: Any) -> Callable[[bool], A
 
     A CPU then runs them in the thread that asks, which saves handing them around.
     """
-    apart: Any = {"xla_cpu_multi_thread_eigen": False}
     ways = {
-        True: jax.jit(function, compiler_options=apart, **options),
+        True: jax.jit(function, compiler_options=APART, **options),
         False: jax.jit(function, **options),
     }
     return ways.__getitem__
+
+
+def in_pieces(function: Callable[[Any], Any], lanes: Any, real: Any, most: int = PIECE) -> Any:
+    """`function` of at most `most` lanes at a time until the first `real` are done, traced.
+
+    Every leaf of `lanes` and of the result has a leading lane axis. `real` is a traced number;
+    of pieces without any of them zeros are returned.
+    """
+    count = len(jax.tree.leaves(lanes)[0])
+    if count <= most:
+        return function(lanes)
+    pieces = -(-count // most)
+    size = -(-count // pieces)
+    fill = lambda leaf: [(0, pieces * size - count), *[(0, 0)] * (leaf.ndim - 1)]
+    padded = jax.tree.map(lambda leaf: jnp.pad(leaf, fill(leaf), mode="edge"), lanes)
+    blocks = jax.tree.map(lambda leaf: leaf.reshape(pieces, size, *leaf.shape[1:]), padded)
+    pick = lambda i: jax.tree.map(lambda leaf: leaf[i], blocks)
+    empty = jax.tree.map(
+        lambda leaf: jnp.zeros((pieces, *leaf.shape), leaf.dtype),
+        jax.eval_shape(function, pick(0)),
+    )
+
+    def one(i: Any, found: Any) -> Any:
+        return jax.tree.map(lambda all, some: all.at[i].set(some), found, function(pick(i)))
+
+    found = jax.lax.fori_loop(0, -(-real // size), one, empty)
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], found)
 
 
 def in_chunks(function: Callable[[Any], Any], lanes: Any, chunk: int) -> Any:
@@ -205,6 +239,8 @@ def in_shares(function: Callable[[Any], Any], lanes: Any, least: int = SHARE) ->
     if pieces == 1:
         return function(lanes)
     edges = [count * i // pieces for i in range(pieces + 1)]
+    # One CPU: NumPy sees the same memory, and does not compile a program for every shape.
+    lanes = jax.tree.map(np.asarray, lanes)
     cut = [jax.tree.map(lambda leaf: leaf[a:b], lanes) for a, b in pairwise(edges)]  # noqa: B023
     found = side_by_side(function, cut)
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *found)
+    return jax.tree.map(lambda *parts: jax.device_put(np.concatenate(parts)), *found)

@@ -32,14 +32,29 @@ from landscape_cli.core.energy import (
     total_energy,
     total_gradient,
 )
-from landscape_cli.core.lanes import compiled, in_shares, one_cpu, over_devices, pad, rung
+from landscape_cli.core.lanes import (
+    APART,
+    compiled,
+    flight,
+    in_pieces,
+    in_shares,
+    one_cpu,
+    over_devices,
+    pad,
+    rung,
+)
 
 LIGHT = 1 << 17  # bytes of intermediate values below which an energy is little work
 
 
-@partial(compiled, static_argnames=("energy", "chunk"))
+@partial(jax.jit, static_argnames=("energy", "chunk"))
 def _energies(energy: Energy, parts: Parts, points: Array, chunk: int) -> Array:
     return over_devices(lambda d, p: mapped(total_energy, energy, d, p, chunk), parts, points)
+
+
+@partial(jax.jit, static_argnames="energy", compiler_options=APART)
+def _light_energies(energy: Energy, parts: Parts, points: Array, real: Array) -> Array:
+    return in_pieces(jax.vmap(partial(total_energy, energy, parts)), points, real)
 
 
 @partial(compiled, static_argnames=("energy", "chunk"))
@@ -189,8 +204,11 @@ class Surface:
         return in_shares(lambda share: look(energy, parts, share, self.chunk), points)
 
     def _some_energies(self, rows: np.ndarray) -> np.ndarray:
-        padded = pad(rows, rung(len(rows)))
-        found = _energies(self.light)(self.energy, self.parts, padded, self.chunk)
+        if self.light:
+            padded = pad(rows, flight(len(rows)))
+            found = _light_energies(self.energy, self.parts, padded, len(rows))
+        else:
+            found = _energies(self.energy, self.parts, pad(rows, rung(len(rows))), self.chunk)
         return np.asarray(found)[: len(rows)]
 
     def loss_and_gradient(self, theta: Array, parts: Parts) -> tuple[Array, Array]:

@@ -229,7 +229,7 @@ def _compact(ledger: Ledger, members: np.ndarray, lanes: Lane) -> tuple[np.ndarr
     if len(rows) == 0:
         return members[rows], lanes
     padded = pad(rows, rung(len(rows)))
-    return members[rows], jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[padded]), lanes)
+    return members[rows], jax.tree.map(lambda leaf: np.asarray(leaf)[padded], lanes)
 
 
 def _collect(ledger: Ledger, members: np.ndarray, lanes: Lane) -> None:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from landscape_cli.core.energy import mapped_first, total_gradient
+from landscape_cli.core.energy import total_gradient
 from landscape_cli.core.lagrangian import (
     Inner,
     State,
@@ -30,7 +30,7 @@ from landscape_cli.core.lagrangian import (
     sample_points,
     updated,
 )
-from landscape_cli.core.lanes import compiled, over_devices
+from landscape_cli.core.lanes import compiled, in_pieces, over_devices
 from landscape_cli.core.surface import Surface
 
 
@@ -93,7 +93,8 @@ def _evaluated(energy, parts, points, real, chunk, always) -> tuple[Array, Array
     each = len(points) // len(real)
 
     def evaluated(points: Array) -> tuple[Array, Array]:
-        return mapped_first(total_gradient, energy, parts, points, real.sum() * each, chunk)
+        slope = jax.vmap(partial(total_gradient, energy, parts))
+        return in_pieces(slope, points, real.sum() * each, chunk)
 
     def nothing(points: Array) -> tuple[Array, Array]:
         return jnp.zeros_like(points[:, 0]), jnp.zeros_like(points)

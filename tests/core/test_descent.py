@@ -126,6 +126,19 @@ def test_chunks_bound_the_memory_and_change_nothing():
     np.testing.assert_allclose(narrow.thetas, wide.thetas, atol=1e-12)
 
 
+@pytest.mark.parametrize("count", [3, 12, 70])
+def test_light_surfaces_descend_alike(count):
+    """Whose lanes come in few sizes, with padding that is not computed."""
+    points = np.random.default_rng(1).normal(size=(count, 3))
+    targets = np.geomspace(1e-4, 0.5, count)
+    light, other = (Surface(RING.energy, (), 3, work=work) for work in (100, 0))
+    assert light.light and not other.light
+    found, wanted = (descend(each, ADAM, points, targets, 500) for each in (light, other))
+    np.testing.assert_allclose(found.thetas, wanted.thetas, atol=1e-12)
+    np.testing.assert_allclose(found.energies, wanted.energies, atol=1e-12)
+    np.testing.assert_array_equal(found.gradients, wanted.gradients)
+
+
 @pytest.mark.parametrize("strategy", ["vmap", "loop"])
 def test_a_loss_on_other_examples_is_not_taken_for_the_energy(strategy):
     """The same formula on the training split (center 0) and on the test split (center 1, 0, 0)."""

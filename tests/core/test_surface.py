@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from zoo import connect, rotation
 
-from landscape_cli.core.energy import mapped, mapped_first, total_gradient
+from landscape_cli.core import surface as core
 from landscape_cli.core.surface import Surface
 from landscape_cli.methods.dynamic_string import DynamicString
 from landscape_cli.methods.taut_string import TautString
@@ -42,16 +42,13 @@ def test_energies_and_gradients_of_a_batch():
     assert (here.count.energies, here.count.gradients) == (80, 40)
 
 
-@pytest.mark.parametrize("count", [0, 1, 8, 9, 40])
-def test_only_the_first_points_are_computed(count):
-    here = surface()
-    job = (total_gradient, here.energy, here.parts, jnp.asarray(POINTS))
-    energies, gradients = mapped(*job, 8)
-    some, slopes = mapped_first(*job, jnp.asarray(count), 8)
-    done = -(-count // 8) * 8
-    np.testing.assert_allclose(some[:done], energies[:done], rtol=1e-12)
-    np.testing.assert_allclose(slopes[:done], gradients[:done], rtol=1e-12)
-    assert not np.any(some[done:]) and not np.any(slopes[done:])
+def test_light_energies_come_in_few_sizes():
+    here = surface(work=100)
+    assert here.light
+    exact, programs = ((POINTS**2).sum(1) - 1) ** 2, core._light_energies._cache_size()
+    for count in (1, 7, 8, 9, 20, 32, 33, 40):
+        np.testing.assert_allclose(here.energies(POINTS[:count]), exact[:count], rtol=1e-12)
+    assert core._light_energies._cache_size() == programs + 3, "up to 8, 32 and 128 points"
 
 
 def test_padding_to_the_ladder_does_not_leak():
