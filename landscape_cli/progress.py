@@ -1,5 +1,7 @@
 """Progress of long work: a live line on a terminal, a plain line every few seconds elsewhere.
 
+A thread says how long a phase has been going on where the work itself says nothing for a while.
+
 Phases, progress and messages also go to the run's log, and the seconds of every phase are kept
 for the manifest. Nothing here can stop a computation: where a stream or the disk refuses a line,
 that stream is given up and the work goes on.
@@ -13,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from threading import Lock
+from threading import Event, RLock, Thread
 from typing import TextIO
 
 from landscape_cli.contracts import Progress
@@ -59,7 +61,7 @@ class Reporter(Progress):
     ) -> None:
         self.phases: dict[str, float] = {}
         self._screen, self._every, self._clock = screen, every, clock
-        self._lock = Lock()
+        self._lock, self._closed = RLock(), Event()
         self._log: TextIO | None = None
         if log_path is not None:
             with suppress(OSError):
@@ -67,15 +69,17 @@ class Reporter(Progress):
         self._name, self._total, self._unit, self._note, self._done = "", 0, "", "", 0
         self._began = self._spoke = self._moved = clock()
         self._first = 0
+        Thread(target=self._watch, name="progress", daemon=True).start()
 
     def phase(self, name: str, total: int = 0, unit: str = "") -> None:
         """Begin a phase of `total` units (0: unknown); the one before ends."""
-        self._end_phase()
-        self._name, self._total, self._unit, self._note, self._done = name, total, unit, "", 0
-        self._began = self._spoke = self._moved = self._clock()
-        self._first = -1
-        self._screen.begin(name, total)
-        self._tell(f"{name}: {total} {unit}".rstrip() if total else f"{name} ...", plain=True)
+        with self._lock:
+            self._end_phase()
+            self._name, self._total, self._unit, self._note, self._done = name, total, unit, "", 0
+            self._began = self._spoke = self._moved = self._clock()
+            self._first = -1
+            self._screen.begin(name, total)
+            self._tell(f"{name}: {total} {unit}".rstrip() if total else f"{name} ...", plain=True)
 
     def update(self, done: int, note: str = "") -> None:
         """Say that `done` units of the phase are finished; any thread may."""
@@ -89,18 +93,34 @@ class Reporter(Progress):
                 self._spoke = now
                 self._tell(f"{self._name}: {self._state(now)}", plain=True)
 
+    def beat(self) -> None:
+        """Say how long the phase has been going on, unless something was said just now."""
+        with self._lock:
+            now = self._clock()
+            if self._name and now - self._spoke >= self._every:
+                self._spoke = now
+                state = self._state(now) if self._total or self._done else "..."
+                self._tell(f"{self._name}: {state}, {duration(now - self._began)} so far", True)
+
     def message(self, text: str) -> None:
         """One line for the reader and the log."""
-        self._tell(text)
+        with self._lock:
+            self._tell(text)
 
     def close(self) -> None:
         """End the last phase, clear the live line, close the log."""
-        self._end_phase()
-        self._screen.close()
-        log, self._log = self._log, None
-        if log is not None:
-            with suppress(OSError):
-                log.close()
+        self._closed.set()
+        with self._lock:
+            self._end_phase()
+            self._screen.close()
+            log, self._log = self._log, None
+            if log is not None:
+                with suppress(OSError):
+                    log.close()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(max(self._every, 0.01)):
+            self.beat()
 
     def __enter__(self) -> Reporter:
         return self
@@ -124,7 +144,7 @@ class Reporter(Progress):
         """`12/128 pairs, 3.1/s, 37 s left, 9 connected`."""
         count = f"{self._done}/{self._total}" if self._total else f"{self._done}"
         parts = [f"{count} {self._unit}".rstrip()]
-        moved, elapsed = self._done - self._first, now - self._moved
+        moved, elapsed = self._done - max(self._first, 0), now - self._moved
         if moved > 0 and elapsed > 0:
             rate = moved / elapsed
             parts.append(speed(rate))

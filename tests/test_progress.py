@@ -3,6 +3,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -39,6 +40,37 @@ def test_plain_lines_come_every_few_seconds(tmp_path):
     assert progress.phases == {"training": 11.0, "connecting": 2.0}
     log = (tmp_path / "run.log").read_text().splitlines()
     assert [line[20:] for line in log] == stream.getvalue().splitlines()
+
+
+def test_silent_work_is_said_to_go_on(tmp_path):
+    clock, stream = Clock(), io.StringIO()
+    with reporter(tmp_path / "run.log", stream, every=5, clock=clock) as progress:
+        progress.phase("strings", 3, "strings")
+        for clock.now in (4, 6, 8, 250):
+            progress.beat()
+        progress.update(1)
+        clock.now = 260
+        progress.beat()
+    assert stream.getvalue().splitlines() == [
+        "strings: 3 strings",
+        "strings: 0/3 strings, 6 s so far",
+        "strings: 0/3 strings, 4 min 10 s so far",
+        "strings: 1/3 strings, 4 min 20 s so far",
+        "strings: 260.0 s, 1/3 strings",
+    ]
+    log = (tmp_path / "run.log").read_text().splitlines()
+    assert [line[20:] for line in log] == stream.getvalue().splitlines()
+
+
+def test_nobody_has_to_ask_for_it():
+    stream = io.StringIO()
+    with reporter(None, stream, every=0.01) as progress:
+        progress.phase("thinking")
+        for _ in range(1000):
+            time.sleep(0.01)
+            if "so far" in stream.getvalue():
+                break
+    assert "thinking: ..., 0 s so far" in stream.getvalue()
 
 
 def test_the_rate_leaves_out_what_came_before_the_first_update():
