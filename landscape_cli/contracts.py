@@ -126,6 +126,8 @@ class Cost:
         energies: of a string on the usual way.
         most_energies: of a string that takes every way round.
         change: the settings that make `bytes` smaller.
+        of: what gradients are of, to be timed: "energy", the "loss" that is descended, or a
+            mini-"batch" of it.
     """
 
     bytes: int
@@ -136,6 +138,7 @@ class Cost:
     energies: int
     most_energies: int
     change: str = "pairs"
+    of: str = "loss"
 
 
 Strings = Sequence["np.ndarray | None"]  # one (bead, param) array, or none, for every string

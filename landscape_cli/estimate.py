@@ -15,6 +15,7 @@ import numpy as np
 
 from landscape_cli.contracts import Cost
 from landscape_cli.core import band
+from landscape_cli.core.descent import free
 from landscape_cli.core.energy import on_host
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
@@ -243,6 +244,7 @@ def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost
         most_energies=sampled.most_energies
         + 3 * rounds * sum(looks(dense, segments) for segments in counts[1:]),
         change="method.max_beads, method.samples, method.history or pairs",
+        of="energy",
     )
 
 
@@ -257,22 +259,30 @@ def bead_counts(search: Search) -> list[int]:
 def sampled_cost(
     surface: Surface, sampling: Sampling, dense: int, pairs: int, levels: int
 ) -> Cost:
-    """Of strings of Dynamic String Sampling: every bead takes all its steps, and again kicked."""
+    """Of strings of Dynamic String Sampling, whose beads take all of their steps.
+
+    On the usual way one bead a round; at most every segment gets one, and all of them are kicked.
+    """
     beads = min(sampling.max_beads, 2**sampling.depth + 1)
     size = beads * surface.dimension * np.dtype(surface.dtype).itemsize
-    inner = max(beads - 2, 0)
-    steps = sampling.bead_steps * inner
+    most = (2 if sampling.kick else 1) * max(beads - 2, 0)  # descents
+    usual = min(sampling.depth, most)
+    steps = sampling.bead_steps
+    seen = 0 if free(surface) else steps  # energies apart from the gradients
+    seen = seen if sampling.every is None else -(-steps // sampling.every)
     return Cost(
         # All strings in one pool, and half of their beads, the newest, in descent.
         bytes=pairs * levels * size * (2 + DESCENT) // 2,
         least=0,
         kept=pairs * levels * size,
-        gradients=steps,
-        most=steps * (2 if sampling.kick else 1),
-        energies=2 * sampling.points * beads + looks(dense, beads),
-        most_energies=(2 * sampling.points + SHORTCUT) * beads
+        gradients=usual * steps,
+        most=most * steps,
+        energies=usual * (seen + 2 * sampling.points) + looks(dense, usual + 1),
+        most_energies=most * seen
+        + (2 * sampling.points + SHORTCUT) * beads
         + (sampling.depth + 1) * looks(dense, beads),
         change="method.max_beads, method.depth, pairs or levels",
+        of="loss" if sampling.every is None else "batch",
     )
 
 

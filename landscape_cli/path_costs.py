@@ -22,7 +22,7 @@ def curve_cost(surface: Surface, settings: Bending, pairs: int, levels: int) -> 
     kept = strings * settings.beads * point
     return Cost(
         moved, moved, kept, gradients, gradients, energies, energies,
-        "method.points or method.bends",
+        "method.points or method.bends", "batch" if settings.batch else "loss",
     )  # fmt: skip
 
 

@@ -129,7 +129,8 @@ def dry_run(settings: config.Settings, parts: dict[str, Any], budget: dict[str, 
         return
     memory = free_memory()
     estimate.check(memory)
-    print("\n".join(estimate.table(memory, timed(estimate.surface))))
+    of = "energy" if estimate.cost is None else estimate.cost.of
+    print("\n".join(estimate.table(memory, timed(estimate.surface, of))))
 
 
 def tuned(

@@ -24,7 +24,10 @@ from landscape_cli.estimate import (
     in_bytes,
     in_seconds,
 )
+from landscape_cli.methods.auto_neb import AutoNEB
+from landscape_cli.methods.bezier import Bezier
 from landscape_cli.methods.dynamic_string import DynamicString
+from landscape_cli.methods.neb import NEB
 from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import model_surface
@@ -164,6 +167,37 @@ def test_an_evaluation_is_timed(strategy):
     assert 0 < timing.energy < 1
     assert 0 < timing.gradient < 1
     assert measure.points_of(surface(5, chunk=4)).shape == (workers(), 4, 5)
+
+
+def some(data, key):
+    return jax.tree.map(lambda leaf: leaf[:2], data)
+
+
+@pytest.mark.parametrize(("of", "examples"), [("energy", 9), ("loss", 5), ("batch", 2)])
+def test_what_strings_follow_is_timed(of, examples, monkeypatch):
+    """Levels are stated in one split, and gradients are of the other, or of a part of it."""
+    seen = []
+    count = lambda theta, data: (theta @ theta) * len(data)
+    two_splits = Surface(
+        count, jnp.zeros(9), 3, loss=count, loss_data=jnp.zeros(5), batch=some, dtype=np.float32
+    )
+    gradients = measure.gradients
+    spy = lambda surface, points: seen.append(len(surface.data)) or gradients(surface, points)
+    monkeypatch.setattr(measure, "gradients", spy)
+    assert measure.timed(two_splits, of).gradient > 0
+    assert set(seen) == {examples}
+
+
+def test_costs_say_what_strings_follow():
+    drawn = surface(3, batch=some)
+    assert TautString().cost(drawn, 1, 1).of == "energy"
+    assert NEB().cost(drawn, 1, 1).of == "loss"
+    for method in (DynamicString(), Bezier(), AutoNEB()):
+        assert method.cost(drawn, 1, 1).of == "loss"
+        noisy = replace(method, batch=True)
+        assert noisy.cost(drawn, 1, 1).of == "batch"
+    looks = [DynamicString(batch=True, check=check).cost(drawn, 1, 1) for check in (10, 20)]
+    assert looks[0].energies > looks[1].energies and looks[0].gradients == looks[1].gradients
 
 
 def test_programs_are_forgotten_before_they_take_too_many_mappings(tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
 """Descend many points below their own targets at once: beads do not see their neighbours.
 
+On all examples of the loss, with a look at F before every step, or on mini-batches, with a look
+at F, on the full data, every so many steps.
+
 The points of all strings, of all pairs and levels, form one pool. A point that is below its
 target freezes; when half of them have, the pool is compacted to a smaller size of the ladder, so
 that a straggler never costs more than itself.
@@ -8,6 +11,7 @@ that a straggler never costs more than itself.
 from __future__ import annotations
 
 import time
+import zlib
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -29,7 +33,10 @@ from landscape_cli.core.lanes import (
     over_devices,
     pad,
     rung,
+    side_by_side,
 )
+from landscape_cli.core.mini_batches import noisy_gradient, noisy_gradient_on_host
+from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
 
 FEW = 8  # lanes below which a second thread costs more than it saves
@@ -73,35 +80,60 @@ def free(surface: Surface) -> bool:
     return surface.slope is surface.energy and surface.loss_data is None
 
 
+class Batches(NamedTuple):
+    """Steps on mini-batches: what draws them, and steps between two looks at F."""
+
+    draw: Any
+    every: int
+
+
 class Lane(NamedTuple):
     """A point on its way."""
 
     theta: Any  # (param,)
+    number: Any  # names its mini-batches
     state: Any  # of the optimizer
     target: Any  # energy to reach
     left: Any  # steps it may still take; none: it only fills a place
     energy: Any  # before its latest step; where it is, if that was not taken
 
 
-@partial(compiled, static_argnames=("optimizer", "energy", "loss", "chunk"))
-def _advance(optimizer, energy, loss, parts, loss_parts, lanes, real, steps, chunk):
-    """At most `steps` optimizer steps of every lane above its target, until half have ended.
+@partial(compiled, static_argnames=("optimizer", "energy", "loss", "batches", "chunk"))
+def _advance(optimizer, energy, loss, batches, parts, loss_parts, lanes, real, key, looks, chunk):
+    """At most `looks` at every lane above its target, a step or more each, until half have ended.
 
     Of `chunk` lanes at a time, or of few until the `real` ones are done; and where lanes are few,
-    until all have. `energy` is None where the loss is it.
+    until all have. `energy` is None where the loss is it. With mini-batches `loss_parts` is what
+    they are drawn from, whole.
 
     Returns:
         The lanes, and (lane,) gradients computed of each.
     """
 
-    def one(shared, lane):
-        parts, loss_parts, _ = shared
+    def full_step(shared, lane):
+        parts, loss_parts = shared[:2]
         value, gradient = total_gradient(loss, loss_parts, lane.theta)
         # The level functional costs an evaluation of its own only where it is not the loss.
         value = value if energy is None else total_energy(energy, parts, lane.theta)
         going, here = (value > lane.target) & (lane.left > 0), (lane.theta, lane.state)
         theta, state = _select(going, _update(optimizer, *here, gradient), here)
-        return Lane(theta, state, lane.target, lane.left - going, value), going
+        return lane._replace(theta=theta, state=state, left=lane.left - going, energy=value), going
+
+    def noisy_steps(shared, lane):
+        parts, data, key = shared[:3]
+        value = total_energy(energy, parts, lane.theta)
+        going = (value > lane.target) & (lane.left > 0)
+
+        def step(i, here):
+            theta, state = here
+            job = batches.draw, data, key, lane.number, lane.left - i
+            return _update(optimizer, theta, state, noisy_gradient(loss, *job, theta)[1])
+
+        taken = jnp.where(going, jnp.minimum(batches.every, lane.left), 0)
+        theta, state = jax.lax.fori_loop(0, taken, step, (lane.theta, lane.state))
+        return lane._replace(theta=theta, state=state, left=lane.left - taken, energy=value), going
+
+    one = full_step if batches is None else noisy_steps
 
     def some(shared, lanes):
         size, begun = len(lanes.left), (lanes.left > 0).sum()
@@ -118,20 +150,34 @@ def _advance(optimizer, energy, loss, parts, loss_parts, lanes, real, steps, chu
 
         start = jnp.zeros((), int), jnp.zeros(size, bool), lanes
         number, _, lanes = jax.lax.while_loop(goes_on, step, start)
-        return lanes, jnp.full(size, number)
+        return lanes, jnp.full(size, number * (1 if batches is None else batches.every))
 
     def run(shared, lanes):
         if real is None:
             return in_chunks(partial(some, shared), lanes, chunk)
         return in_pieces(partial(some, shared), lanes, real)
 
-    return over_devices(run, (parts, loss_parts, steps), lanes)
+    return over_devices(run, (parts, loss_parts, key, looks), lanes)
 
 
 @partial(jax.jit, static_argnames=("optimizer",))
 def _one_update(optimizer, thetas, states, gradients, active):
     new = jax.vmap(partial(_update, optimizer))(thetas, states, gradients)
     return _select(active, new, (thetas, states))
+
+
+_moved = jax.jit(_update, static_argnames="optimizer")
+
+
+def _noisy_steps(
+    surface: Surface, optimizer: Any, every: int, key: Any, lane: Lane
+) -> tuple[Array, Any]:
+    """Steps of one point on mini-batches, from the host."""
+    theta, state = jnp.asarray(lane.theta), lane.state
+    for left in range(lane.left, max(lane.left - every, 0), -1):
+        _, gradient = noisy_gradient_on_host(surface, key, lane.number, left, theta)
+        theta, state = _moved(optimizer, theta, state, gradient)
+    return theta, state
 
 
 @partial(jax.jit, static_argnames=("optimizer",))
@@ -146,6 +192,7 @@ def descend(
     thetas: np.ndarray,
     targets: np.ndarray,
     steps: int,
+    every: int | None = None,
 ) -> Descended:
     """Run `optimizer` on every point until it is at or below its target, or out of steps.
 
@@ -155,11 +202,14 @@ def descend(
         thetas: (point, param) starts.
         targets: (point,) energies to reach.
         steps: most steps for a point.
+        every: steps on mini-batches of `surface.batch` between two looks at F; None: on all
+            examples of the loss, with a look before every step.
 
     Returns:
         Positions, energies and costs; compare energies with targets to see who arrived.
     """
-    pool = _Pool(surface, optimizer, np.array(thetas, surface.dtype), np.asarray(targets), steps)
+    thetas = np.array(thetas, surface.dtype)
+    pool = _Pool(surface, optimizer, thetas, np.asarray(targets), steps, every)
     while len(pool.going):
         pool.advance()
     return pool.ended(steps)
@@ -169,13 +219,18 @@ class _Pool:
     """Points on their way; (point,) `going` are those that are not there yet."""
 
     def __init__(
-        self, surface: Surface, optimizer: Any, thetas: np.ndarray, targets: np.ndarray, steps: int
-    ) -> None:
+        self, surface: Surface, optimizer: Any, thetas: np.ndarray, targets: np.ndarray,
+        steps: int, every: int | None,
+    ) -> None:  # fmt: skip
         self.surface, self.optimizer = surface, optimizer
+        self.batches = None if every is None else Batches(surface.batch, every)
         self.thetas, self.energies = thetas, surface.energies(thetas)
         self.targets, self.left = targets, np.full(len(thetas), steps)
+        # A point is named by where it begins: it sees the same mini-batches in any company.
+        self.numbers = np.array([zlib.crc32(theta.tobytes()) for theta in thetas], np.uint32)
         self.states: Any = None
-        self.together = 3 if surface.strategy == "loop" else 100  # steps until they are looked at
+        steps = 3 if surface.strategy == "loop" else 100  # until all are looked at from here
+        self.together = max(steps // (every or 1), 1)
         self.going = self._still(np.arange(len(thetas)))
 
     def advance(self) -> None:
@@ -184,10 +239,18 @@ class _Pool:
         thetas, count = self.thetas[going], len(going)
         if self.states is None:
             begun = initial_states(self.optimizer, pad(thetas, flight(count)))
-            self.states = jax.tree.map(lambda leaf: np.asarray(leaf)[:count], begun)
+            self.states = jax.tree.map(lambda leaf: np.array(leaf[:count]), begun)
         targets = self.targets[going].astype(surface.dtype)
-        lanes = Lane(thetas, self.states, targets, self.left[going], self.energies[going])
-        lanes = self._host_steps(lanes) if surface.strategy == "loop" else self._steps(lanes)
+        lanes = Lane(
+            thetas, self.numbers[going], self.states, targets, self.left[going],
+            self.energies[going],
+        )  # fmt: skip
+        if surface.strategy != "loop":
+            lanes = self._steps(lanes)
+        elif self.batches is None:
+            lanes = self._host_steps(lanes)
+        else:
+            lanes = self._noisy_host_steps(lanes, self.batches.every)
         self.thetas[going], self.left[going] = lanes.theta, lanes.left
         self.energies[going] = lanes.energy
         self.going = self._still(going)
@@ -203,8 +266,10 @@ class _Pool:
     def _steps(self, lanes: Lane) -> Lane:
         """One program of many steps; the longer the shorter they take, but it comes back soon."""
         surface, began = self.surface, time.perf_counter()
-        energy = None if free(surface) else surface.energy
+        energy = None if free(surface) and self.batches is None else surface.energy
         parts = () if energy is None else surface.parts
+        loss_parts = surface.slope_parts if self.batches is None else surface.slope_data
+        key = named_key(0, "descent")
 
         def advance(lanes: Lane) -> tuple[Lane, Array]:
             count = len(lanes.left)
@@ -212,8 +277,8 @@ class _Pool:
             padded = jax.tree.map(lambda leaf: pad(leaf, size), lanes)
             padded.left[count:] = 0  # padding stays where it is
             found = _advance(surface.light)(
-                self.optimizer, energy, surface.slope, parts, surface.slope_parts, padded,
-                count if surface.light else None, self.together, surface.chunk,
+                self.optimizer, energy, surface.slope, self.batches, parts, loss_parts, padded,
+                count if surface.light else None, key, self.together, surface.chunk,
             )  # fmt: skip
             return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], found)
 
@@ -236,6 +301,25 @@ class _Pool:
                 break
             theta, state = _one_update(self.optimizer, lanes.theta, lanes.state, gradients, going)
             lanes = lanes._replace(theta=theta, state=state)
+        return lanes
+
+    def _noisy_host_steps(self, lanes: Lane, every: int) -> Lane:
+        """The same on mini-batches."""
+        surface, key = self.surface, named_key(0, "descent")
+        for _ in range(self.together):
+            energies = surface.energies(lanes.theta)
+            lanes = lanes._replace(energy=energies)
+            going = np.flatnonzero((energies > lanes.target) & (lanes.left > 0))
+            if len(going) == 0:
+                break
+            some = [jax.tree.map(lambda leaf, i=i: leaf[i], lanes) for i in going]
+            walk = partial(_noisy_steps, surface, self.optimizer, every, key)
+            for i, (theta, state) in zip(going, side_by_side(walk, some), strict=True):
+                lanes.theta[i] = theta
+                jax.tree.map(lambda leaf, new, i=i: leaf.__setitem__(i, new), lanes.state, state)
+            taken = np.minimum(lanes.left[going], every)
+            lanes.left[going] -= taken
+            surface.count.add(gradients=int(taken.sum()))
         return lanes
 
     def ended(self, steps: int) -> Descended:

@@ -42,6 +42,7 @@ class Sampling:
         kick: move a bead that stays high or slides back to an end off its segment, once, and
             let it descend again; not in the published algorithm.
         three_beads: insert the first bead even where the chord stays inside, as published.
+        every: steps of a bead on mini-batches between two looks at F; None: on all examples.
     """
 
     alpha: float = 0.7
@@ -54,6 +55,7 @@ class Sampling:
     bead_steps: int = 4000
     kick: bool = True
     three_beads: bool = False
+    every: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("alpha", "deeper"):
@@ -170,13 +172,14 @@ def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int)
     segments = np.stack([strings[s].beads[i : i + 2] for s, i, _ in bad])
     factor = settings.alpha * settings.deeper ** max(0, depth - 3)
     targets = np.array([_allowed(strings[s].level, factor) for s, *_ in bad])
-    found = descend(surface, optimizer, points, targets, settings.bead_steps)
+    found = descend(surface, optimizer, points, targets, settings.bead_steps, settings.every)
     thetas, energies, spent = found.thetas, found.energies, found.gradients
     idle = np.flatnonzero(~(energies <= targets) | _slid_back(thetas, segments))
     if settings.kick and len(idle):
         names = [(strings[s].beads[[0, -1]], depth, i) for s, i, _ in (bad[row] for row in idle)]
         kicked = _kick(points[idle], segments[idle], names)
-        again = descend(surface, optimizer, kicked, targets[idle], settings.bead_steps)
+        job = kicked, targets[idle], settings.bead_steps, settings.every
+        again = descend(surface, optimizer, *job)
         spent[idle] += again.gradients
         arrived = again.energies <= targets[idle]
         thetas[idle[arrived]] = again.thetas[arrived]

@@ -22,7 +22,7 @@ import optax
 from jaxtyping import Array, Float
 
 from landscape_cli.core.descent import FEW, free, initial_states
-from landscape_cli.core.energy import Energy, drawing, total_energy, total_gradient, whole
+from landscape_cli.core.energy import Energy, total_energy, total_gradient
 from landscape_cli.core.lanes import (
     in_chunks,
     in_shares,
@@ -32,6 +32,7 @@ from landscape_cli.core.lanes import (
     side_by_side,
 )
 from landscape_cli.core.ledger import Ledger
+from landscape_cli.core.mini_batches import noisy_gradient, noisy_gradient_on_host
 from landscape_cli.core.report import Progress, Trajectories
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
@@ -129,10 +130,6 @@ def check_batch(surface: Surface, batch: int | None) -> bool:
     return surface.batch is not None  # as many as there are may still be augmented
 
 
-def _batch_key(key: Any, network: Any, step: Any) -> Any:
-    return jax.random.fold_in(jax.random.fold_in(key, network), step)
-
-
 def _look(program: Program, parts: Any, levels: Array, lane: Lane, loss: Array) -> tuple:
     """The energy of a lane, and the lane with `theta` kept for the levels it crosses now."""
     energy = loss if program.free else total_energy(program.energy, parts, lane.theta)
@@ -157,9 +154,8 @@ def _advance(program, data, levels, lanes, key, first, count, check, chunk):
         def step(i, carry):
             lane, energies = carry
             if program.draw is not None:
-                drawn = program.draw(loss_data, _batch_key(key, lane.number, first + i))
-                drawn = whole(program.loss, drawn)
-                loss, gradient = total_gradient(program.loss, drawn, lane.theta)
+                job = program.draw, loss_data, key, lane.number, first + i
+                loss, gradient = noisy_gradient(program.loss, *job, lane.theta)
             else:
                 loss, gradient = total_gradient(program.loss, loss_data, lane.theta)
                 energy, lane = _look(program, parts, levels, lane, loss)
@@ -259,11 +255,6 @@ def _enter(ledger: Ledger, networks: np.ndarray, step: int, energies, thetas) ->
         ledger.keep(network, crossed, theta)
 
 
-@drawing
-def _drawn(draw, data, key, network, step):
-    return draw(data, _batch_key(key, network, step))
-
-
 @partial(jax.jit, static_argnames="optimizer")
 def _update(optimizer, gradient, state, theta):
     updates, state = optimizer.update(gradient, state, theta)
@@ -305,11 +296,10 @@ def _step(surface, optimizer, key, step, network) -> tuple[Array, Array, Any]:
     The step is on a mini-batch drawn with `key`; None: on the full data.
     """
     number, theta, state = network
-    parts = surface.slope_parts
-    if key is not None:
-        drawn = _drawn(surface.batch, surface.slope_data, key, number, step)
-        parts = surface.cut(drawn, reference=drawn)
-    loss, gradient = surface.loss_and_gradient(theta, parts)
+    if key is None:
+        loss, gradient = surface.loss_and_gradient(theta, surface.slope_parts)
+    else:
+        loss, gradient = noisy_gradient_on_host(surface, key, number, step, theta)
     return loss, *_update(optimizer, gradient, state, theta)
 
 

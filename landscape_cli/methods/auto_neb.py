@@ -69,7 +69,8 @@ class AutoNEB(PathMethod):
         cycles = self.cycles
         work = cycles.gradients, cycles.energies
         cost = band_cost(surface, cycles.beads[-1], *work, self.dense, pairs, levels)
-        return replace(cost, change="method.schedule or pairs")
+        of = "batch" if self.batch else "loss"
+        return replace(cost, change="method.schedule or pairs", of=of)
 
     def connect(
         self,

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
+from landscape_cli.core.curve_steps import check_batch
 from landscape_cli.core.descent import adam
 from landscape_cli.core.sampling import Sampled, Sampling, sample
 from landscape_cli.core.string import Found, normalized_length
@@ -37,6 +38,8 @@ class DynamicString(PathMethod):
     points: int = 24  # energies looked at inside a segment
     learning_rate: float = 0.01  # of the Adam that moves beads
     bead_steps: int = 4000  # most optimizer steps of a bead
+    batch: bool = False  # steps on mini-batches of the trainer's size
+    check: int = 10  # steps on mini-batches between two looks at the energy
     max_beads: int = 129  # ends included
     kick: bool = True  # move beads that stay or slide back off their segment, once
     three_beads: bool = False  # begin with three beads even where the chord stays inside
@@ -44,17 +47,19 @@ class DynamicString(PathMethod):
 
     def __post_init__(self) -> None:
         check_positive(self, "learning_rate")
-        check_counts(self, "dense")
+        check_counts(self, "dense", "check")
         _ = self.sampling  # checks the rest
 
     @property
     def sampling(self) -> Sampling:
         """These settings as the core takes them."""
-        names = Sampling.__dataclass_fields__
-        return Sampling(**{name: getattr(self, name) for name in names})
+        names = set(Sampling.__dataclass_fields__) - {"every"}
+        every = self.check if self.batch else None
+        return Sampling(every=every, **{name: getattr(self, name) for name in names})
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
+        check_batch(surface, self.batch)  # before any work is done
         return sampled_cost(surface, self.sampling, self.dense, pairs, levels)
 
     def connect(
@@ -68,6 +73,7 @@ class DynamicString(PathMethod):
         initial: Strings | None = None,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
+        check_batch(surface, self.batch)
         began = time.perf_counter()
         strings = sample(
             surface, adam(self.learning_rate), starts, ends, levels, self.sampling,

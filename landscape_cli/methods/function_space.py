@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -65,7 +65,8 @@ class FunctionSpace(PathMethod):
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
         self._check(surface)
-        return output_cost(surface, self.beads, self.steps, self.dense, pairs, levels)
+        cost = output_cost(surface, self.beads, self.steps, self.dense, pairs, levels)
+        return replace(cost, of="batch" if self.batch else "loss")
 
     def connect(
         self,

@@ -1,5 +1,6 @@
 """Descending a pool: company, order, padding and stragglers change nothing; targets are kept."""
 
+import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ import pytest
 
 from landscape_cli.core.descent import adam, descend
 from landscape_cli.core.lanes import LADDER, pad, rung
+from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
 from landscape_cli.models.base import model_surface
 from landscape_cli.models.ring import Ring
@@ -175,3 +177,56 @@ def test_a_program_traced_for_one_split_does_not_serve_two():
     assert descend(one, optimizer, start, goal, 200).energies[0] <= 0.25
     found = descend(two, optimizer, start, goal, 200)
     np.testing.assert_allclose(found.thetas[0, 0], 2 * 0.9**3)
+
+
+def valley(theta, data):
+    return data[0] @ (theta @ data[1].T) ** 2 + 0.01 * (theta @ theta)
+
+
+def three(data, key):
+    chosen = jax.random.choice(key, 8, (3,), replace=False)
+    return data[0][chosen] * 8 / 3, data[1][chosen]
+
+
+DIRECTIONS = np.random.default_rng(2).normal(size=(8, 3))
+VALLEY = dict(
+    energy=valley, data=(jnp.full(8, 1 / 8), jnp.asarray(DIRECTIONS)), dimension=3, batch=three
+)
+KINDS = {"vmap": {}, "light": {"work": 100}, "loop": {"strategy": "loop"}}
+FOURTEEN = np.random.default_rng(3).normal(size=(14, 3))
+ALL_THE_SAME = np.full(14, 0.05)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mini_batches_by_hand(kind):
+    """Against a plain loop with Optax; F is looked at before every fourth step."""
+    surface = Surface(**VALLEY, **KINDS[kind])
+    found = descend(surface, ADAM, FOURTEEN, ALL_THE_SAME, 102, every=4)
+    slope = jax.jit(jax.value_and_grad(valley))
+    key = named_key(0, "descent")
+    for row in (0, 5):
+        theta = jnp.asarray(FOURTEEN[row])
+        state, left = ADAM.init(theta), 102
+        number = np.uint32(zlib.crc32(FOURTEEN[row].tobytes()))
+        while left and slope(theta, surface.data)[0] > 0.05:
+            for _ in range(min(4, left)):
+                name = jax.random.fold_in(jax.random.fold_in(key, number), left)
+                drawn = three(surface.data, name)
+                update, state = ADAM.update(slope(theta, drawn)[1], state)
+                theta, left = theta + update, left - 1
+        np.testing.assert_allclose(found.thetas[row], theta, atol=1e-10)
+        assert found.gradients[row] == 102 - left
+    steps = set(found.gradients.tolist())
+    assert 102 in steps and len(steps) > 3, "some arrive, sooner or later"
+    np.testing.assert_allclose(found.energies, surface.energies(found.thetas), atol=1e-12)
+    assert all(n % 4 == 0 or n == 102 for n in steps)
+
+
+def test_mini_batches_do_not_depend_on_the_company():
+    surface = Surface(**VALLEY)
+    whole = descend(surface, ADAM, FOURTEEN, ALL_THE_SAME, 100, every=5)
+    some = [3, 11]
+    few = descend(surface, ADAM, FOURTEEN[some], ALL_THE_SAME[some], 100, every=5)
+    np.testing.assert_allclose(few.thetas, whole.thetas[some], rtol=0, atol=1e-12)
+    exact = descend(surface, ADAM, FOURTEEN, ALL_THE_SAME, 100)
+    assert np.abs(exact.thetas - whole.thetas).max() > 1e-3

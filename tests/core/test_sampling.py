@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from landscape_cli.core.descent import adam
 from landscape_cli.core.sampling import Sampling, sample, shortcut
 from landscape_cli.core.string import length, normalized_length
 from landscape_cli.core.surface import Surface
+from landscape_cli.errors import UserError
 from landscape_cli.methods.dynamic_string import DynamicString
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import model_surface
@@ -171,3 +173,42 @@ def test_shortcuts_leave_two_beads_of_a_convex_set():
     begun[0].beads = np.concatenate([STARTS[:1], 0.5 * rng.normal(size=(6, 3)), -STARTS[:1]])
     shortcut(surface, begun)
     assert len(begun[0].beads) == 2
+
+
+def noisy_ring(theta, data):
+    """A ring whose examples disagree about where it is."""
+    weights, shifts = data
+    return weights @ ((theta @ theta - 1) ** 2 + shifts @ theta)
+
+
+def four(data, key):
+    weights, shifts = data
+    chosen = jax.random.choice(key, len(weights), (4,), replace=False)
+    return weights[chosen] * len(weights) / 4, shifts[chosen]
+
+
+@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+def test_beads_descend_on_mini_batches(strategy):
+    shifts = 0.2 * np.random.default_rng(0).normal(size=(12, 3))
+    data = jnp.full(12, 1 / 12), jnp.asarray(shifts - shifts.mean(0))
+    surface = Surface(noisy_ring, data, 3, batch=four, strategy=strategy)
+    method = DynamicString(batch=True, check=5, bead_steps=1000)
+    job = STARTS, -STARTS, LEVELS
+    found = connect(method, surface, *job)
+    assert all(each.connected for each in found)
+    for each in found:
+        assert dense_peak(ring, each.beads) <= each.level, "on all examples, that is a ring"
+        assert each.gradient_evaluations % 5 == 0
+    (alone,) = connect(method, surface, *(part[1:2] for part in job))
+    np.testing.assert_allclose(alone.beads, found[1].beads, atol=1e-10)
+    exact = connect(replace(method, batch=False), surface, *job)
+    assert np.abs(exact[2].beads[1] - found[2].beads[1]).max() > 1e-4
+
+
+def test_mini_batches_have_to_be_drawn_by_someone():
+    method = DynamicString(batch=True)
+    refused = pytest.raises(UserError, match=r"method\.batch=true: .* set trainer\.batch")
+    with refused:
+        connect(method, RING, STARTS, -STARTS, LEVELS)
+    with refused:
+        method.cost(RING, 1, 1)

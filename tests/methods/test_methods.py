@@ -34,6 +34,7 @@ REFUSED = {
     "depth": (0, -1),
     "points": (0,),
     "bead_steps": (0,),
+    "check": (0, -1),
     "max_beads": (2, 0),
     "learning_rate": (0.0, -1.0, float("inf"), float("nan")),
     "dense": (0,),
