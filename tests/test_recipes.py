@@ -10,15 +10,13 @@ import xarray
 
 CONF = Path(__file__).parents[1] / "conf" / "experiment"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
-SMALL = ["data.train=32", "data.test=32", "trainer.batch=16"]
-RESNET = ["levels=[2.2,2.0]", "model.channels=4", *SMALL, "method=straight"]
 FEWER = {  # levels enough to see the procedure
     "fb2016_cubic": ["levels=[0.3,0.16]"],
     "fb2016_quadratic": ["levels=[0.125,0.1]"],
     "fb2016_mnist": ["levels=[0.8,0.7]", "data.test=32", "method.bead_steps=20"],
-    "fb2016_cifar": ["levels=[0.96,0.95]", "data.size=16", *SMALL, "method.bead_steps=20"],
-    "draxler2018_resnet20": [*RESNET, "model.depth=8"],
-    "garipov2018_resnet": [*RESNET],
+    "fb2016_cifar": [],
+    "draxler2018_resnet20": ["method=straight"],
+    "garipov2018_resnet": ["method=straight"],
     "path_shape": ["levels=[0.05,0.02]"],
     "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
     "geodesic": ["levels=[0.05,0.02]"],

@@ -127,7 +127,9 @@ def check_batch(surface: Surface, batch: int | None) -> bool:
         raise UserError(f"trainer.batch={batch}: {has}; null takes all")
     if batch < examples and surface.batch is None:
         raise ValueError(f"trainer.batch={batch}: build the surface with batch={batch} too")
-    return surface.batch is not None  # as many as there are may still be augmented
+    # As many as there are may still be drawn otherwise than they are: augmented, say.
+    whole = batch == examples and getattr(surface.batch, "plain", False)
+    return surface.batch is not None and not whole
 
 
 def _look(program: Program, parts: Any, levels: Array, lane: Lane, loss: Array) -> tuple:

@@ -172,7 +172,7 @@ def model_surface(
         loss=loss,
         loss_data=None if train is data else train,
         reference=reference,
-        batch=_mini_batch(batch, len(train[2]), dataset.augmentation),
+        batch=None if batch is None else MiniBatch(batch, dataset.augmentation),
         network=energy,
         smooth=functional.smooth,
         strategy=plan.strategy,
@@ -211,12 +211,6 @@ def with_stored_statistics(surface: Surface) -> tuple[Surface, Lift]:
         rough=stored(surface.rough), dimension=surface.dimension + statistics.size, reference=(),
     )  # fmt: skip
     return wider, lift
-
-
-def _mini_batch(size: int | None, examples: int, augmentation: Any) -> MiniBatch | None:
-    if size is None or (size >= examples and augmentation is None):
-        return None
-    return MiniBatch(size, augmentation)
 
 
 def _closed_surface(

@@ -136,6 +136,11 @@ class MiniBatch:
     size: int
     augmentation: Callable[[Array, Array], Array] | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether as many as there are would be all of them, as they are."""
+        return self.augmentation is None
+
     def __call__(self, data: tuple[Array, ...], key: jax.Array) -> tuple[Array, ...]:
         """A smaller (inputs, targets, weights)."""
         if self.augmentation is None:
