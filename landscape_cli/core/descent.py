@@ -166,7 +166,7 @@ def _one_update(optimizer, thetas, states, gradients, active):
     return _select(active, new, (thetas, states))
 
 
-_moved = jax.jit(_update, static_argnames="optimizer")
+moved = jax.jit(_update, static_argnames="optimizer")  # one point, a step further
 
 
 def _noisy_steps(
@@ -176,7 +176,7 @@ def _noisy_steps(
     theta, state = jnp.asarray(lane.theta), lane.state
     for left in range(lane.left, max(lane.left - every, 0), -1):
         _, gradient = noisy_gradient_on_host(surface, key, lane.number, left, theta)
-        theta, state = _moved(optimizer, theta, state, gradient)
+        theta, state = moved(optimizer, theta, state, gradient)
     return theta, state
 
 
@@ -227,7 +227,8 @@ class _Pool:
         self.thetas, self.energies = thetas, surface.energies(thetas)
         self.targets, self.left = targets, np.full(len(thetas), steps)
         # A point is named by where it begins: it sees the same mini-batches in any company.
-        self.numbers = np.array([zlib.crc32(theta.tobytes()) for theta in thetas], np.uint32)
+        named = thetas if every is not None else np.zeros((len(thetas), 0))
+        self.numbers = np.array([zlib.crc32(theta.tobytes()) for theta in named], np.uint32)
         self.states: Any = None
         steps = 3 if surface.strategy == "loop" else 100  # until all are looked at from here
         self.together = max(steps // (every or 1), 1)

@@ -21,7 +21,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from landscape_cli.core.descent import FEW, free, initial_states
+from landscape_cli.core.descent import FEW, free, initial_states, moved
 from landscape_cli.core.energy import Energy, total_energy, total_gradient
 from landscape_cli.core.lanes import (
     in_chunks,
@@ -257,12 +257,6 @@ def _enter(ledger: Ledger, networks: np.ndarray, step: int, energies, thetas) ->
         ledger.keep(network, crossed, theta)
 
 
-@partial(jax.jit, static_argnames="optimizer")
-def _update(optimizer, gradient, state, theta):
-    updates, state = optimizer.update(gradient, state, theta)
-    return optax.apply_updates(theta, updates), state
-
-
 def _train_one_by_one(surface, optimizer, starts, steps, check, key, batch, ledger, progress):
     """The same as a loop on the host, for surfaces that are computed point by point."""
     thetas = [jnp.asarray(start) for start in starts]
@@ -302,7 +296,7 @@ def _step(surface, optimizer, key, step, network) -> tuple[Array, Array, Any]:
         loss, gradient = surface.loss_and_gradient(theta, surface.slope_parts)
     else:
         loss, gradient = noisy_gradient_on_host(surface, key, number, step, theta)
-    return loss, *_update(optimizer, gradient, state, theta)
+    return loss, *moved(optimizer, theta, state, gradient)
 
 
 def _energies(surface: Surface, thetas: list, losses: list) -> np.ndarray:
