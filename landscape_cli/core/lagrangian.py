@@ -131,7 +131,7 @@ class Tightening:
         """The settings with as many pairs as there is room for, whatever the company of a string.
 
         Args:
-            size: bytes of the interior beads of a string, positive.
+            size: bytes of a row that is remembered of a string (`lbfgs.row_bytes`), positive.
         """
         enough = max(ENOUGH, CACHE // (2 * size))
         return replace(self, memory=min(self.memory, enough, max(FEWEST, int(self._rows(size)))))

@@ -7,6 +7,9 @@ the change of those. With R_ij = <dx_i, dg_j> where i is no later than j, else 0
 appended to the inverse of R, or dropped from it, by one row and column; so no step is a recursion
 over the pairs.
 
+Rows are kept in single precision, whatever a string is computed in: they only steer, and how fast
+they come from memory is what limits a trial. Gradients, values and small matrices are not rounded.
+
 Reference: Byrd, Nocedal & Schnabel, 1994, Representations of quasi-Newton matrices and their use
 in limited memory methods, Mathematical Programming 63.
 """
@@ -17,13 +20,16 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
+
+ROW = jnp.float32  # in which dx and z are kept
 
 
 class History(NamedTuple):
     """The latest curvature pairs of one string, and the matrices that go with them."""
 
-    rows: Array  # (2, memory, bead-2, param) dx, and z = dg raised by the metric
+    rows: Array  # (2, memory, bead-2, param) of ROW: dx, and z = dg raised by the metric
     inverse: Array  # (memory, memory) of R; what is not `valid` has no meaning
     gram: Array  # (memory, memory) <z_i, dg_j>
     dots: Array  # (memory,) <dx_i, dg_i>
@@ -43,11 +49,16 @@ class Pair(NamedTuple):
     good: Array  # whether it is one
 
 
+def row_bytes(segments: int, params: int) -> int:
+    """Bytes of a remembered row, dx or z, of a string of so many segments."""
+    return (segments - 1) * params * np.dtype(ROW).itemsize
+
+
 def nothing(memory: int, beads: Array) -> History:
     """The history before the first trial of a string of such interior beads."""
     zeros = lambda *shape: jnp.zeros(shape, beads.dtype)
     square, none = zeros(memory, memory), jnp.zeros((), jnp.int32)
-    rows, on = zeros(2, memory, *beads.shape), zeros(2, memory)
+    rows, on = jnp.zeros((2, memory, *beads.shape), ROW), zeros(2, memory)
     return History(rows, square, square, square[0], on, square[0], none)
 
 
@@ -76,7 +87,7 @@ def remembered(history: History, pair: Pair, gradient: Array, always: Array) -> 
     """
     i, here = history.slot, jnp.arange(history.dots.size) == history.slot
     put = jax.lax.dynamic_update_index_in_dim
-    new = jnp.stack([pair.dx, pair.dz])
+    new = jnp.stack([pair.dx, pair.dz]).astype(ROW)
     rows = jax.lax.cond(always, lambda rows: put(rows, new, i, 1), lambda rows: rows, history.rows)
     on = _on_rows(rows, gradient)
     on_x, on_z = on - history.on
@@ -117,10 +128,10 @@ def direction(history: History, scale: Array, raised: Array) -> Array:
     a = valid * (history.inverse @ on_x)
     rest = valid * (history.gram @ a) - on_z
     c = (history.dots * a + scale * rest) @ history.inverse
-    shares = jnp.stack([valid * c, -scale * a])
+    shares = jnp.stack([valid * c, -scale * a]).astype(ROW)
     return -(scale * raised + jnp.tensordot(shares, history.rows, axes=2))
 
 
 def _on_rows(rows: Array, vector: Array) -> Array:
     """(2, memory) dot products of all rows with a vector."""
-    return jnp.tensordot(rows, vector, axes=vector.ndim)
+    return jnp.tensordot(rows, vector.astype(ROW), axes=vector.ndim).astype(vector.dtype)

@@ -21,6 +21,7 @@ from jaxtyping import Array
 from landscape_cli.core import trials
 from landscape_cli.core.lagrangian import State, Tightening, Walls, green
 from landscape_cli.core.lanes import SOON, hands, one_cpu, pad, side_by_side
+from landscape_cli.core.lbfgs import ROW, row_bytes
 from landscape_cli.core.nearby import least_residual
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
@@ -92,7 +93,7 @@ class Batch:
 
     def __init__(self, surface: Surface, settings: Tightening, segments: int, check: int) -> None:
         self.surface, self.segments, self.check = surface, segments, check
-        self.size = _bytes(surface, segments)
+        self.size = row_bytes(segments, surface.dimension)
         self.settings = settings.fitted(self.size)
         self.one_program = _one_program(surface, settings, self.size)
         self.metric = jnp.asarray(green(segments), surface.dtype)
@@ -196,7 +197,7 @@ class Batch:
             pull.multipliers = _spread(pull.multipliers, points)
             pull.rho = settings.rho if pull.rho is None else pull.rho
         rows = self._padded(np.arange(len(pulls)))
-        take = lambda value: jnp.asarray(np.stack([value(pull) for pull in pulls])[rows])
+        take = lambda value: np.stack([value(pull) for pull in pulls])[rows]
         scale = lambda pull: abs(pull.level) or 1.0
         number = lambda value: np.asarray(value, surface.dtype)
         walls = Walls(
@@ -281,7 +282,7 @@ class Pool:
 
     def _room(self, pull: Pull) -> float:
         """The part of the history that a string takes."""
-        size = _bytes(self.surface, pull.segments)
+        size = row_bytes(pull.segments, self.surface.dimension)
         return (1 - 1e-9) / self.settings.together(size)
 
     def _batch(self, pull: Pull) -> Batch:
@@ -298,7 +299,7 @@ def crew(surface: Surface, settings: Tightening, segments: int, strings: int) ->
 
     A CPU takes a small string after another, whose memory stays in the cache of a core.
     """
-    if one_cpu() and _one_program(surface, settings, _bytes(surface, segments)):
+    if one_cpu() and _one_program(surface, settings, row_bytes(segments, surface.dimension)):
         return max(1, min(hands(), strings)), 1
     return 1, strings
 
@@ -333,16 +334,11 @@ def bytes_of(settings: Tightening, strings: int, segments: int, params: int, ite
     Counted in strings, of which a `State` holds beads, direction, gradient, raised gradient and
     the history; a trial brings a pair, gradients at its points, and what XLA puts between.
     """
-    size = (segments - 1) * params * item
+    size = row_bytes(segments, params)
     together, settings = min(strings, settings.together(size)), settings.fitted(size)
-    state = 4 + 2 * settings.memory
-    trial = 8 + settings.samples
-    return settings.lanes(together, size) * (state + trial) * segments * params * item
-
-
-def _bytes(surface: Surface, segments: int) -> int:
-    """Bytes of the interior beads of one string."""
-    return (segments - 1) * surface.dimension * np.dtype(surface.dtype).itemsize
+    state, trial = 4 * item, (8 + settings.samples) * item
+    history = 2 * settings.memory * np.dtype(ROW).itemsize
+    return settings.lanes(together, size) * (state + history + trial) * segments * params
 
 
 def _spread(multipliers: np.ndarray | None, points: int) -> np.ndarray:

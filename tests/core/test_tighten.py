@@ -14,6 +14,7 @@ from landscape_cli.core import tighten as core
 from landscape_cli.core import trials
 from landscape_cli.core.descent import adam
 from landscape_cli.core.lagrangian import Tightening, Walls, green
+from landscape_cli.core.lbfgs import row_bytes
 from landscape_cli.core.sampling import Sampling, sample
 from landscape_cli.core.string import length, normalized_length, reparametrized
 from landscape_cli.core.surface import Surface
@@ -322,25 +323,26 @@ def test_who_is_done_makes_room_for_who_waits():
         assert pull.spent == alone.evaluations[0]
 
 
-def test_memory_of_a_trial_is_as_estimated():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_of_a_trial_is_as_estimated(dtype):
     """What XLA says it needs of a big string, against the count of the docstring."""
     segments, params = 32, 20_000
     for strings, samples, memory, history in [(1, 1, 3, 0.01), (1, 2, 8, 0.1), (4, 2, 24, 4.0)]:
         settings = Tightening(samples=samples, memory=memory, history=history)
-        fitted = settings.fitted((segments - 1) * params * 4)
-        shape = lambda *s, n=strings: jax.ShapeDtypeStruct((n, *s), np.float32)
+        fitted = settings.fitted(row_bytes(segments, params))
+        shape = lambda *s, n=strings: jax.ShapeDtypeStruct((n, *s), dtype)
         points = segments * samples - 1
         walls = Walls(shape(params), shape(params), shape(), shape())
-        metric = jax.ShapeDtypeStruct((segments - 1, segments - 1), np.float32)
-        rows = jax.ShapeDtypeStruct((strings * points, params), np.float32)
-        value = jax.ShapeDtypeStruct((strings * points,), np.float32)
+        metric = jax.ShapeDtypeStruct((segments - 1, segments - 1), dtype)
+        rows = jax.ShapeDtypeStruct((strings * points, params), dtype)
+        value = jax.ShapeDtypeStruct((strings * points,), dtype)
         mu = shape(points)
         begin = trials.begin_all.lower(
             shape(segments - 1, params), value, rows, mu, shape(), walls, metric, fitted
         )
         state = begin.out_info
         trial = trials.tried.lower(state, value, rows, walls, metric, True, fitted)
-        most = core.bytes_of(settings, strings, segments, params, 4)
+        most = core.bytes_of(settings, strings, segments, params, np.dtype(dtype).itemsize)
         totals = []
         for program in (begin, trial):
             used = program.compile().memory_analysis()
