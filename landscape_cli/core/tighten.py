@@ -197,14 +197,14 @@ class Batch:
             pull.multipliers = _spread(pull.multipliers, points)
             pull.rho = settings.rho if pull.rho is None else pull.rho
         rows = self._padded(np.arange(len(pulls)))
-        take = lambda value: np.stack([value(pull) for pull in pulls])[rows]
+        take: Any = lambda value: np.stack([value(pull) for pull in pulls])[rows]
         scale = lambda pull: abs(pull.level) or 1.0
         number = lambda value: np.asarray(value, surface.dtype)
-        walls = Walls(
+        walls = jax.device_put(Walls(
             take(lambda pull: number(pull.beads[0])), take(lambda pull: number(pull.beads[-1])),
             take(lambda pull: number(pull.level - pull.margin * scale(pull))),
             take(lambda pull: number(scale(pull))),
-        )  # fmt: skip
+        ))  # fmt: skip
         inner = take(lambda pull: number(pull.beads[1:-1]))
         pushes = take(lambda pull: number(pull.multipliers)), take(lambda pull: number(pull.rho))
         if self.one_program:
