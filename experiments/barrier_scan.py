@@ -22,6 +22,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import Estimate
+from landscape_cli.methods.straight import Straight
 from landscape_cli.networks import estimate, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.barriers import Barriers
@@ -75,9 +76,9 @@ class BarrierScan(Experiment):
         splits.sort(key=lambda split: split != own)
         record = Barriers.empty(
             widths, depths, setup.levels, list(ways), splits, setup.pairs,
-            model=type(setup.model).__name__, data=setup.dataset.name,
+            model=setup.called("model"), data=setup.dataset.name,
             functional=setup.functional.describe(), unit=setup.functional.unit,
-            gauge=type(setup.gauge).__name__, seed=setup.seed,
+            gauge=setup.called("gauge"), seed=setup.seed,
         )  # fmt: skip
         yield record
         for at, model in models.items():
@@ -96,7 +97,7 @@ class BarrierScan(Experiment):
         Raises:
             UserError: the run's method wants a level.
         """
-        method, name = setup.method, type(setup.method).__name__
+        method, name = setup.method, setup.called("method")
         if not method.level_free:
             raise UserError(
                 f"method: {name} looks inside a level set; barrier_scan wants one that looks for "
@@ -106,7 +107,7 @@ class BarrierScan(Experiment):
             "chord" if gauge is None else f"chord, {word}": Way(gauge)
             for word, gauge in gauges_of(setup).items()
         }
-        if name != "Straight":
+        if not isinstance(method, Straight):
             ways[name] = Way(setup.gauge, method)
         return ways
 

@@ -86,7 +86,7 @@ class Connect(Experiment):
         first, second = np.array(pairs).reshape(-1, 2).T
         record = Connections.empty(
             list(gauges_of(setup)), list(methods), pairs, setup.levels, list(surfaces),
-            model=type(setup.model).__name__, data=setup.dataset.name,
+            model=setup.called("model"), data=setup.dataset.name,
             functional=setup.functional.describe(), level_unit=setup.functional.unit,
             seed=setup.seed,
         )  # fmt: skip
@@ -126,7 +126,7 @@ class Connect(Experiment):
 
     def _methods(self, setup: Setup) -> dict[str, PathMethod]:
         """The chosen methods by name, without those that this model has no use for."""
-        known = setup.methods or {type(setup.method).__name__: setup.method}
+        known = setup.methods or {setup.called("method"): setup.method}
         for name in self.methods:
             if name not in known:
                 raise UserError(
@@ -150,7 +150,7 @@ class Connect(Experiment):
         if known is not None:
             if self.networks:
                 raise UserError(
-                    f"experiment.networks={self.networks}: {type(setup.model).__name__} has ends "
+                    f"experiment.networks={self.networks}: {setup.called('model')} has ends "
                     "of its own; choose pairs"
                 )
             return np.stack(known, axis=1).reshape(-1, known[0].shape[1])

@@ -104,9 +104,9 @@ class Geodesic(Experiment):
         overlay = published(self.published) if self.published else ""
         record = Geodesics.empty(
             setup.pairs, setup.levels, 2 * setup.pairs,
-            model=type(setup.model).__name__, data=dataset.name,
-            functional=setup.functional.describe(), method=type(setup.method).__name__,
-            gauge=type(setup.gauge).__name__,
+            model=setup.called("model"), data=dataset.name,
+            functional=setup.functional.describe(), method=setup.called("method"),
+            gauge=setup.called("gauge"),
             level_unit=setup.functional.unit, seed=setup.seed,
             plateaux=setup.functional.plateaux(dataset), published=overlay, paired=self.paired,
         )  # fmt: skip

@@ -119,7 +119,7 @@ class Interpolation(Experiment):
     def _empty(self, setup: Setup, splits: list[str]) -> Interpolations:
         return Interpolations.empty(
             2 * setup.pairs, setup.levels, splits, list(gauges_of(setup)), self.alphas,
-            model=type(setup.model).__name__, data=setup.dataset.name,
+            model=setup.called("model"), data=setup.dataset.name,
             functional=setup.functional.describe(), unit=setup.functional.unit,
             seed=setup.seed, precision=setup.precision, plateau=self.plateau,
         )  # fmt: skip

@@ -100,7 +100,7 @@ class NetworkOfMinima(Experiment):
     def run(self, setup: Setup) -> Iterator[Record]:
         """Find minima, join them to the lowest, then round after round where the tree is high."""
         if not setup.method.level_free:
-            name = type(setup.method).__name__
+            name = setup.called("method")
             raise UserError(
                 f"method: {name} looks inside a level set; network_of_minima wants one that looks "
                 "for a low path whatever the level, such as method=auto_neb"
@@ -116,9 +116,9 @@ class NetworkOfMinima(Experiment):
         def record(tried: list[Connection]) -> Minima:
             return Minima.of(
                 found.states, found.minimum_of, found.energies, slopes, distances, tried,
-                model=type(setup.model).__name__, data=setup.dataset.name,
+                model=setup.called("model"), data=setup.dataset.name,
                 functional=setup.functional.describe(), unit=setup.functional.unit,
-                method=type(setup.method).__name__, gauge=type(setup.gauge).__name__,
+                method=setup.called("method"), gauge=setup.called("gauge"),
                 seed=setup.seed, budget=budget, tight=self.tight, levels=list(setup.levels),
             )  # fmt: skip
 

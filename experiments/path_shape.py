@@ -73,9 +73,9 @@ class PathShape(Experiment):
         metrics = self._metrics(setup, surface)
         record = Shapes.empty(
             setup.pairs, setup.levels, list(metrics),
-            model=type(setup.model).__name__, data=setup.dataset.name,
+            model=setup.called("model"), data=setup.dataset.name,
             functional=setup.functional.describe(), unit=setup.functional.unit,
-            method=type(setup.method).__name__, gauge=type(setup.gauge).__name__, seed=setup.seed,
+            method=setup.called("method"), gauge=setup.called("gauge"), seed=setup.seed,
         )  # fmt: skip
         seen: dict[tuple[int, int], tuple[int, float]] = {}
         rows: Geodesics | None = None

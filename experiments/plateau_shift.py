@@ -45,7 +45,7 @@ class PlateauShift(Experiment):
     def run(self, setup: Setup) -> Iterator[Record]:
         """The same pairs and levels once for every α."""
         if not hasattr(setup.method, "alpha"):
-            name = type(setup.method).__name__
+            name = setup.called("method")
             raise UserError(f"method: {name} has no alpha to vary; choose method=fb2016")
         plateaux = setup.functional.plateaux(setup.data.load(setup.key("data")))
         if self.plateau not in plateaux:

@@ -73,7 +73,7 @@ class TheoryCheck(Experiment):
     def run(self, setup: Setup) -> Iterator[Record]:
         """Every statement in turn; the table grows as they are settled."""
         if not hasattr(setup.method, "alpha"):
-            name = type(setup.method).__name__
+            name = setup.called("method")
             raise UserError(f"method: {name} has no alpha; theory_check tries several of them")
         rows: list[Row] = []
         for statement in (self._linear, self._relu, self._factorization):

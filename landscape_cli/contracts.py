@@ -14,7 +14,7 @@ group (`KINDS`), so a YAML file can name nothing else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -279,7 +279,12 @@ class Setup:
     gauges: dict[str, Gauge] = field(default_factory=dict)
     budget: dict[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
+    names: Mapping[str, str] = field(default_factory=dict)
     made: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def called(self, kind: str) -> str:
+        """The name under which a part was chosen, such as that of its YAML; else its class."""
+        return self.names.get(kind) or type(getattr(self, kind)).__name__
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """What `make` returned when `name` was first asked for."""
@@ -311,7 +316,7 @@ class Setup:
         if self.warm_start is None or not (chosen.warms or method is None):
             return chosen.connect(*job)
         if not chosen.warms:
-            name = type(chosen).__name__
+            name = self.called("method") if method is None else type(chosen).__name__
             raise UserError(f"warm_start: {name} starts from nothing; choose another method")
         found = dict(self.warm_start.connect(*job))
         begun = [found[i].beads for i in range(len(starts))]

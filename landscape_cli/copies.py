@@ -6,6 +6,7 @@ import numpy as np
 
 from landscape_cli.contracts import Gauge, Setup
 from landscape_cli.core.surface import Surface
+from landscape_cli.gauges.none import NoGauge
 
 RAW = "none"  # networks as they are
 
@@ -13,9 +14,8 @@ RAW = "none"  # networks as they are
 def gauges_of(setup: Setup) -> dict[str, Gauge | None]:
     """No gauge first, then the run's own unless that is none, then those of `gauges`."""
     found: dict[str, Gauge | None] = {RAW: None}
-    own = type(setup.gauge).__name__
-    if own != "NoGauge":
-        found[own] = setup.gauge
+    if not isinstance(setup.gauge, NoGauge):
+        found[setup.called("gauge")] = setup.gauge
     return found | {name: gauge for name, gauge in setup.gauges.items() if name != RAW}
 
 

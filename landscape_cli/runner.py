@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,7 +29,7 @@ from landscape_cli.cache import cache_folder
 from landscape_cli.errors import UserError
 
 if TYPE_CHECKING:
-    from landscape_cli.contracts import Progress, Setup
+    from landscape_cli.contracts import Experiment, Setup
     from landscape_cli.rundir import RunDir
 
 # XLA orders the operations of a CPU program so that several may run at once. Here a thread a core
@@ -50,6 +50,7 @@ class Job:
     overrides: tuple[str, ...]  # what the user typed besides the experiment
     number: int | None  # None outside a multirun
     config_folders: tuple[Path, ...]  # the user's --config-dir
+    choices: dict[str, str]  # the name of every part that was chosen
 
     @classmethod
     def current(cls) -> Job:
@@ -64,6 +65,7 @@ class Job:
             overrides=tuple(given),
             number=hydra.job.num if hydra.mode == RunMode.MULTIRUN else None,
             config_folders=tuple(Path(source.path) for source in sources),
+            choices={kind: name for kind, name in hydra.runtime.choices.items() if name},
         )
 
 
@@ -107,10 +109,11 @@ def tune(cfg: DictConfig, limit: float) -> None:
 
 
 def instead_of_a_run(cfg: DictConfig, task: Callable[..., None]) -> None:
-    """Hand a task the settings, the parts and the budget; it leaves no folder."""
+    """Hand a task the settings, the parts and how to set them up; it leaves no folder."""
     job = Job.current()
     try:
-        task(*prepare(cfg, job), config.plain(cfg.budget))
+        settings, parts = prepare(cfg, job)
+        task(parts, set_up(parts, settings, config.plain(cfg.budget), job.choices))
     except Exception as error:
         reraise(error, job)
     finally:
@@ -118,12 +121,11 @@ def instead_of_a_run(cfg: DictConfig, task: Callable[..., None]) -> None:
             job.folder.rmdir()
 
 
-def dry_run(settings: config.Settings, parts: dict[str, Any], budget: dict[str, Any]) -> None:
+def dry_run(parts: dict[str, Any], setup: Setup) -> None:
     """Print what a run would need."""
-    from landscape_cli.contracts import Progress
     from landscape_cli.measure import free_memory, timed
 
-    estimate = parts["experiment"].plan(set_up(parts, settings, budget, Progress()))
+    estimate = parts["experiment"].plan(setup)
     if estimate is None:
         print("no estimate for this experiment")
         return
@@ -133,15 +135,11 @@ def dry_run(settings: config.Settings, parts: dict[str, Any], budget: dict[str, 
     print("\n".join(estimate.table(memory, timed(estimate.surface, of))))
 
 
-def tuned(
-    limit: float, settings: config.Settings, parts: dict[str, Any], budget: dict[str, Any]
-) -> None:
+def tuned(limit: float, parts: dict[str, Any], setup: Setup) -> None:
     """Time the candidates for the model and its data."""
-    from landscape_cli.contracts import Progress
     from landscape_cli.progress import reporter
     from landscape_cli.tune import tune
 
-    setup = set_up(parts, settings, budget, Progress())
     with reporter() as progress:
         lines = tune(replace(setup, progress=progress), limit)
     print("\n".join(lines))
@@ -156,7 +154,10 @@ def prepare(cfg: DictConfig, job: Job) -> tuple[config.Settings, dict[str, Any]]
 
 
 def set_up(
-    parts: dict[str, Any], settings: config.Settings, budget: dict[str, Any], progress: Progress
+    parts: dict[str, Any],
+    settings: config.Settings,
+    budget: dict[str, Any],
+    names: Mapping[str, str],
 ) -> Setup:
     """What the recipe is handed; its engine knows the plans remembered on this machine."""
     from landscape_cli.contracts import Setup
@@ -166,7 +167,7 @@ def set_up(
     given["engine"] = parts["engine"].recalling(remembered())
     run_wide = {"levels": settings.levels, "pairs": settings.pairs, "seed": settings.seed}
     run_wide |= {"precision": settings.precision, "bn": settings.bn}
-    return Setup(**given, **run_wide, budget=budget, progress=progress)
+    return Setup(**given, **run_wide, budget=budget, names=names)
 
 
 def run_job(cfg: DictConfig, job: Job) -> None:
@@ -178,12 +179,12 @@ def run_job(cfg: DictConfig, job: Job) -> None:
 
     words = [f"--config-dir={path}" for path in job.config_folders] + list(job.overrides)
     manifest = describe(job.experiment, words, settings.seed, parts)
+    setup = set_up(parts, settings, config.plain(cfg.budget), job.choices)
     yaml = OmegaConf.to_yaml(cfg, resolve=True)
     folder = RunDir.create(job.folder, yaml, manifest, settings.figures)
-    budget = config.plain(cfg.budget)
     try:
         with interruptible():
-            figures = execute(parts, settings, budget, folder)
+            figures = execute(parts["experiment"], setup, folder)
     except KeyboardInterrupt:  # while working or while drawing
         raise KeyboardInterrupt(kept(folder)) from None
     print(f"run: {job.folder}")
@@ -192,16 +193,13 @@ def run_job(cfg: DictConfig, job: Job) -> None:
         print(f"figure: {figures[0]}")
 
 
-def execute(
-    parts: dict[str, Any], settings: config.Settings, budget: dict[str, Any], folder: RunDir
-) -> list[Path]:
+def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
     """Save every record as the recipe yields it, write how it ended, draw unless interrupted."""
     from landscape_cli.measure import compile_seconds, free_memory, shed_programs
     from landscape_cli.progress import reporter
 
-    experiment = parts["experiment"]
     progress = reporter(folder.path / "run.log")
-    setup = set_up(parts, settings, budget, progress)
+    setup = replace(setup, progress=progress)
     status, problem, compiled = "failed", None, compile_seconds()
     extra: dict[str, Any] = {"phases": progress.phases}
     try:
@@ -242,11 +240,8 @@ def configure_jax(precision: str) -> None:
     from jax.version import __version_info__
 
     flags = os.environ.get("XLA_FLAGS", "")
-    known = __version_info__ < (
-        0,
-        11,
-    )  # XLA ends a process whose flag it does not know
-    if known and SCHEDULER not in flags:
+    # XLA ends a process whose flag it does not know: only for versions that were tried.
+    if __version_info__ < (0, 11) and SCHEDULER not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --{SCHEDULER}=false".strip()
     jax.config.update("jax_enable_x64", precision == "float64")
     jax.config.update("jax_compilation_cache_dir", str(cache_folder("jax")))

@@ -133,7 +133,7 @@ def run_folder(tmp_path_factory):
 
 def test_the_plugin_in_examples_runs(run_folder):
     with xarray.open_dataset(run_folder / "data" / "geodesics.nc", engine="h5netcdf") as rows:
-        assert rows.attrs["model"] == "ResidualNet"
+        assert rows.attrs["model"] == "residual_net"
         assert rows.attrs["data"] == "spirals"
         assert bool(rows.connected.all())
 

@@ -106,6 +106,8 @@ class Tightening:
             is soon another one.
         growth: factor of the penalty ρ where an update left more than half the violation.
         rho: first penalty. Small: a stiff wall costs more evaluations than a few updates.
+        stiffest: largest penalty. At a sharp bend of the wall it has to be a few thousand: below,
+            the string goes from one side of the bend to the other with every update.
         gross: violation above which ρ grows even before the inner problem is solved.
         check: evaluations between two looks at who is done.
         history: GiB that the pairs of all strings of a batch may take. Where they do not fit,
@@ -123,6 +125,7 @@ class Tightening:
     ahead: float = 1.0
     growth: float = 2.0
     rho: float = 1.0
+    stiffest: float = 1e5
     gross: float = 0.1
     check: int = 10
     history: float = 4.0
@@ -289,7 +292,7 @@ def updated(
     # an inner problem that is not solved yet only where it is gross.
     least = jnp.where(_solved(inner, settings), settings.feasibility, settings.gross)
     slow = now.violation > jnp.maximum(inner.wanted / 2, least)
-    rho = jnp.where(slow, jnp.minimum(inner.rho * settings.growth, 1e3), inner.rho)
+    rho = jnp.where(slow, jnp.minimum(inner.rho * settings.growth, settings.stiffest), inner.rho)
     mu, wanted = now.multipliers, now.violation
     now = _evaluate(state.beads, energies, gradients, mu, rho, walls, settings.samples)
     inner = _posed(mu, rho, now, wanted, walls, metric)

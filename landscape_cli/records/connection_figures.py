@@ -21,6 +21,7 @@ from landscape_cli.plots import (
     style,
 )
 from landscape_cli.records.connections import Connections
+from landscape_cli.records.furniture import heading
 
 COLORS = (BLACK, BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, GRAY)
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))  # the next eight methods are told apart by these
@@ -122,7 +123,4 @@ def _finish(figure: Figure, panels: dict[str, Axes], record: Connections, label:
         found |= dict(zip(labels, handles, strict=True))
     if found:
         figure.legend(found.values(), found.keys(), loc="outside right upper")
-    data = record.data
-    words = [data.attrs["model"], data.attrs["data"], f"{data.sizes['pair']} pairs"]
-    words += [f"seed {data.attrs['seed']}"]
-    figure.suptitle(" · ".join(map(str, words)), x=0.01, ha="left", fontsize=9)
+    heading(figure, record.data.attrs, f"{record.data.sizes['pair']} pairs")

@@ -29,7 +29,7 @@ SERIES = (
 
 
 def heading(figure: Figure, attributes: dict[str, Any], *more: str) -> None:
-    """Model, data, method and seed of a run on top, in as many lines as they need."""
+    """Model, data, method, gauge and seed of a run on top, in as many lines as they need."""
     keys = ("model", "data", "method", "gauge")
     words = [str(attributes[key]) for key in keys if attributes.get(key)]
     words = [word for word in words if word not in ("NoGauge", "none")]

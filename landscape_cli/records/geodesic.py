@@ -41,7 +41,7 @@ FLOATS = (
 COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "worst_segment": -1}
 PLAIN_ATTRIBUTES = {
     **{"model": "", "data": "", "functional": "", "method": "", "level_unit": "", "seed": 0},
-    **{"gauge": "NoGauge", "plateaux": "{}", "published": "", "paired": "true"},
+    **{"gauge": "none", "plateaux": "{}", "published": "", "paired": "true"},
 }
 
 

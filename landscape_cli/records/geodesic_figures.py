@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape_cli.plots import new_figure
+from landscape_cli.records.furniture import heading
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.geodesic_curves import (
     chosen_levels,
@@ -118,18 +119,6 @@ def overview_figure(record: Geodesics) -> Figure:
     return figure
 
 
-def caption(record: Geodesics) -> str:
-    """What was run, on one line; says so when rows are still pending."""
-    attributes, pairs = record.data.attrs, record.data.sizes["pair"]
-    words = [str(attributes[key]) for key in ("model", "data", "method") if attributes[key]]
-    gauge = str(attributes.get("gauge", "NoGauge"))
-    words += [gauge] * (gauge != "NoGauge")
-    words += [f"seed {int(attributes['seed'])}", f"{pairs} pair{'s' if pairs != 1 else ''}"]
-    pending = int(record.count("pending").sum())
-    words += [f"UNFINISHED: {pending} of {record.data['state'].size} rows pending"] * (pending > 0)
-    return " · ".join(word.replace(" ", "\u00a0") for word in words)  # lines break at the dots
-
-
 def legend(figure: Figure, axes: list[Axes]) -> None:
     """One legend for all `axes`, under the figure."""
     found = {}
@@ -143,6 +132,8 @@ def legend(figure: Figure, axes: list[Axes]) -> None:
 
 
 def title(figure: Figure, record: Geodesics) -> None:
-    """The caption on top, in as many lines as it needs."""
-    text = fill(caption(record), int(15 * figure.get_figwidth()))
-    figure.suptitle(text, x=0.01, ha="left", fontsize=9)
+    """What was run on top; says so when rows are still pending."""
+    pairs, pending = record.data.sizes["pair"], int(record.count("pending").sum())
+    words = [f"{pairs} pair{'s' if pairs != 1 else ''}"]
+    words += [f"UNFINISHED: {pending} of {record.data['state'].size} rows pending"] * (pending > 0)
+    heading(figure, record.data.attrs, *words)

@@ -8,7 +8,6 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from landscape_cli import config, runner
-from landscape_cli.contracts import Progress
 from landscape_cli.errors import UserError
 from landscape_cli.networks import surface_of
 from landscape_cli.records.connections import Connections
@@ -23,7 +22,7 @@ def setup_of(*words):
         cfg = compose("config", overrides=["experiment=connect", "budget=smoke", *words])
     settings = config.settings(cfg)
     parts = config.build_all(cfg)
-    setup = runner.set_up(parts, settings, config.plain(cfg.budget), Progress())
+    setup = runner.set_up(parts, settings, config.plain(cfg.budget), {})
     return parts["experiment"], setup
 
 
