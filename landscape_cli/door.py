@@ -192,11 +192,8 @@ class _Job:
 def _posed(energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batched: Any) -> _Job:
     """The question in arrays, checked."""
     many = getattr(start, "ndim", 0) == 2 if batched is None else batched
-    if jax.tree.structure(start) != jax.tree.structure(end):
-        raise ValueError("start and end must be trees of the same structure")
+    _check_alike(start, end)
     (starts, unravel), (ends, _) = _rows(start, many), _rows(end, many)
-    if starts.shape != ends.shape:
-        raise ValueError(f"start and end differ in shape: {starts.shape} and {ends.shape}")
     shape = jax.eval_shape(energy, unravel(jnp.asarray(starts[0]))).shape
     if shape != ():
         raise ValueError(f"energy must return a scalar, got shape {shape}")
@@ -205,6 +202,19 @@ def _posed(energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batch
         raise ValueError(f"level must be a number, got {level}")
     surface = Surface(_OnTree(energy, unravel), (), starts.shape[1], dtype=starts.dtype)
     return _Job(surface, starts, ends, levels, unravel, many)
+
+
+def _check_alike(start: Any, end: Any) -> None:
+    """Refuse ends that are not the same leaves of the same shapes."""
+    if jax.tree.structure(start) != jax.tree.structure(end):
+        raise ValueError("start and end must be trees of the same structure")
+    leaves = jax.tree_util.tree_leaves_with_path(start)
+    for (path, one), other in zip(leaves, jax.tree.leaves(end), strict=True):
+        if np.shape(one) != np.shape(other):
+            at = jax.tree_util.keystr(path)
+            raise ValueError(
+                f"start{at} and end{at} differ in shape: {np.shape(one)} and {np.shape(other)}"
+            )
 
 
 def _check_initial(begun: list[np.ndarray], job: _Job) -> None:

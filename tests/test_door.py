@@ -80,7 +80,8 @@ def test_its_figure_and_file(tmp_path):
     [
         (dict(method="strait"), "method 'strait': choose from .*straight"),
         (dict(end=A), "start and end are the same point"),
-        (dict(end=np.zeros(3)), "differ in shape"),
+        (dict(end=np.zeros(3)), r"start and end differ in shape: \(2,\) and \(3,\)"),
+        (dict(start=np.zeros((4, 2)), end=np.zeros((4, 3))), r"\(4, 2\) and \(4, 3\)"),
         (dict(end={"x": B}), "same structure"),
         (dict(method="taut_string"), "'taut_string' looks inside a level set: give it a level"),
         (dict(level=np.nan), "level must be a number"),
@@ -92,6 +93,14 @@ def test_what_cannot_be_is_refused(words, said):
     job = dict(energy=ring, start=A, end=B, method="straight") | words
     with pytest.raises(ValueError, match=said):
         landscape.connect(**job)
+
+
+def test_leaves_of_the_ends_must_be_alike():
+    """As many numbers in another shape are another point."""
+    ones = lambda *shape: {"a": np.ones(2), "w": np.ones(shape)}
+    said = r"start\['w'\] and end\['w'\] differ in shape: \(2, 3\) and \(3, 2\)"
+    with pytest.raises(ValueError, match=said):
+        landscape.geodesic(lambda tree: (tree["w"] ** 2).sum(), ones(2, 3), ones(3, 2), level=9.0)
 
 
 def test_a_geodesic_needs_a_level():
