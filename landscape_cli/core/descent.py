@@ -215,6 +215,13 @@ def descend(
     return pool.ended(steps)
 
 
+def _at_most(numbers: np.ndarray, dtype: Any) -> np.ndarray:
+    """The numbers in `dtype`, rounded down: an energy at or below one is at or below the other."""
+    found = numbers.astype(dtype)
+    down = np.nextafter(found, np.asarray(-np.inf, dtype))
+    return np.where(found > numbers, down, found)
+
+
 class _Pool:
     """Points on their way; (point,) `going` are those that are not there yet."""
 
@@ -225,7 +232,9 @@ class _Pool:
         self.surface, self.optimizer = surface, optimizer
         self.batches = None if every is None else Batches(surface.batch, every)
         self.thetas, self.energies = thetas, surface.energies(thetas)
-        self.targets, self.left = targets, np.full(len(thetas), steps)
+        # Once, and the same for all that compare: who disagreed would wait for ever.
+        self.targets = _at_most(targets, surface.dtype)
+        self.left = np.full(len(thetas), steps)
         # A point is named by where it begins: it sees the same mini-batches in any company.
         named = thetas if every is not None else np.zeros((len(thetas), 0))
         self.numbers = np.array([zlib.crc32(theta.tobytes()) for theta in named], np.uint32)
@@ -241,9 +250,8 @@ class _Pool:
         if self.states is None:
             begun = initial_states(self.optimizer, pad(thetas, flight(count)))
             self.states = jax.tree.map(lambda leaf: np.array(leaf[:count]), begun)
-        targets = self.targets[going].astype(surface.dtype)
         lanes = Lane(
-            thetas, self.numbers[going], self.states, targets, self.left[going],
+            thetas, self.numbers[going], self.states, self.targets[going], self.left[going],
             self.energies[going],
         )  # fmt: skip
         if surface.strategy != "loop":
@@ -286,7 +294,7 @@ class _Pool:
         lanes, gradients = in_shares(advance, lanes, least=FEW)
         surface.count.add(gradients=int(np.asarray(gradients).sum()))
         if time.perf_counter() - began < SOON:
-            self.together *= 2
+            self.together = min(2 * self.together, int(self.left.max()))
         return lanes
 
     def _host_steps(self, lanes: Lane) -> Lane:

@@ -122,6 +122,24 @@ def test_descent_is_that_of_optax():
     assert found.gradients[0] - taken in range(25)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("strategy", ["vmap", "loop"])
+def test_a_target_between_two_numbers_is_reached_from_below(strategy):
+    """0.8 in float32 is above 0.8: an energy of just that has not arrived, whoever looks."""
+
+    def errors(theta, data):
+        return jnp.where(theta[0] > 0.5, *jnp.asarray([0.8, 0.6], jnp.float32))
+
+    surface = Surface(
+        errors, (), 1, loss=lambda theta, data: theta @ theta, smooth=False, strategy=strategy,
+        dtype=np.float32,
+    )  # fmt: skip
+    targets = np.array([0.8, np.float32(0.8), 0.5])
+    found = descend(surface, optax.sgd(0.05), np.ones((3, 1)), targets, 300)
+    np.testing.assert_array_equal(found.energies, np.array([0.6, 0.8, 0.6], np.float32))
+    assert 0 < found.gradients[0] < found.gradients[2] == 300 and found.gradients[1] == 0
+
+
 def test_chunks_bound_the_memory_and_change_nothing():
     wide = descend(RING, ADAM, POINTS, TARGETS, 500)
     narrow = descend(Surface(RING.energy, (), 3, chunk=4), ADAM, POINTS, TARGETS, 500)
