@@ -1,7 +1,7 @@
 """Dynamic String Sampling: join two points of a level set by inserting beads where it is left.
 
     repeat: for every segment whose highest energy exceeds τλ, insert a bead there and
-            descend it until F <= αλ
+            descend it until F <= αλ; out of steps, F <= λ will do
 
 The greedy algorithm of Freeman & Bruna, 2017 (arXiv 1611.01540, section 3), for all strings at
 once: beads do not see their neighbours while they descend, so those of all strings share one
@@ -30,7 +30,8 @@ class Sampling:
     """Settings of Dynamic String Sampling.
 
     Attributes:
-        alpha: beads descend until F <= alpha λ; in (0, 1].
+        alpha: beads descend until F <= alpha λ, which may be below the lowest F there is: one
+            that is out of steps is good enough where F <= λ; in (0, 1].
         tau: segments are accepted up to tau λ; 1 obeys the level, a published slack is above 1.
         insertion: "worst" point of the segment, or its "midpoint".
         depth: rounds of insertion; a string not finished by then is not connected within budget.
@@ -39,7 +40,7 @@ class Sampling:
         points: energies looked at inside a segment.
         max_beads: beads of a string, ends included; more is out of budget.
         bead_steps: most optimizer steps of a bead.
-        kick: move a bead that stays high or slides back to an end off its segment, once, and
+        kick: move a bead that stays above λ or slides back to an end off its segment, once, and
             let it descend again; not in the published algorithm.
         three_beads: insert the first bead even where the chord stays inside, as published.
         every: steps of a bead on mini-batches between two looks at F; None: on all examples.
@@ -92,7 +93,7 @@ class Sampled:
         return not self.failed and not self.bad
 
 
-def _allowed(level: float, factor: float) -> float:
+def _allowed(level: Any, factor: float) -> Any:
     """The level times `factor`; for negative levels too, as level - (1 - factor)|level|."""
     return level - (1 - factor) * abs(level)
 
@@ -171,20 +172,21 @@ def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int)
     points = np.stack([point for *_, point in bad])
     segments = np.stack([strings[s].beads[i : i + 2] for s, i, _ in bad])
     factor = settings.alpha * settings.deeper ** max(0, depth - 3)
-    targets = np.array([_allowed(strings[s].level, factor) for s, *_ in bad])
+    levels = np.array([strings[s].level for s, *_ in bad])
+    targets = _allowed(levels, factor)
     found = descend(surface, optimizer, points, targets, settings.bead_steps, settings.every)
     thetas, energies, spent = found.thetas, found.energies, found.gradients
-    idle = np.flatnonzero(~(energies <= targets) | _slid_back(thetas, segments))
+    idle = np.flatnonzero(~(energies <= levels) | _slid_back(thetas, segments))
     if settings.kick and len(idle):
         names = [(strings[s].beads[[0, -1]], depth, i) for s, i, _ in (bad[row] for row in idle)]
         kicked = _kick(points[idle], segments[idle], names)
         job = kicked, targets[idle], settings.bead_steps, settings.every
         again = descend(surface, optimizer, *job)
         spent[idle] += again.gradients
-        arrived = again.energies <= targets[idle]
+        arrived = again.energies <= levels[idle]
         thetas[idle[arrived]] = again.thetas[arrived]
         energies[idle[arrived]] = again.energies[arrived]
-    return thetas, energies <= targets, spent
+    return thetas, energies <= levels, spent
 
 
 def _insert(strings: list[Sampled], bad, thetas, arrived, spent, settings: Sampling) -> None:

@@ -30,7 +30,7 @@ class DynamicString(PathMethod):
     """Freeman & Bruna, 2017, section 3: sampling without shortening."""
 
     reference: ClassVar[str] = FREEMAN_BRUNA
-    alpha: float = 0.7  # beads descend until F <= alpha level; (0, 1]
+    alpha: float = 0.7  # beads descend until F <= alpha level, or level at last; (0, 1]
     tau: float = 1.0  # segments are accepted up to tau level; at least 1
     insertion: str = "worst"  # worst | midpoint
     depth: int = 10  # rounds of insertion

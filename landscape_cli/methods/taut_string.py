@@ -30,7 +30,7 @@ class TautString(PathMethod):
     """Shortest string inside {F <= level}, with a stated stopping rule (core/geodesic.py)."""
 
     reference: ClassVar[str] = FREEMAN_BRUNA
-    alpha: float = 0.7  # sampled beads descend until F <= alpha level; (0, 1]
+    alpha: float = 0.7  # sampled beads descend to alpha level, or level at last; (0, 1]
     depth: int = 10  # rounds of insertion
     points: int = 24  # energies looked at inside a segment while sampling
     learning_rate: float = 0.01  # of the Adam that moves sampled beads

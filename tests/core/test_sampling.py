@@ -91,6 +91,20 @@ def test_sampled_strings_are_inside(insertion):
         assert string.gradients > 0 and string.energies > 0
 
 
+def test_alpha_times_the_level_may_lie_below_the_lowest_energy():
+    """A ring on a floor of 1: no bead can go down to 0.77, and 1.1 is all that was asked for."""
+    raised = Surface(lambda theta, data: 1 + RING.energy(theta, data), (), 3)
+    method, levels = DynamicString(bead_steps=500), np.array([1.3, 1.1, 1.02])
+    ends = 0.6 * rotation(3, 4)[1] - 0.8 * STARTS  # not opposite: no bead slides back
+    for string in connect(method, raised, STARTS, ends, levels):
+        assert string.connected and len(string.beads) > 2
+        # Who is below the level when steps run out is not kicked.
+        assert string.gradient_evaluations == 500 * (len(string.beads) - 2)
+    high = replace(method, bead_steps=1)  # above the level, kicked or not
+    for string in connect(high, raised, STARTS, ends, levels):
+        assert not string.connected and string.gradient_evaluations == 2 * (len(string.beads) - 2)
+
+
 def test_slack_needs_fewer_beads():
     strict = sampled(alpha=0.95)
     slack = sampled(alpha=0.95, tau=1.5)
