@@ -34,6 +34,8 @@ Start with: landscape run geodesic
 Completion: eval "$(landscape -sc install=bash)"
 """
 
+FOOTING = "+hydra.callbacks.landscape._target_=landscape_cli.runner.Footing"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's) and return the exit code."""
@@ -94,7 +96,7 @@ def run(words: list[str], multirun: bool = False) -> None:
     flags = hydra_flags(chosen, multirun or chosen.multirun)
     check_globs(chosen.overrides, folders)
     overrides = [spelled_out(word, folders) for word in chosen.overrides]
-    words = [*flags, f"experiment={name}", f"hydra.job.name={name}", *overrides]
+    words = [*flags, FOOTING, f"experiment={name}", f"hydra.job.name={name}", *overrides]
     compose_and_run(words, "rehearse" if chosen.dry_run else "run")
 
 
@@ -136,6 +138,7 @@ def check_globs(overrides: list[str], folders: list[Path]) -> None:
 
 def compose_and_run(words: list[str], task: str = "run", **known) -> None:
     """Let Hydra parse `words` and call a task of the runner, its complaints turned into ours."""
+    check_folder(words)
     sys.argv = ["landscape", *words]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting
     import hydra
@@ -144,15 +147,26 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
 
     conf = str(listing.conf_folder())
     application = hydra.main(version_base="1.3", config_path=conf, config_name="config")
+    jobs = runner.Jobs(partial(getattr(runner, task), **known))
     try:
-        application(partial(getattr(runner, task), **known))()
-    except runner.Refused as error:
-        raise UserError(str(error)) from error.__cause__
+        application(jobs)()
     except Exception as error:
         message = hydra_errors.one_line(error)
         if message is None:
             raise
         raise UserError(message) from error
+    finally:
+        runner.tidy()
+    jobs.settle()
+
+
+def check_folder(words: list[str]) -> None:
+    """Refuse no folder, which Hydra takes for the current one."""
+    for word in words:
+        key, _, value = word.partition("=")
+        named = key.lstrip("+") in ("hydra.run.dir", "hydra.sweep.dir")
+        if named and value.strip().strip("'\"") in ("", "null"):
+            raise UserError(f"{word}: name a folder")
 
 
 def complete(argv: list[str]) -> int:
@@ -257,7 +271,7 @@ def tune(words: list[str]) -> None:
     check_globs(chosen.overrides, folders)
     named = [word for word in chosen.overrides if word.startswith("experiment=")]
     words = ["--config-dir", chosen.config_dir] if chosen.config_dir else []
-    words += [] if named else ["experiment=geodesic"]
+    words += [FOOTING] if named else [FOOTING, "experiment=geodesic"]
     compose_and_run([*words, "hydra.job.name=tune", *chosen.overrides], "tune", limit=chosen.limit)
 
 

@@ -14,20 +14,22 @@ import json
 import os
 import platform
 import re
-import shutil
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from landscape_cli.contracts import Record
+from landscape_cli.empties import Ground
 from landscape_cli.errors import UserError
 from landscape_cli.records.encoding import first_line, json_text, netcdf, plain, read_record
 from landscape_cli.records.words import in_words
 
 STATUSES = ("finished", "interrupted", "failed")
 FORMATS = ("png", "svg")
+FILES = ("config.yaml", "manifest.json", "summary.json", "run.log")
 
 
 class RunDir:
@@ -38,12 +40,15 @@ class RunDir:
         manifest: what `manifest.json` holds now.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], formats: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, manifest: dict[str, Any], formats: Sequence[str], ground: Ground
+    ) -> None:
         self.path = path
         self.manifest = manifest
         self.formats = tuple(formats)
         self._records: dict[str, Record] = {}
         self._summary: dict[str, Any] = {}
+        self._ground = ground
         self._began = time.monotonic()
 
     @classmethod
@@ -57,21 +62,26 @@ class RunDir:
         """Make the folder, with the configuration and a manifest that says `running`.
 
         Args:
-            path: a folder that holds no run yet; parents are made.
+            path: a folder that holds no run yet and no file of a run's names; parents are made.
             config_yaml: the composed configuration as run.
             manifest: what is known of the run; status, pid and times are added.
             formats: file formats of every figure.
 
         Raises:
-            UserError: the folder holds a run, or cannot be written.
+            UserError: the folder holds a run or what a run would replace, or cannot be written.
         """
         path = Path(path)
+        ground = Ground.under(path)
         _claim(path)
         running = {"status": "running", "pid": os.getpid(), "host": platform.node()}
         started = datetime.now().astimezone().isoformat(timespec="seconds")
-        folder = cls(path, {"started": started, **plain(manifest), **running}, formats)
-        write(path / "config.yaml", config_yaml.encode())
-        folder._write_manifest()
+        folder = cls(path, {"started": started, **plain(manifest), **running}, formats, ground)
+        try:
+            write(path / "config.yaml", config_yaml.encode())
+            folder._write_manifest()
+        except UserError:
+            folder.discard()
+            raise
         return folder
 
     def save(self, record: Record, figures: bool = False) -> None:
@@ -125,10 +135,18 @@ class RunDir:
         return not self._records
 
     def discard(self) -> bool:
-        """Remove the folder of a run that was refused before it had any result."""
+        """Remove what a run wrote that was refused before it had any result.
+
+        Nothing else that the folder holds; the folder too if it was made for the run and is empty.
+        """
         if not self.empty:
             return False
-        shutil.rmtree(self.path, ignore_errors=True)
+        for name in FILES:
+            with suppress(OSError):
+                (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):
+            (self.path / "data").rmdir()
+        self._ground.clear(self.path)
         return True
 
     def _write_manifest(self) -> None:
@@ -252,6 +270,13 @@ def _claim(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         if (path / "manifest.json").exists():
             raise FileExistsError
+        if not (path / "data").exists():
+            for name in (*FILES, "plots"):
+                if (path / name).exists():
+                    raise UserError(
+                        f"{path}: holds {name} already, which a run writes; choose another "
+                        "folder with hydra.run.dir=..."
+                    )
         (path / "data").mkdir()
     except FileExistsError as error:
         if path.exists() and not path.is_dir():

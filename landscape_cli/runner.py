@@ -18,14 +18,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from landscape_cli import config, hydra_errors
 from landscape_cli.cache import cache_folder
+from landscape_cli.empties import Ground
 from landscape_cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,8 +40,45 @@ if TYPE_CHECKING:
 SCHEDULER = "xla_cpu_enable_concurrency_optimized_scheduler"
 
 
-class Refused(BaseException):
-    """A user's error in a single run; not an `Exception`, so that Hydra adds no lines to it."""
+class Footing(Callback):
+    """Looks at what is there before Hydra makes a folder for its jobs.
+
+    Attributes:
+        folder: of the run, or of all jobs of a multirun.
+        ground: what was there.
+    """
+
+    # Of the class: Hydra makes the callback, and keeps it out of our reach.
+    folder: ClassVar[Path | None] = None
+    ground: ClassVar[Ground | None] = None
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Before a single run."""
+        self._look(config, "hydra.run.dir")
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        """Before the jobs of a multirun."""
+        self._look(config, "hydra.sweep.dir")
+
+    @staticmethod
+    def _look(config: DictConfig, key: str) -> None:
+        Footing.folder = Footing.ground = None
+        HydraConfig.instance().set_config(config)  # the folder's name may ask Hydra for parts
+        with suppress(OmegaConfBaseException):  # Hydra will say it
+            Footing.folder = Path(str(OmegaConf.select(config, key)))
+            Footing.ground = Ground.under(Footing.folder)
+
+
+def tidy(folder: Path | None = None) -> None:
+    """Remove what Hydra made and no run filled: the folder of a job, or that of the command."""
+    if Footing.ground is None or Footing.folder is None:
+        return
+    if folder is None:
+        with suppress(OSError):
+            left = [file for file in Footing.folder.iterdir() if Footing.ground.new(file)]
+            if [file.name for file in left] == ["multirun.yaml"]:  # Hydra's, before any job
+                left[0].unlink()
+    Footing.ground.clear(folder or Footing.folder)
 
 
 @dataclass(frozen=True)
@@ -69,56 +109,79 @@ class Job:
         )
 
 
-def run(cfg: DictConfig) -> None:
-    """The task Hydra calls for every job. A failure of one job of a multirun is said at once."""
-    job = Job.current()
-    if job.number is not None:
-        print(f"job {job.number}: {' '.join(job.overrides)}", flush=True)
-    try:
-        run_job(cfg, job)
-    except Exception as error:
-        reraise(error, job)
-    finally:
-        with suppress(OSError):
-            job.folder.rmdir()  # Hydra made it; it stays empty where the settings were refused
+class Jobs:
+    """The task that Hydra calls for every job, and what became of the jobs.
+
+    Errors are kept, not raised: Hydra would add lines to them, and of a multirun tell the first.
+
+    Attributes:
+        work: what a job does.
+        failed: the errors, each with its line where it is the user's.
+    """
+
+    def __init__(self, work: Callable[[DictConfig, Job], None]) -> None:
+        self.work = work
+        self.failed: list[tuple[Exception, str | None]] = []
+        self._begun = 0
+        self._several = False
+
+    def __call__(self, cfg: DictConfig) -> None:
+        """Do one job. A failure of one job of a multirun is said at once."""
+        job = Job.current()
+        self._begun += 1
+        self._several = job.number is not None
+        if self._several:
+            print(f"job {job.number}: {' '.join(job.overrides)}", flush=True)
+        try:
+            self.work(cfg, job)
+        except Exception as error:
+            self._fail(error, job)
+        finally:
+            tidy(job.folder)
+
+    def _fail(self, error: Exception, job: Job) -> None:
+        message = hydra_errors.one_line(error)
+        self.failed.append((error, message))
+        if self._several and message is None:
+            traceback.print_exception(error)
+        elif self._several:
+            print(f"landscape: job {job.number}: {message}", file=sys.stderr, flush=True)
+
+    def settle(self) -> None:
+        """Raise what the command ends with, if any job failed.
+
+        Raises:
+            UserError: a job failed through what the user gave.
+            SystemExit: a job of a multirun failed through a bug of ours, which has been shown.
+        """
+        if not self.failed:
+            return
+        error, message = self.failed[0]
+        if not self._several:
+            if message is None:
+                raise error
+            raise UserError(message) from error
+        said = f"{len(self.failed)} of {self._begun} jobs failed"
+        if all(message is not None for _, message in self.failed):
+            raise UserError(said)
+        print(f"landscape: {said}", file=sys.stderr)
+        sys.exit(1)
 
 
-def reraise(error: Exception, job: Job) -> NoReturn:
-    """Raise `error` again: as one line where it is the user's, as it is where it is ours."""
-    message = hydra_errors.one_line(error)
-    if job.number is None:
-        if message is None:
-            raise error
-        raise Refused(message) from error
-    # Hydra runs the other jobs before it raises the first failure, and forgets the rest.
-    if message is None:
-        traceback.print_exception(error)
-        raise error
-    print(f"landscape: job {job.number}: {message}", file=sys.stderr, flush=True)
-    raise UserError(f"job {job.number}: {message}") from error
+def rehearse(cfg: DictConfig, job: Job) -> None:
+    """The job of `run --dry-run`: everything is checked and built, one gradient is timed."""
+    instead_of_a_run(cfg, job, dry_run)
 
 
-def rehearse(cfg: DictConfig) -> None:
-    """The task of `run --dry-run`: everything is checked and built, one gradient is timed."""
-    instead_of_a_run(cfg, dry_run)
+def tune(cfg: DictConfig, job: Job, limit: float) -> None:
+    """The job of `landscape tune`: candidates are timed and the fastest is remembered."""
+    instead_of_a_run(cfg, job, partial(tuned, limit))
 
 
-def tune(cfg: DictConfig, limit: float) -> None:
-    """The task of `landscape tune`: candidates are timed and the fastest is remembered."""
-    instead_of_a_run(cfg, partial(tuned, limit))
-
-
-def instead_of_a_run(cfg: DictConfig, task: Callable[..., None]) -> None:
+def instead_of_a_run(cfg: DictConfig, job: Job, task: Callable[..., None]) -> None:
     """Hand a task the settings, the parts and how to set them up; it leaves no folder."""
-    job = Job.current()
-    try:
-        settings, parts = prepare(cfg, job)
-        task(parts, set_up(parts, settings, config.plain(cfg.budget), job.choices))
-    except Exception as error:
-        reraise(error, job)
-    finally:
-        with suppress(OSError):
-            job.folder.rmdir()
+    settings, parts = prepare(cfg, job)
+    task(parts, set_up(parts, settings, config.plain(cfg.budget), job.choices))
 
 
 def dry_run(parts: dict[str, Any], setup: Setup) -> None:
@@ -170,7 +233,7 @@ def set_up(
     return Setup(**given, **run_wide, budget=budget, names=names)
 
 
-def run_job(cfg: DictConfig, job: Job) -> None:
+def run(cfg: DictConfig, job: Job) -> None:
     """Check everything, then open the folder, then work."""
     settings, parts = prepare(cfg, job)
 

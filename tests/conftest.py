@@ -105,9 +105,11 @@ class Numbers(Record):
 @dataclass(frozen=True)
 class Count(Experiment):
     reference: ClassVar[str] = "@misc{toy, title={A toy}}"
-    then: str = "end"  # end | wait | draw | refuse | crash | fill the disk
+    then: str = "end"  # end | wait | draw | refuse, early or late | crash | fill the disk
 
     def run(self, setup):
+        if self.then == "early":
+            raise UserError("model and data do not fit")
         yield Numbers(xarray.Dataset({"value": ("pair", np.arange(float(setup.pairs)))}))
         if self.then == "draw":
             yield Numbers(xarray.Dataset({"value": ("pair", [1.0])}, attrs={"slow": 1}))

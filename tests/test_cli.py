@@ -88,9 +88,20 @@ def test_a_run_leaves_its_folder(toy, tmp_path):
 def test_one_job_of_a_multirun_fails_and_the_others_run(toy, tmp_path):
     result = toy("seed=0,-1,2", "-m", "pairs=2")  # -m anywhere
     assert result.returncode == 2
-    assert "landscape: job 1: seed=-1: must be at least 0" in result.stderr
-    assert "Traceback" not in result.stderr
+    said = [line for line in result.stderr.splitlines() if "rror" in line or "landscape" in line]
+    assert said == [
+        "landscape: job 1: seed=-1: must be at least 0",
+        "landscape: 1 of 3 jobs failed",
+    ]
     assert [manifest["seed"] for manifest in manifests(tmp_path)] == [0, 2]
+
+
+def test_a_bug_in_a_job_of_a_multirun_is_shown_and_the_others_run(toy, tmp_path):
+    result = toy("experiment.then=crash,end", "-m", "pairs=2")
+    assert result.returncode == 1
+    assert result.stderr.count("Traceback") == 1
+    assert result.stderr.endswith("\nlandscape: 1 of 2 jobs failed\n")
+    assert [manifest["status"] for manifest in manifests(tmp_path)] == ["failed", "finished"]
 
 
 def test_sweep_is_run_m(toy_folder, tmp_path):
@@ -127,21 +138,48 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
         (["model=evil"], "model._target_=os.system: refused"),
         (["model._target_=toy.Points"], "model._target_=toy.Points: refused; a model must be"),
         (["plugins=[absent]"], r"plugins=\[absent\]: cannot import absent"),
+        (["hydra.run.dir="], "hydra.run.dir=: name a folder"),
+        (["hydra.sweep.dir=''", "-m"], "hydra.sweep.dir='': name a folder"),
         (["hydra.run.dir=/dev/null/x"], "cannot write /dev/null/x: Not a directory"),
         (["--bogus"], "unrecognized arguments: --bogus"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(toy, tmp_path, words, message):
     assert re.search(message, refusal(toy(*words)))
-    assert not list(tmp_path.glob("outputs/*/*"))
+    assert not list(tmp_path.glob("outputs"))
     assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ["hydra.run.dir=."],
+        ["hydra.run.dir=mine"],
+        ["hydra.run.dir=new/one"],
+        ["-m", "hydra.sweep.dir=mine", "hydra.sweep.subdir=."],
+        ["-m", "hydra.sweep.dir=new/many"],
+    ],
+)
+@pytest.mark.parametrize("then", ["seed=-1", "experiment.then=early"])
+def test_a_refused_run_leaves_a_folder_as_it_found_it(toy, tmp_path, place, then):
+    """It once removed the user's folder with everything in it."""
+    (tmp_path / "mine" / "empty").mkdir(parents=True)
+    (tmp_path / "mine" / "thesis.tex").write_text("all of it")
+    before = sorted(tmp_path.rglob("*"))
+    assert toy(then, *place).returncode == 2
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_multirun_that_cannot_be_composed_leaves_nothing(toy, tmp_path):
+    assert "model=toi: no such model" in refusal(toy("model=toy,toi", "-m"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_process_refuses_with_its_exit_code(toy, tmp_path):
     """As all of them do here."""
     said = refusal(toy("model.depth=x", by=process))
     assert said == refusal(toy("model.depth=x"))
-    assert not list(tmp_path.glob("outputs/*/*"))
+    assert not list(tmp_path.glob("outputs"))
 
 
 def test_a_dry_run_says_what_a_run_would_need(tmp_path):
@@ -149,7 +187,7 @@ def test_a_dry_run_says_what_a_run_would_need(tmp_path):
     lines = landscape(*words, "--dry-run", cwd=tmp_path).stdout.splitlines()
     names = "parameters data engine activations strings memory gradients speed time"
     assert [line.split()[0] for line in lines] == names.split()
-    assert not list(tmp_path.glob("outputs/*/*"))
+    assert not list(tmp_path.glob("outputs"))
 
     result = landscape(*words, "budget=smoke", cwd=tmp_path)
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("estimate: ")]
@@ -164,7 +202,7 @@ def test_a_dry_run_says_what_a_run_would_need(tmp_path):
 def test_a_recipe_without_an_estimate_says_so(toy, tmp_path):
     result = toy("--dry-run")
     assert (result.returncode, result.stdout) == (0, "no estimate for this experiment\n")
-    assert not list(tmp_path.glob("outputs/*/*"))
+    assert not list(tmp_path.glob("outputs"))
 
 
 @pytest.mark.parametrize("words", [[], ["--dry-run"]])
@@ -172,14 +210,14 @@ def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
     huge = ["run", "geodesic", "model.widths=[60000,60000]", *words]
     said = refusal(landscape(*huge, cwd=tmp_path))
     assert re.match("not enough memory: this run needs .* GiB .* are free; lower method.", said)
-    assert not list(tmp_path.glob("outputs/*/*"))
+    assert not list(tmp_path.glob("outputs"))
 
 
 def test_tune_asks_for_a_network(tmp_path):
     cache = {"LANDSCAPE_CACHE": str(tmp_path / "cache")}
     result = landscape("tune", "model=ring", cwd=tmp_path, **cache)
     assert "model: Ring is a closed form" in refusal(result)
-    assert not list(tmp_path.glob("outputs/*/*"))
+    assert not list(tmp_path.glob("outputs"))
     assert landscape("tune", "--forget", cwd=tmp_path, **cache).stdout == "forgotten: 0 plans\n"
 
 

@@ -80,6 +80,23 @@ def test_formats_are_chosen_at_the_start_and_kept_by_redraw(tmp_path):
     assert {path.suffix for path in rundir.redraw(run.path)} == {".svg"}
 
 
+def test_discarding_removes_what_the_run_wrote(tmp_path):
+    (tmp_path / "thesis.tex").write_text("all of it")
+    for path in (tmp_path, tmp_path / "new" / "run"):
+        run = RunDir.create(path, CONFIG, MANIFEST)
+        (path / "run.log").write_text("a line")
+        assert run.discard()
+        assert [file.name for file in tmp_path.rglob("*")] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "summary.json", "run.log", "plots"])
+def test_a_run_replaces_no_file_of_the_users(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match=f"holds {name} already, which a run writes"):
+        RunDir.create(tmp_path, CONFIG, MANIFEST)
+    assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_second_run_cannot_take_the_folder(run):
     with pytest.raises(UserError, match="same second"):
         RunDir.create(run.path, CONFIG, MANIFEST)
