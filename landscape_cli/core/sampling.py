@@ -35,7 +35,7 @@ class Sampling:
         tau: segments are accepted up to tau λ; 1 obeys the level, a published slack is above 1.
         insertion: "worst" point of the segment, or its "midpoint".
         depth: rounds of insertion; a string not finished by then is not connected within budget.
-        deeper: alpha is multiplied by this in every round after the third, so that a segment
+        deeper: alpha is multiplied by this in every round from the fifth on, so that a segment
             that keeps failing gets beads further inside; 1 keeps alpha.
         points: energies looked at inside a segment.
         max_beads: beads of a string, ends included; more is out of budget.

@@ -34,7 +34,7 @@ class DynamicString(PathMethod):
     tau: float = 1.0  # segments are accepted up to tau level; at least 1
     insertion: str = "worst"  # worst | midpoint
     depth: int = 10  # rounds of insertion
-    deeper: float = 0.9  # alpha shrinks by this from the fourth round on; (0, 1]
+    deeper: float = 0.9  # alpha shrinks by this in every round from the fifth on; (0, 1]
     points: int = 24  # energies looked at inside a segment
     learning_rate: float = 0.01  # of the Adam that moves beads
     bead_steps: int = 4000  # most optimizer steps of a bead
