@@ -73,7 +73,8 @@ class Between:
         """Σ weight · (D to the left + D to the right) over (inputs, left, right, weights)."""
         inputs, left, right, weights = data
         here = self.outputs(theta, context or {}, inputs)
-        return weights @ (self.distance(left, here) + self.distance(here, right))
+        apart = self.distance(left, here) + self.distance(here, right)
+        return jnp.dot(weights, apart, precision=jax.lax.Precision.HIGHEST)
 
 
 class NormalizedBetween(Between):

@@ -56,7 +56,8 @@ class NetworkEnergy:
         """The energy with `statistics` for batch norm, if the network has any."""
         inputs, targets, weights = data
         outputs = self.outputs(theta, statistics, inputs)
-        return weights @ LOSSES[self.loss](outputs.astype(theta.dtype), targets)
+        losses = LOSSES[self.loss](outputs.astype(theta.dtype), targets)
+        return jnp.dot(weights, losses, precision=jax.lax.Precision.HIGHEST)
 
     @contextmanager
     def products(self) -> Iterator[None]:

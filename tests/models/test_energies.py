@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +13,29 @@ from small import Normed
 
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core import host_loop
-from landscape_cli.core.energy import context_of, on_host, some_gradient
+from landscape_cli.core.energy import (
+    context_of,
+    on_host,
+    some_gradient,
+    total_energy,
+    total_gradient,
+    whole,
+)
 from landscape_cli.core.engine import Engine
+from landscape_cli.core.output_path import between
 from landscape_cli.core.report import Progress
 from landscape_cli.core.training import train
 from landscape_cli.data.augment import Augmentation
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
-from landscape_cli.models.base import initial_thetas, model_surface, with_stored_statistics
+from landscape_cli.models.base import (
+    _equations,
+    initial_thetas,
+    model_surface,
+    with_stored_statistics,
+)
 from landscape_cli.models.cnn import CNN
+from landscape_cli.models.double_well import DoubleWell
 from landscape_cli.models.energies import MiniBatch
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.resnet import ResNet
@@ -139,20 +154,41 @@ def test_rough_gradients_leave_energies_alone():
     assert found.dtype == jnp.float32
 
 
-def products_of(arithmetic):
-    """Precisions of all matrix products and convolutions of an energy and its statistics."""
-    here = surface(BATCH, precision="float32")
-    energy, data = replace(here.energy, arithmetic=arithmetic), here.data
-    theta = jnp.zeros(here.dimension, jnp.float32)
-    traced = jax.make_jaxpr(lambda x: energy(x, data, energy.context(x, data)))(theta)
-    return set(re.findall(r"precision=(.+)", str(traced)))
+def products_of(function, *points):
+    """Precisions of all matrix products and convolutions of a traced function."""
+    found = _equations(jax.make_jaxpr(function)(*points).jaxpr)
+    names = {"dot_general", "conv_general_dilated"}
+    both = [e.params["precision"] for e in found if e.primitive.name in names]
+    assert both, "there is nothing to look at"
+    return {pair and pair[0].name for pair in both} | {pair and pair[1].name for pair in both}
 
 
 def test_verdicts_are_never_in_tensorfloat32():
     """A GPU multiplies float32 in tensorfloat32 unless it is told otherwise."""
-    wanted = {"": "HIGHEST", "tensorfloat32": "HIGH", "bfloat16": "DEFAULT"}
-    for arithmetic, name in wanted.items():
-        assert products_of(arithmetic) == {f"(Precision.{name}, Precision.{name})"}
+    for model in (SMALL, BATCH, MLP(widths=(5,))):
+        here = surface(model, precision="float32")
+        theta = jnp.zeros(here.dimension, jnp.float32)
+        assert products_of(partial(total_energy, here.energy, here.parts), theta) == {"HIGHEST"}
+        assert products_of(partial(total_gradient, here.energy, here.parts), theta) == {"HIGHEST"}
+        for arithmetic, name in {"tensorfloat32": "HIGH", "bfloat16": "DEFAULT"}.items():
+            rough = replace(here.energy, arithmetic=arithmetic)
+            found = products_of(partial(total_gradient, rough, here.parts), theta)
+            assert found == {name, "HIGHEST"}, "the sum over examples is never rough"
+
+
+def test_formulas_are_never_in_tensorfloat32():
+    here = model_surface(DoubleWell(), precision="float32")
+    theta = jnp.zeros(here.dimension, jnp.float32)
+    assert products_of(partial(total_gradient, here.energy, here.parts), theta) == {"HIGHEST"}
+
+
+def test_divergences_are_never_in_tensorfloat32():
+    here = surface(SMALL, precision="float32")
+    inputs, _, weights = here.data
+    side = jnp.zeros((len(weights), 4), jnp.float32)
+    parts = whole(bead := between(here), (inputs, side, side, weights))
+    theta = jnp.zeros(here.dimension, jnp.float32)
+    assert products_of(partial(total_gradient, bead, parts), theta) == {"HIGHEST"}
 
 
 def test_tensorfloat32_is_refused_where_there_is_none():
