@@ -215,6 +215,13 @@ def descend(
     return pool.ended(steps)
 
 
+def _size(surface: Surface, count: int) -> int:
+    """Lanes of a program for `count`; none to spare where each may be a big network."""
+    if surface.strategy == "loop":
+        return count
+    return flight(count) if surface.light else rung(count)
+
+
 def _at_most(numbers: np.ndarray, dtype: Any) -> np.ndarray:
     """The numbers in `dtype`, rounded down: an energy at or below one is at or below the other."""
     found = numbers.astype(dtype)
@@ -248,7 +255,7 @@ class _Pool:
         surface, going = self.surface, self.going
         thetas, count = self.thetas[going], len(going)
         if self.states is None:
-            begun = initial_states(self.optimizer, pad(thetas, flight(count)))
+            begun = initial_states(self.optimizer, pad(thetas, _size(surface, count)))
             self.states = jax.tree.map(lambda leaf: np.array(leaf[:count]), begun)
         lanes = Lane(
             thetas, self.numbers[going], self.states, self.targets[going], self.left[going],
@@ -282,8 +289,7 @@ class _Pool:
 
         def advance(lanes: Lane) -> tuple[Lane, Array]:
             count = len(lanes.left)
-            size = flight(count) if surface.light else rung(count)
-            padded = jax.tree.map(lambda leaf: pad(leaf, size), lanes)
+            padded = jax.tree.map(lambda leaf: pad(leaf, _size(surface, count)), lanes)
             padded.left[count:] = 0  # padding stays where it is
             found = _advance(surface.light)(
                 self.optimizer, energy, surface.slope, self.batches, parts, loss_parts, padded,

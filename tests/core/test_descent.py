@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from landscape_cli.core import descent
 from landscape_cli.core.descent import adam, descend
 from landscape_cli.core.lanes import LADDER, pad, rung
 from landscape_cli.core.random import named_key
@@ -120,6 +121,23 @@ def test_descent_is_that_of_optax():
     found = descend(RING, ADAM, POINTS[[15]], np.array([0.01]), 4000)
     np.testing.assert_allclose(found.thetas[0], theta, atol=1e-12)
     assert found.gradients[0] - taken in range(25)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lanes"), [({"work": 100}, 128), ({}, 48), ({"strategy": "loop"}, 33)]
+)
+def test_states_are_begun_for_no_more_lanes_than_there_are(kind, lanes, monkeypatch):
+    """Adam's are twice as large as the points, which are networks."""
+    begun = []
+
+    def initial_states(optimizer, thetas):
+        begun.append(thetas.shape)
+        return jax.vmap(optimizer.init)(thetas)
+
+    monkeypatch.setattr(descent, "initial_states", initial_states)
+    surface = Surface(RING.energy, (), 3, **kind)
+    assert (descend(surface, ADAM, np.ones((33, 3)), np.full(33, 3.9), 5).energies <= 3.9).all()
+    assert begun == [(lanes, 3)]
 
 
 @pytest.mark.timeout(60)
