@@ -34,16 +34,21 @@ SHARE = 64  # points below which a second thread costs more than it saves
 
 def rung(count: int) -> int:
     """Smallest batch size of the ladder that holds `count`."""
-    return next(size for size in LADDER if size >= count)
+    return _smallest(LADDER, count)
 
 
 def flight(count: int) -> int:
     """Smallest of far fewer sizes: for programs that are told how many lanes are real."""
-    return next(size for size in FLIGHTS if size >= count)
+    return _smallest(FLIGHTS, count)
+
+
+def _smallest(sizes: tuple[int, ...], count: int) -> int:
+    """The smallest size that holds `count`; beyond the largest a multiple of that."""
+    return next((size for size in sizes if size >= count), -(-count // sizes[-1]) * sizes[-1])
 
 
 def pad(rows: np.ndarray, size: int) -> np.ndarray:
-    """Repeat the first row until there are `size`; padded lanes are ordinary, never NaN."""
+    """Repeat the first row until there are `size`; padded lanes are as sound as that one."""
     fill = np.broadcast_to(rows[:1], (size - len(rows), *rows.shape[1:]))
     return np.concatenate([rows, fill]) if size > len(rows) else rows
 

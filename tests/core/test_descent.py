@@ -12,7 +12,7 @@ import pytest
 
 from landscape_cli.core import descent
 from landscape_cli.core.descent import adam, descend
-from landscape_cli.core.lanes import LADDER, pad, rung
+from landscape_cli.core.lanes import FLIGHTS, LADDER, flight, pad, rung
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
 from landscape_cli.models.base import model_surface
@@ -32,6 +32,9 @@ def cliff(theta, data):
 def test_the_ladder():
     assert all(a < b <= 2 * a for a, b in pairwise(LADDER))
     assert [rung(n) for n in (1, 4, 5, 17, 25, 1000)] == [4, 4, 8, 24, 32, 1024]
+    most = LADDER[-1]
+    assert [rung(most), rung(most + 1), rung(3 * most - 1)] == [most, 2 * most, 3 * most]
+    assert flight(FLIGHTS[-1] + 1) == 2 * FLIGHTS[-1], "there is no largest"
     padded = pad(POINTS[:3], 5)
     np.testing.assert_array_equal(padded, POINTS[[0, 1, 2, 0, 0]])
 
