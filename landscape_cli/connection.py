@@ -83,7 +83,8 @@ class Connection:
 
     def at(self, t: float) -> Any:
         """The point at arclength position `t` in [0, 1], as a tree like the ends."""
-        return self.unravel(jnp.asarray(string.at(self.beads, np.array([float(t)]))[0]))
+        point = string.at(self.beads, np.array([float(t)]))[0]
+        return self.unravel(jnp.asarray(point, self.surface.dtype))
 
     def profile(self, beyond: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """Positions t and energies along the string, also beyond its ends.

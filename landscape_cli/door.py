@@ -9,6 +9,7 @@ The same methods and the same defaults as on the command line.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,31 +22,37 @@ from jax.flatten_util import ravel_pytree
 from landscape_cli.connection import Connection
 from landscape_cli.contracts import PathMethod, Progress
 from landscape_cli.core.surface import Surface
-from landscape_cli.errors import nearest
+from landscape_cli.errors import UserError, nearest
 
 
 @dataclass(frozen=True)
 class _OnTree:
-    """An energy of a tree as an energy of a vector; hashable, so that jit knows it again."""
+    """An energy of a tree as an energy of a vector, in the vector's precision.
+
+    Hashable, so that jit knows it again.
+    """
 
     energy: Callable[[Any], Any]
     unravel: Callable[[Any], Any]
 
     def __call__(self, theta: Any, data: Any) -> Any:
-        return self.energy(self.unravel(theta))
+        return jnp.asarray(self.energy(self.unravel(theta)), theta.dtype)
 
 
-def _rows(tree: Any, batched: bool) -> tuple[np.ndarray, Any]:
+def _precision(*trees: Any) -> np.dtype:
+    """The widest float type among all leaves, at least float32; of integers JAX's default."""
+    kinds = [leaf.dtype for leaf in jax.tree.leaves(trees)]
+    wide = any(kind.itemsize > 4 or not jnp.issubdtype(kind, jnp.floating) for kind in kinds)
+    return jax.dtypes.canonicalize_dtype(np.float64 if wide else np.float32)
+
+
+def _rows(tree: Any, batched: bool, dtype: np.dtype) -> tuple[np.ndarray, Any]:
     """(pair, param) host array of a tree, and the way back for one pair."""
-    arrays = jax.tree.map(jnp.asarray, tree)
-    if not jax.tree.leaves(arrays):
-        raise ValueError("start and end must hold at least one number")
-    arrays = jax.tree.map(lambda a: a if jnp.issubdtype(a.dtype, jnp.inexact) else a * 1.0, arrays)
-    if not batched:
-        theta, unravel = ravel_pytree(arrays)
-        return np.asarray(theta)[None], unravel
+    cast = lambda leaf: (leaf if batched else leaf[None]).astype(dtype)
+    arrays = jax.tree.map(cast, tree)
     _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], arrays))
-    return np.asarray(jax.vmap(lambda one: ravel_pytree(one)[0])(arrays)), unravel
+    rows = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(arrays)]
+    return np.concatenate(rows, axis=1), unravel
 
 
 def _check(surface: Surface, name: str, points: np.ndarray, levels: np.ndarray) -> None:
@@ -73,7 +80,8 @@ def geodesic(
         energy: F, any JAX function of a vector or pytree that returns a scalar. Keep one
             function object for many calls: a new one is compiled anew.
         start: vector (param,) or pytree; of a batch, (pair, param) or leaves with a leading axis.
-        end: like `start`.
+            All is computed in the widest float type of both ends, at least float32.
+        end: like `start`, leaf by leaf of the same shape.
         level: λ; one number, or one for every pair.
         batched: whether the leading axis counts pairs; None: yes for a plain array of two
             dimensions, no for everything else.
@@ -83,8 +91,9 @@ def geodesic(
         One `Connection`, or a list with one for every pair.
 
     Raises:
-        ValueError: ends that differ in shape, lie above the level or are not finite; an energy
-            that is not a scalar.
+        ValueError: ends that are empty, not real, differ in shape, lie above the level or are
+            not finite; an energy that is not a floating scalar; an unknown method, or one that
+            needs a network.
 
     Example:
         >>> ring = lambda theta: ((theta**2).sum() - 1) ** 2
@@ -119,7 +128,8 @@ def connect(
     Args:
         energy: F, any JAX function of a vector or pytree that returns a scalar.
         start: vector (param,) or pytree; of a batch, (pair, param) or leaves with a leading axis.
-        end: like `start`.
+            All is computed in the widest float type of both ends, at least float32.
+        end: like `start`, leaf by leaf of the same shape.
         method: an option of the command line, such as "neb" (`landscape list methods`), with its
             default settings, or a method made in Python, such as `NEB(beads=31)`.
         level: λ the path is judged against; methods that look inside a level set need one.
@@ -132,8 +142,9 @@ def connect(
         the dense check; of a climbing method that is the energy at the highest saddle.
 
     Raises:
-        ValueError: ends that differ in shape or coincide; a method that needs a level and gets
-            none; a string to begin from that has other ends; an unknown method.
+        ValueError: ends that are empty, not real, differ in shape or coincide; an energy that is
+            not a floating scalar; a method that needs a level and gets none; a string to begin
+            from that has other ends; an unknown method, or one that needs a network.
 
     Example:
         >>> well = lambda theta: (theta[0] ** 2 - 1) ** 2 + (theta[1] - theta[0] ** 2) ** 2
@@ -164,6 +175,8 @@ def method_named(method: str | PathMethod) -> PathMethod:
     """
     if isinstance(method, PathMethod):
         return method
+    if not isinstance(method, str):
+        raise ValueError(f"method must be a name or a PathMethod, got {method!r}")
     from hydra import compose, initialize_config_dir
 
     from landscape_cli import config, listing
@@ -191,30 +204,69 @@ class _Job:
 
 def _posed(energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batched: Any) -> _Job:
     """The question in arrays, checked."""
+    start, end = (jax.tree.map(np.asarray, tree) for tree in (start, end))
     many = getattr(start, "ndim", 0) == 2 if batched is None else batched
-    _check_alike(start, end)
-    (starts, unravel), (ends, _) = _rows(start, many), _rows(end, many)
-    shape = jax.eval_shape(energy, unravel(jnp.asarray(starts[0]))).shape
-    if shape != ():
-        raise ValueError(f"energy must return a scalar, got shape {shape}")
-    levels = np.broadcast_to(np.asarray(level, float), (len(starts),)).copy()
-    if np.isnan(levels).any() or (levels == -np.inf).any():
-        raise ValueError(f"level must be a number, got {level}")
+    _check_ends(start, end, many)
+    dtype = _precision(start, end)
+    (starts, unravel), (ends, _) = (_rows(tree, many, dtype) for tree in (start, end))
+    _check_energy(energy, unravel(jnp.asarray(starts[0])))
+    levels = _levels(level, len(starts), many)
     surface = Surface(_OnTree(energy, unravel), (), starts.shape[1], dtype=starts.dtype)
     return _Job(surface, starts, ends, levels, unravel, many)
 
 
-def _check_alike(start: Any, end: Any) -> None:
-    """Refuse ends that are not the same leaves of the same shapes."""
+def _check_ends(start: Any, end: Any, many: bool) -> None:
+    """Refuse ends that are not the same leaves of real numbers, in the same shapes."""
     if jax.tree.structure(start) != jax.tree.structure(end):
         raise ValueError("start and end must be trees of the same structure")
     leaves = jax.tree_util.tree_leaves_with_path(start)
     for (path, one), other in zip(leaves, jax.tree.leaves(end), strict=True):
-        if np.shape(one) != np.shape(other):
-            at = jax.tree_util.keystr(path)
+        at = jax.tree_util.keystr(path)
+        for name, leaf in (("start", one), ("end", other)):
+            if not _real(leaf.dtype):
+                raise ValueError(f"{name}{at} must hold real numbers, got {leaf.dtype}")
+        if one.shape != other.shape:
             raise ValueError(
-                f"start{at} and end{at} differ in shape: {np.shape(one)} and {np.shape(other)}"
+                f"start{at} and end{at} differ in shape: {one.shape} and {other.shape}"
             )
+    shapes = {jax.tree_util.keystr(path): leaf.shape for path, leaf in leaves}
+    counts = {shape[:1] for shape in shapes.values()} if many else set()
+    if len(counts) > 1 or () in counts:
+        listed = ", ".join(f"start{at} {shape}" for at, shape in shapes.items())
+        raise ValueError(f"batched: every leaf must count the same pairs first, got {listed}")
+    if not sum(map(math.prod, shapes.values())):
+        what = "pair of at least one number" if many else "number"
+        raise ValueError(f"start and end must hold at least one {what}, got {start!r}")
+
+
+def _check_energy(energy: Callable[[Any], Any], point: Any) -> None:
+    """Refuse what is not a scalar to descend on."""
+    found = jax.eval_shape(energy, point)
+    if not hasattr(found, "dtype"):
+        got = "None" if found is None else f"a {type(found).__name__}"
+    elif found.shape == () and jnp.issubdtype(found.dtype, jnp.floating):
+        return
+    else:
+        got = f"{found.dtype} of shape {found.shape}"
+    raise ValueError(f"energy must return a scalar floating number, got {got}")
+
+
+def _levels(level: Any, count: int, many: bool) -> np.ndarray:
+    """The level of every pair."""
+    given = np.asarray(level)
+    if not _real(given.dtype) or given.dtype == bool:
+        raise ValueError(f"level must be a number, got {level!r}")
+    if given.shape not in ((), (count,)):
+        known = f"one number, or one for each of {count} pairs" if many else "one number"
+        raise ValueError(f"level must be {known}, got an array of shape {given.shape}")
+    levels = np.full(count, given, float)
+    if np.isnan(levels).any() or (levels == -np.inf).any():
+        raise ValueError(f"level must be a number, got {level}")
+    return levels
+
+
+def _real(dtype: np.dtype) -> bool:
+    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, np.bool_))
 
 
 def _check_initial(begun: list[np.ndarray], job: _Job) -> None:
@@ -231,9 +283,10 @@ def _check_initial(begun: list[np.ndarray], job: _Job) -> None:
 
 def _joined(job: _Job, method: PathMethod, **more: Any) -> Connection | list[Connection]:
     pairs = np.arange(len(job.starts))
-    found = method.connect(
-        job.surface, job.starts, job.ends, job.levels, pairs, Progress(), **more
-    )
-    latest = dict(found)  # a string may be yielded again, improved
+    question = job.surface, job.starts, job.ends, job.levels, pairs, Progress()
+    try:
+        latest = dict(method.connect(*question, **more))  # a string may come again, improved
+    except UserError as error:  # the command line's exception
+        raise ValueError(str(error)) from error
     results = [Connection(latest[i], job.surface, job.unravel) for i in range(len(pairs))]
     return results if job.many else results[0]

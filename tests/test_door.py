@@ -83,6 +83,31 @@ def test_its_figure_and_file(tmp_path):
         (dict(end=np.zeros(3)), r"start and end differ in shape: \(2,\) and \(3,\)"),
         (dict(start=np.zeros((4, 2)), end=np.zeros((4, 3))), r"\(4, 2\) and \(4, 3\)"),
         (dict(end={"x": B}), "same structure"),
+        (dict(end=B + 0j), "end must hold real numbers, got complex128"),
+        (dict(start="ab", end="ba"), "start must hold real numbers, got <U2"),
+        (dict(start=A[:0], end=B[:0]), r"must hold at least one number, got array\(\[\]"),
+        (dict(start={}, end={}), "must hold at least one number, got {}"),
+        (dict(start=np.zeros((0, 2)), end=np.zeros((0, 2))), r"at least one pair.*=\(0, 2\)"),
+        (
+            dict(start={"x": A, "y": 0.0}, end={"x": B, "y": 0.0}, batched=True),
+            r"every leaf must count the same pairs first, got start\['x'\] \(2,\), .*\['y'\] \(\)",
+        ),
+        (dict(energy=lambda x: x[0] > 0), "scalar floating number, got bool of shape"),
+        (dict(energy=lambda x: x), r"scalar floating number, got float64 of shape \(2,\)"),
+        (dict(energy=lambda x: (x[0], x)), "energy must return a scalar .*, got a tuple"),
+        (dict(energy=lambda x: None), "energy must return a scalar .*, got None"),
+        (dict(level=[0.1, 0.2]), r"level must be one number, got an array of shape \(2,\)"),
+        (
+            dict(start=np.stack([A] * 3), end=np.stack([B] * 3), level=[0.1, 0.2]),
+            r"level must be one number, or one for each of 3 pairs, got .* \(2,\)",
+        ),
+        (dict(level="abc"), "level must be a number, got 'abc'"),
+        (dict(level="0.1"), "level must be a number, got '0.1'"),
+        (dict(level=None), "level must be a number, got None"),
+        (dict(method=3), "method must be a name or a PathMethod, got 3"),
+        (dict(method="repair"), "method=repair: a closed form has no hidden units"),
+        (dict(method="function_space"), "method=function_space: the model must be a network"),
+        (dict(method="dropout_path"), "method=dropout_path: a closed form has no hidden units"),
         (dict(method="taut_string"), "'taut_string' looks inside a level set: give it a level"),
         (dict(level=np.nan), "level must be a number"),
         (dict(initial=np.stack([B, A])), "initial must join the same two points"),
@@ -91,8 +116,9 @@ def test_its_figure_and_file(tmp_path):
 )
 def test_what_cannot_be_is_refused(words, said):
     job = dict(energy=ring, start=A, end=B, method="straight") | words
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=said) as refused:
         landscape.connect(**job)
+    assert "\n" not in str(refused.value)
 
 
 def test_leaves_of_the_ends_must_be_alike():
@@ -101,6 +127,29 @@ def test_leaves_of_the_ends_must_be_alike():
     said = r"start\['w'\] and end\['w'\] differ in shape: \(2, 3\) and \(3, 2\)"
     with pytest.raises(ValueError, match=said):
         landscape.geodesic(lambda tree: (tree["w"] ** 2).sum(), ones(2, 3), ones(3, 2), level=9.0)
+
+
+@pytest.mark.parametrize(("ends", "energy"), [("float64", "float32"), ("float32", "float64")])
+def test_the_energy_may_have_another_precision(ends, energy):
+    cast = lambda theta: ring(theta).astype(energy)
+    path = landscape.geodesic(cast, jnp.asarray(A, ends), jnp.asarray(B, ends), level=0.1)
+    assert path.normalized_length == pytest.approx(RING_LENGTH, rel=5e-3)
+    assert path.surface.energies(A).dtype == ends and path.at(0.5).dtype == ends
+
+
+@pytest.mark.parametrize(
+    ("ends", "kept"), [("float16", "float32"), ("bfloat16", "float32"), ("int32", "float64")]
+)
+def test_no_path_is_computed_in_less_than_single_precision(ends, kept):
+    path = landscape.connect(ring, jnp.asarray(A, ends), jnp.asarray(B, ends), "straight")
+    assert path.surface.energies(A).dtype == kept and path.at(0.5).dtype == kept
+
+
+def test_the_wider_precision_of_both_ends_is_kept():
+    start, end = {"x": np.float32(1), "y": np.zeros(2)}, {"x": -1.0, "y": np.zeros(2, "float32")}
+    path = landscape.connect(ring_of_tree, start, end, "straight")
+    assert path.surface.dtype == np.float64
+    assert {leaf.dtype for leaf in path.at(0.5).values()} == {np.dtype(float)}
 
 
 def test_a_geodesic_needs_a_level():
