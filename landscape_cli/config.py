@@ -37,13 +37,16 @@ KINDS = {  # configuration group -> the classes a part of that kind descends fro
 
 SEVERAL = {"methods": "method", "gauges": "gauge"}  # mappings of name to part: key -> kind
 
+LARGEST_SEED = 2**32 - 1  # in single precision JAX keeps no more bits of a seed
+MOST_PAIRS = 10**6  # far beyond any run, and far below where counts of bytes overflow
+
 
 @dataclass(frozen=True)
 class Settings:
     """The run-wide keys of conf/config.yaml."""
 
-    seed: int  # at least 0
-    pairs: int  # at least 1
+    seed: int  # 0 to LARGEST_SEED
+    pairs: int  # 1 to MOST_PAIRS
     levels: tuple[float, ...]  # positive, strictly decreasing
     precision: str  # float64 or float32
     bn: str  # how batch norm is treated along a string
@@ -51,8 +54,10 @@ class Settings:
     plugins: tuple[str, ...]  # packages that _target_ may name
 
     def __post_init__(self) -> None:
-        require(self.seed >= 0, "seed", self.seed, "must be at least 0")
-        require(self.pairs >= 1, "pairs", self.pairs, "must be at least 1")
+        for name, least, most in (("seed", 0, LARGEST_SEED), ("pairs", 1, MOST_PAIRS)):
+            value = getattr(self, name)
+            require(value >= least, name, value, f"must be at least {least}")
+            require(value <= most, name, value, f"must be at most {most}")
         check_levels(self.levels)
         allowed = ("float64", "float32")
         require(

@@ -11,6 +11,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from landscape_cli import config, listing
+from landscape_cli.core.random import named_key
 from landscape_cli.errors import UserError
 from landscape_cli.manifest import flat
 from landscape_cli.methods.straight import Straight
@@ -97,6 +98,17 @@ def test_build_makes_hashable_parts(plugin):
 def test_targets_that_are_refused(plugin, target, kind, message):
     with pytest.raises(UserError, match=message):
         config.build({"_target_": target}, kind, plugins=plugin)
+
+
+def test_the_largest_seed_draws_and_no_larger_is_taken():
+    names = {"levels": [0.1], "precision": "float32", "bn": "recompute", "figures": []}
+    given = names | {"seed": 2**32 - 1, "pairs": 10**6, "plugins": []}
+    jax.config.update("jax_enable_x64", False)
+    keys = [named_key(seed, "data") for seed in (config.settings(given).seed, 0)]
+    assert not jnp.array_equal(*map(jax.random.key_data, keys))
+    for key, most in (("seed", 2**32 - 1), ("pairs", 10**6)):
+        with pytest.raises(UserError, match=f"^{key}={most + 1}: must be at most {most}$"):
+            config.settings(given | {key: most + 1})
 
 
 def test_further_parts_are_built_and_named():
