@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PROFILE = np.linspace(0, 1, 201)
+FIGURES = ("png", "svg", "pdf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,13 +132,26 @@ class Connection:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the string (netCDF) or, by a name ending in png, svg or pdf, its figure."""
+        """Write the string (.nc, netCDF) or its figure (.png, .svg or .pdf).
+
+        Raises:
+            ValueError: the name ends in something else.
+            FileNotFoundError: the folder does not exist.
+            UserError: the file cannot be written.
+        """
         from landscape_cli.plots import render
         from landscape_cli.rundir import write
 
+        if not str(path):
+            raise ValueError(f"path must name a file, got {path!r}")
         path = Path(path)
         kind = path.suffix.lower().lstrip(".")
-        if kind in ("png", "svg", "pdf"):
+        if kind not in ("nc", *FIGURES):
+            known = ", ".join(f".{each}" for each in FIGURES)
+            raise ValueError(f"path must end in .nc (the string) or {known} (its figure): {path}")
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"{path}: there is no folder {path.parent}")
+        if kind in FIGURES:
             write(path, render(self.plot(), kind))
         else:
             write(path, bytes(self.dataset().to_netcdf(engine="h5netcdf")))

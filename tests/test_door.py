@@ -75,6 +75,25 @@ def test_its_figure_and_file(tmp_path):
     assert len(path.plot().axes[0].lines) == 1, "no line for a level that nobody asked for"
 
 
+@pytest.mark.parametrize("name", ["x.csv", "x.foo", "x", ".png", "x."])
+def test_a_file_of_no_known_kind_is_not_written(tmp_path, name):
+    path = landscape.connect(ring, A, B, "straight")
+    with pytest.raises(
+        ValueError, match=r"must end in \.nc \(the string\) or \.png, \.svg, \.pdf"
+    ):
+        path.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_folder_is_made_for_a_file(tmp_path):
+    path = landscape.connect(ring, A, B, "straight")
+    with pytest.raises(FileNotFoundError, match=r"x.png: there is no folder .*nope"):
+        path.save(tmp_path / "nope" / "x.png")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ValueError, match="path must name a file, got ''"):
+        path.save("")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
