@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from queue import Queue
 from typing import Any
 
@@ -199,8 +199,8 @@ def interleaved(sources: list[Iterator[Any]]) -> Iterator[Any]:
 
     A single source stays in this thread. When this ends early, the others stop at their next item.
     """
-    if len(sources) == 1:
-        yield from sources[0]
+    if len(sources) < 2:
+        yield from chain(*sources)
         return
     found: Queue[tuple[str, Any]] = Queue()
     stopped, wide = threading.Event(), _wide()
@@ -217,21 +217,22 @@ def interleaved(sources: list[Iterator[Any]]) -> Iterator[Any]:
         else:
             found.put(("end", None))
 
-    running = [_threads().submit(drain, source) for source in sources]
-    try:
-        left = len(sources)
-        while left:
-            kind, value = found.get()
-            if kind == "error":
-                raise value
-            if kind == "end":
-                left -= 1
-            else:
-                yield value
-    finally:
-        stopped.set()
-        for each in running:
-            each.result()
+    # Threads of their own: what the caller shares out between two items finds the others free.
+    with ThreadPoolExecutor(len(sources), "landscape-source") as threads:
+        try:
+            for source in sources:
+                threads.submit(drain, source)
+            left = len(sources)
+            while left:
+                kind, value = found.get()
+                if kind == "error":
+                    raise value
+                if kind == "end":
+                    left -= 1
+                else:
+                    yield value
+        finally:
+            stopped.set()
 
 
 def in_shares(function: Callable[[Any], Any], lanes: Any, least: int = SHARE) -> Any:

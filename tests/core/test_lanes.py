@@ -1,5 +1,7 @@
 """Lanes: what several threads do is what one does; ends, errors and depth included."""
 
+import threading
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,7 +18,7 @@ def counted(first, count, told):
         told.append(first)
 
 
-@pytest.mark.parametrize("sources", [1, 2, 3])
+@pytest.mark.parametrize("sources", [0, 1, 2, 3])
 def test_all_that_sources_yield_arrives(sources):
     told = []
     found = list(lanes.interleaved([counted(100 * i, 20, told) for i in range(sources)]))
@@ -48,6 +50,21 @@ def test_side_by_side_inside_side_by_side_does_not_wait_for_itself():
     rows = lanes.side_by_side(lambda i: lanes.side_by_side(square, range(i)), range(6))
     assert rows == [[j * j for j in range(i)] for i in range(6)]
     assert lanes.hands() == lanes.workers(), "free again"
+
+
+def test_who_listens_may_share_out_work_before_the_sources_end():
+    answered = threading.Event()
+
+    def waiting():
+        yield None
+        yield answered.wait(10)
+
+    merged = lanes.interleaved([waiting() for _ in range(max(2, lanes.workers()))])
+    assert next(merged) is None
+    assert lanes.side_by_side(abs, [-1, -2, -3]) == [1, 2, 3]
+    answered.set()
+    assert all(found for found in merged if found is not None)
+    assert lanes.hands() == lanes.workers()
 
 
 def test_threads_compute_in_the_width_of_the_caller():
