@@ -47,24 +47,27 @@ def drawing(draw: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def in_blocks(data: Any, block: int | None) -> Any:
-    """Examples as (block, example, ...): even blocks of at most `block`, zeros at the end.
+    """Examples as (block, example, ...): even blocks of at most `block`, none of them new.
 
-    The energy of a block must be a weighted sum over its examples, with the weights among the
-    data: examples of zeros then weigh nothing.
+    The energy of a block must be a weighted sum over its examples, the weights the last of the
+    data. The last example is repeated with weight 0: zeros in its place might be where a network
+    is not finite, and 0 · NaN is no 0.
     """
-    leaves = jax.tree.leaves(data)
+    leaves, tree = jax.tree.flatten(data)
     if block is None or not leaves:
         return jax.tree.map(lambda leaf: leaf[None], data)
     total = len(leaves[0])
     count = -(-total // block)
     size = -(-total // count)
 
-    def cut(leaf: Any) -> Any:
+    def cut(leaf: Any, fill: str) -> Any:
         xp: Any = np if isinstance(leaf, np.ndarray) else jnp
-        leaf = xp.pad(leaf, [(0, count * size - total), *[(0, 0)] * (leaf.ndim - 1)])
+        leaf = xp.pad(leaf, [(0, count * size - total), *[(0, 0)] * (leaf.ndim - 1)], fill)
         return leaf.reshape(count, size, *leaf.shape[1:])
 
-    return jax.tree.map(cut, data)
+    *examples, weights = leaves
+    found = [*(cut(leaf, "edge") for leaf in examples), cut(weights, "constant")]
+    return jax.tree.unflatten(tree, found)
 
 
 def _sum(function: Callable[[Any], Any], blocks: Any) -> Any:

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from functools import partial
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -152,6 +153,31 @@ def test_rough_gradients_leave_energies_alone():
     error = np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
     assert 1e-4 < error < 0.05, "bfloat16 has eight bits"
     assert found.dtype == jnp.float32
+
+
+class OnSphere(nn.Module):
+    """A linear network of x / ‖x‖, which is not finite at 0."""
+
+    outputs: int | None = None
+
+    @nn.compact
+    def __call__(self, inputs):
+        """Outputs for every image."""
+        flat = inputs.reshape(len(inputs), -1)
+        return nn.Dense(self.outputs or 1)(flat / jnp.linalg.norm(flat, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "data"), [("vmap", "device"), ("loop", "device"), ("loop", "host")]
+)
+def test_blocks_hold_no_example_that_is_not_there(strategy, data):
+    theta = jnp.asarray(initial_thetas(OnSphere(), DATA, KEY, 1))
+    wanted = surface(OnSphere()).energies_and_gradients(theta)
+    here = surface(OnSphere(), Engine(strategy=strategy, data=data, block=4))
+    assert len(DATA.train) % 4, "the last block is filled up"
+    for found, exact in zip(here.energies_and_gradients(theta), wanted, strict=True):
+        np.testing.assert_allclose(found, exact, rtol=1e-10)
+    np.testing.assert_allclose(here.energies(np.asarray(theta)), wanted[0], rtol=1e-10)
 
 
 def products_of(function, *points):
