@@ -111,7 +111,7 @@ def tune(setup: Setup, limit: float) -> list[str]:
     rule = Plan(surface.strategy, surface.chunk, surface.block)
     setup.progress.phase("engines")
     rows: list[Row] = []
-    for row in candidates(surface, rule, engine.memory * 2**30, limit):
+    for row in candidates(surface, rule, engine.granted, limit):
         rows.append(row)
         setup.progress.update(len(rows), _words(row.plan))
     timed = [row for row in rows if row.seconds is not None]

@@ -21,6 +21,8 @@ from landscape_cli.core.energy import on_host
 from landscape_cli.core.lanes import workers
 from landscape_cli.errors import UserError
 
+GRANT = 1 << 29  # bytes for one program where a device does not say what is free
+SHARE = 0.4  # of a device's free memory for one program: strings and data need the rest
 CACHE = 24 << 20  # bytes of activations that a CPU's last cache holds
 POINTS_CPU = 64  # points at a time on a CPU, where larger batches only leave the cache
 POINTS = 1 << 14  # on anything wider
@@ -50,7 +52,8 @@ class Engine:
             point; "auto" chooses by device and kind of layer.
         block: examples at a time; None: as many as suit the memory and the cache.
         chunk: points at a time; None: likewise.
-        memory: GiB that the activations of one program may take.
+        memory: GiB that the activations of one program may take; None: 0.4 of what is free on a
+            device with memory of its own, 0.5 GiB on a CPU.
         gradients: "tensorfloat32" (GPUs) or "bfloat16" computes gradients in it; energies, and
             so every verdict, stay in the run's precision. "full": gradients too.
         data: where examples are kept: on the "device", or on the "host", from where a block at a
@@ -62,7 +65,7 @@ class Engine:
     strategy: str = "auto"
     block: int | None = None
     chunk: int | None = None
-    memory: float = 0.5
+    memory: float | None = None
     gradients: str = "full"
     data: str = "auto"
     remat: bool = False
@@ -83,7 +86,7 @@ class Engine:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        if not 0 < self.memory < np.inf:
+        if self.memory is not None and not 0 < self.memory < np.inf:
             raise ValueError(f"memory must be positive, got {self.memory}")
 
     @property
@@ -107,10 +110,20 @@ class Engine:
         """Whether examples of so many bytes are kept on the host."""
         if self.data != "auto":
             return self.data == "host"
-        stats = jax.local_devices()[0].memory_stats() or {}
-        if jax.default_backend() == "cpu" or "bytes_limit" not in stats:
-            return False  # the device's memory is the host's
-        return 2 * size > stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+        free = _free()
+        return free is not None and 2 * size > free
+
+    @property
+    def granted(self) -> float:
+        """Bytes that the activations of one program may take.
+
+        A share of what is free is rounded down to half a GiB, so that a little more or less in
+        use does not change the plan, and with it the rounding of sums.
+        """
+        if self.memory is not None:
+            return self.memory * 2**30
+        free = _free()
+        return GRANT if free is None else max(int(SHARE * free) // GRANT, 1) * GRANT
 
     def recalling(self, plans: Mapping[str, Plan]) -> Engine:
         """The same engine, which knows `plans` by their cases."""
@@ -156,9 +169,7 @@ class Engine:
         if strategy == "auto":
             strategy = "loop" if waits or (convolves and cpu) else "vmap"
         each = max(size / max(examples, 1), 1)  # bytes of one example
-        room = self.memory * 2**30
-        if cpu:
-            room = min(room, CACHE)
+        room = min(self.granted, CACHE) if cpu else self.granted
         block = self.block or max(1, int(room / each))
         most = POINTS_CPU if cpu else POINTS
         fit = np.clip(room / (each * min(block, examples)), 1, most)
@@ -168,3 +179,13 @@ class Engine:
     def with_plan(self, plan: Plan) -> Engine:
         """The engine that is sure to decide so."""
         return replace(self, strategy=plan.strategy, chunk=plan.chunk, block=plan.block)
+
+
+def _free() -> int | None:
+    """Bytes free on the fullest device; None where its memory is the host's, or unknown."""
+    if jax.default_backend() == "cpu":
+        return None
+    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    if not all("bytes_limit" in each for each in stats):
+        return None
+    return min(each["bytes_limit"] - each.get("bytes_in_use", 0) for each in stats)

@@ -1,11 +1,21 @@
 """What an engine decides: by memory, by device, by what was asked for."""
 
+from types import SimpleNamespace
+
+import jax
 import numpy as np
 import pytest
 
 from landscape_cli.core.engine import Engine
 
-MIB = 1 << 20
+MIB, GIB = 1 << 20, 1 << 30
+
+
+def on_gpus(monkeypatch, *stats):
+    """As if there were GPUs that say this of their memory."""
+    devices = [SimpleNamespace(memory_stats=lambda each=each: each) for each in stats]
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax, "local_devices", lambda: devices)
 
 
 def test_everything_at_once_where_it_fits():
@@ -26,6 +36,42 @@ def test_a_host_loop_keeps_its_activations_in_the_cache():
     plan = Engine().plan(size=300 * MIB, examples=300, convolves=True)
     assert plan.strategy == "loop"
     assert plan.block == 24  # of 1 MiB each
+
+
+def test_points_are_batched_until_a_gpu_is_full(monkeypatch):
+    """ResNet-20 on 512 examples: one point at a time, and 82 examples of it, with 0.5 GiB."""
+    resnet = dict(size=3200 * MIB, examples=512, convolves=True)
+    on_gpus(monkeypatch, {"bytes_limit": 78 * GIB, "bytes_in_use": GIB})
+    plan = Engine().plan(**resnet)
+    assert (plan.strategy, plan.block, plan.chunk) == ("vmap", None, 8)
+    assert Engine().granted == 30.5 * GIB, "0.4 of 77 GiB, by half GiB"
+    set_by_hand = Engine(memory=0.5).plan(**resnet)
+    assert (set_by_hand.block, set_by_hand.chunk) == (81, 1)
+
+
+@pytest.mark.parametrize(
+    ("stats", "gib"),
+    [
+        ([{"bytes_limit": 80 * GIB}, {"bytes_limit": 80 * GIB, "bytes_in_use": 70 * GIB}], 4),
+        ([{"bytes_limit": GIB}], 0.5),
+        ([None], 0.5),
+        ([{"bytes_limit": 80 * GIB}, {}], 0.5),
+    ],
+)
+def test_the_fullest_device_decides_what_is_granted(monkeypatch, stats, gib):
+    on_gpus(monkeypatch, *stats)
+    assert Engine().granted == gib * GIB
+    assert Engine(memory=3).granted == 3 * GIB, "what is set is set"
+
+
+def test_a_cpu_grants_as_much_as_ever(monkeypatch):
+    said = [SimpleNamespace(memory_stats=lambda: {"bytes_limit": 80 * GIB})]
+    monkeypatch.setattr(jax, "local_devices", lambda: said)
+    assert Engine().granted == GIB / 2
+    for size in (MIB // 100, MIB, 300 * MIB, 2048 * MIB):
+        for convolves in (False, True):
+            case = size, 300, convolves
+            assert Engine().plan(*case) == Engine(memory=0.5).plan(*case)
 
 
 def test_what_is_asked_for_is_done():
