@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from landscape_cli import listing
+from landscape_cli import listing, overrides
 from landscape_cli.errors import UserError, nearest
 from landscape_cli.flags import Parser, hydra_flags, run_parser, tune_parser
 
@@ -94,23 +94,10 @@ def run(words: list[str], multirun: bool = False) -> None:
     check_experiment(chosen.experiment, folders)
     name = chosen.experiment
     flags = hydra_flags(chosen, multirun or chosen.multirun)
-    check_globs(chosen.overrides, folders)
-    overrides = [spelled_out(word, folders) for word in chosen.overrides]
-    words = [*flags, FOOTING, f"experiment={name}", f"hydra.job.name={name}", *overrides]
+    given = [overrides.spelled_out(word, folders) for word in chosen.overrides]
+    overrides.check(given, folders)
+    words = [*flags, FOOTING, f"experiment={name}", f"hydra.job.name={name}", *given]
     compose_and_run(words, "rehearse" if chosen.dry_run else "run")
-
-
-def spelled_out(override: str, folders: list[Path]) -> str:
-    """`warm_start=bezier`, a choice among methods, as Hydra writes it."""
-    key, _, value = override.partition("=")
-    if key != "warm_start":
-        return override
-    known = [*listing.options("method", folders), "null"]
-    for name in value.split(","):
-        if name not in known:
-            hint = nearest(name, known)
-            raise UserError(f"{override}: no such method; choose from {', '.join(known)}{hint}")
-    return f"method@{override}"
 
 
 def check_experiment(name: str | None, folders: list[Path]) -> None:
@@ -123,22 +110,8 @@ def check_experiment(name: str | None, folders: list[Path]) -> None:
         raise UserError(f"{name}: no such experiment; choose from {', '.join(known)}{hint}")
 
 
-def check_globs(overrides: list[str], folders: list[Path]) -> None:
-    """Refuse `model=glob(x*)` that matches nothing: Hydra would call no job at all a success."""
-    for word in overrides:
-        group, _, value = word.partition("=")
-        if value.startswith("glob("):
-            from hydra.core.override_parser.overrides_parser import OverridesParser
-
-            names = list(listing.options(group, folders))
-            glob = OverridesParser.create().parse_override(word).value()
-            if not glob.filter(names):  # type: ignore[union-attr]
-                raise UserError(f"{word}: matches nothing; choose from {', '.join(names)}")
-
-
 def compose_and_run(words: list[str], task: str = "run", **known) -> None:
     """Let Hydra parse `words` and call a task of the runner, its complaints turned into ours."""
-    check_folder(words)
     sys.argv = ["landscape", *words]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting
     import hydra
@@ -158,15 +131,6 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
     finally:
         runner.tidy()
     jobs.settle()
-
-
-def check_folder(words: list[str]) -> None:
-    """Refuse no folder, which Hydra takes for the current one."""
-    for word in words:
-        key, _, value = word.partition("=")
-        named = key.lstrip("+") in ("hydra.run.dir", "hydra.sweep.dir")
-        if named and value.strip().strip("'\"") in ("", "null"):
-            raise UserError(f"{word}: name a folder")
 
 
 def complete(argv: list[str]) -> int:
@@ -268,7 +232,7 @@ def tune(words: list[str]) -> None:
     if not 0 < chosen.limit < float("inf"):
         raise UserError(f"--limit {chosen.limit:g}: must be a positive number of seconds")
     folders = listing.conf_folders(chosen.config_dir)
-    check_globs(chosen.overrides, folders)
+    overrides.check(chosen.overrides, folders)
     named = [word for word in chosen.overrides if word.startswith("experiment=")]
     words = ["--config-dir", chosen.config_dir] if chosen.config_dir else []
     words += [FOOTING] if named else [FOOTING, "experiment=geodesic"]

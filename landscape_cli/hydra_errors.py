@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import traceback
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -30,8 +31,7 @@ def one_line(error: BaseException) -> str | None:
     if isinstance(error, MissingConfigException):
         return missing_option(error)
     if isinstance(error, OverrideParseException):
-        reason = first_line(error.message)
-        return f"cannot read {error.override!r}: write it as key=value ({reason})"
+        return f"{error.override}: cannot be read; write key=value"
     if isinstance(error, OSError):
         return disk(error)
     if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
@@ -40,6 +40,15 @@ def one_line(error: BaseException) -> str | None:
         return key_error(error)
     if isinstance(error, HydraException):
         return composition(first_line(str(error)))
+    return unnamed(error)
+
+
+def unnamed(error: BaseException) -> str | None:
+    """Python's own complaint while Hydra sets a value, such as of `model.widths.first=3`."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "_apply_overrides_to_config":
+            override = frame.f_locals["override"]
+            return f"{override.input_line}: cannot be set ({first_line(str(error))})"
     return None
 
 
@@ -58,16 +67,21 @@ def key_error(error: OmegaConfBaseException) -> str:
     parent = error.parent_node
     if "is not in struct" in str(error) and parent is not None:
         known = [str(name) for name in parent if str(name) != "_target_"]  # type: ignore[union-attr]
+        if not known:
+            return f"{key}: {key.rpartition('.')[0]} has no settings as it was chosen"
         return unknown(key, "setting", known)
-    return f"{key}: {first_line(error.msg or str(error))}" if key else first_line(str(error))
+    text = first_line(error.msg or str(error))
+    for found, wanted in (("List", "a list"), ("Dict", "a mapping of names to values")):
+        if text.startswith("Cannot merge") and text.endswith(f"with {found}Config"):
+            text = f"expected {wanted}"
+    return f"{key}: {text}" if key else first_line(str(error))
 
 
 def composition(text: str) -> str:
     """Other complaints of Hydra's, in our words where its own advice would mislead."""
-    _, found, value = text.partition("Ambiguous value for argument ")
-    if found:
-        typed = value.strip("'")
-        return f"{typed}: several values need -m (or write a list as key=[a,b])"
+    several = re.fullmatch(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'.*", text)
+    if several:
+        return f"{several[1]}: several values need -m (or write a list as key=[a,b])"
     return text
 
 

@@ -132,7 +132,20 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
         (["precision=float16"], "precision=float16: choose float64 or float32"),
         (["budget.pairs=few"], "budget.pairs=few: must be a positive number"),
         (["seed=0,1"], "seed=0,1: several values need -m"),
-        (["+x"], r"cannot read '\+x': write it as key=value"),
+        (["seed=range(0,2)"], r"seed=range\(0,2\): several values need -m"),
+        (["+x"], r"\+x: cannot be read; write key=value"),
+        (["pairs:3"], "pairs:3: cannot be read; write key=value"),
+        (["="], "=: write key=value"),
+        (["model=null"], "model=null: choose from alexnet, .*toy"),
+        (["budget=null"], "budget=null: choose from desk, paper, smoke"),
+        (["model=toy,3", "-m"], "model=toy,3: choose from alexnet, .*toy"),
+        (["~model"], "~model: cannot be removed, every run needs it"),
+        (["~pairs"], "~pairs: cannot be removed, every run needs it"),
+        (["pairs.x=1"], "pairs.x=1: pairs is an integer, without settings of its own"),
+        (["levels={a:1}"], "levels={a:1}: levels is a list, each a number"),
+        (["model.widths={a:1}"], "model.widths: expected a list"),
+        (["model.widths.a=3"], "model.widths.a=3: cannot be set"),
+        (["data=none", "data.x=1"], "data.x: data has no settings as it was chosen"),
         (["levels=${nope}"], "levels: .*nope"),
         (["model=glob(z*)", "-m"], r"model=glob\(z\*\): matches nothing; choose from .*toy"),
         (["model=evil"], "model._target_=os.system: refused"),
@@ -366,6 +379,7 @@ def test_an_interrupted_run_keeps_what_is_finished(
 def test_the_configuration_can_be_looked_at(toy, tmp_path):
     assert "_target_: toy.Net" in toy("--cfg", "job").stdout
     assert "depth: 7" in toy("--cfg", "job", "-p", "model", "model.depth=7").stdout
+    assert "warm_start" not in toy("--cfg", "job", "warm_start=null").stdout
     help_text = toy("--help").stdout
     assert "budget: desk, paper, smoke" in help_text
     assert "seed: 0" in help_text

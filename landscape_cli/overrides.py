@@ -1,0 +1,97 @@
+"""What the user typed after the experiment, refused where Hydra would not say it in a line.
+
+Hydra reads `key=value`, `+key=value` and `~key`; here are the words that it misreads, or answers
+with a traceback.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from landscape_cli import listing
+from landscape_cli.errors import UserError, nearest
+
+
+def spelled_out(override: str, folders: list[Path]) -> str:
+    """`warm_start=bezier`, a choice among methods, as Hydra writes it."""
+    key, _, value = override.partition("=")
+    if key != "warm_start":
+        return override
+    if value == "null":
+        return "~method@warm_start"
+    known = list(listing.options("method", folders))
+    for name in value.split(","):
+        if name not in known:
+            hint = nearest(name, known)
+            allowed = ", ".join([*known, "null"])
+            raise UserError(f"{override}: no such method; choose from {allowed}{hint}")
+    return f"method@{override}"
+
+
+def check(words: Iterable[str], folders: list[Path]) -> None:
+    """Refuse what Hydra would misread or answer with a traceback.
+
+    Raises:
+        UserError: a choice that is no name, a pattern that matches nothing, a part or setting
+            that every run needs removed, a setting of what has none, no folder for the run.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
+    for word in words:
+        try:
+            override = parser.parse_override(word)
+        except HydraException:
+            continue  # Hydra comes to it, and says it
+        key = override.key_or_group
+        if not key:
+            raise UserError(f"{word}: write key=value")
+        if override.is_delete():
+            _check_removal(word, key, override.package)
+        else:
+            _check_choice(word, key, override.value(), folders)
+            _check_setting(word, key, override.value())
+
+
+def _check_removal(word: str, key: str, package: str | None) -> None:
+    """Every run needs its parts and run-wide settings, except those chosen besides."""
+    from landscape_cli import config
+
+    if package is None and key in (*config.KINDS, *_run_wide(), "budget"):
+        raise UserError(f"{word}: cannot be removed, every run needs it; choose another value")
+
+
+def _check_choice(word: str, group: str, value: Any, folders: list[Path]) -> None:
+    """An option is chosen by name; a pattern must match, or Hydra would run no job at all."""
+    from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString
+
+    names = list(listing.options(group, folders))
+    if not names:
+        return
+    if isinstance(value, Glob) and not value.filter(names):
+        raise UserError(f"{word}: matches nothing; choose from {', '.join(names)}")
+    chosen = value.list if isinstance(value, ChoiceSweep) else [value]
+    if not all(isinstance(each, str | QuotedString | list | Glob) for each in chosen):
+        raise UserError(f"{word}: choose from {', '.join(names)}")
+
+
+def _check_setting(word: str, key: str, value: Any) -> None:
+    """A run-wide setting is a number, a text or a list, and holds no settings of its own."""
+    from landscape_cli.schema import describe
+
+    if key in ("hydra.run.dir", "hydra.sweep.dir") and not str(value or "").strip():
+        raise UserError(f"{word}: name a folder")  # Hydra would take the current one
+    name, _, inner = key.partition(".")
+    if (hint := _run_wide().get(name)) and (inner or isinstance(value, dict)):
+        raise UserError(f"{word}: {name} is {describe(hint)}, without settings of its own")
+
+
+def _run_wide() -> dict[str, Any]:
+    """The types of the run-wide settings, by name."""
+    from landscape_cli import config
+
+    return typing.get_type_hints(config.Settings)
