@@ -58,7 +58,7 @@ class Engine:
             so every verdict, stay in the run's precision. "full": gradients too.
         data: where examples are kept: on the "device", or on the "host", from where a block at a
             time goes to the device; "auto": on the host where they would take more than half of
-            a device's free memory.
+            a device's free memory and the strategy is not set to "vmap", which sends no blocks.
         remat: keep no activations for the gradient, compute them again: less memory, more time.
     """
 
@@ -108,7 +108,7 @@ class Engine:
 
     def waits(self, size: int) -> bool:
         """Whether examples of so many bytes are kept on the host."""
-        if self.data != "auto":
+        if self.data != "auto" or self.strategy == "vmap":
             return self.data == "host"
         free = _free()
         return free is not None and 2 * size > free

@@ -81,6 +81,14 @@ def test_what_is_asked_for_is_done():
     assert Engine(block=100).plan(MIB, 100, convolves=False).block is None
 
 
+def test_examples_do_not_wait_for_one_program(monkeypatch):
+    """With strategy=vmap all of them would be sent for every program."""
+    on_gpus(monkeypatch, {"bytes_limit": 8 * GIB})
+    assert Engine().waits(5 * GIB) and Engine(strategy="loop").waits(5 * GIB)
+    assert not Engine().waits(3 * GIB)
+    assert not Engine(strategy="vmap").waits(5 * GIB)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
