@@ -6,8 +6,9 @@ points; how the batch is computed is decided here and nowhere else:
 * ``vmap``: one compiled program, chunked over points (dense networks; everything on a GPU);
 * ``loop``: a host loop over one compiled point (convolutions on a CPU; see `host_loop`).
 
-Either way a network's examples can be taken in blocks, whose energies add up, and points are
-shared out: over the devices of one mesh, or, on a single CPU device, over a thread a core.
+Either way a network's examples can be taken in blocks, whose energies add up. On a single CPU
+device points are shared out over a thread a core; of several devices ``vmap`` shares them out over
+one mesh, and ``loop`` uses the first alone.
 """
 
 from __future__ import annotations
