@@ -79,12 +79,14 @@ def geodesics(
         return
     waiting = deque(_by_pair(works, search))
     count, most = crew(surface, search.tightening, 2 * search.segments, len(waiting))
-    for verdict, running in interleaved(
+    pulled: set[int] = set()  # a string may be concluded anew
+    for verdict in interleaved(
         [_in_company(surface, waiting, search, most, 1 / count, report) for _ in range(count)]
     ):
         if verdict is not None:
+            pulled.add(verdict[0])
             yield verdict
-        report(running, len(bent), "being pulled taut")
+        report(len(pulled), len(bent), "bent strings")
 
 
 def _by_pair(works: list[Work], search: Search) -> list[list[Work]]:
@@ -102,8 +104,8 @@ def _in_company(
     most: int,
     share: float,
     report: Report,
-) -> Iterator[tuple[tuple[int, Found] | None, int]]:
-    """Run searches, several at a time; their verdicts, and how many strings are being pulled.
+) -> Iterator[tuple[int, Found] | None]:
+    """Run searches, several at a time; their verdicts, and None where there is none as yet.
 
     Args:
         surface: the surface.
@@ -125,7 +127,7 @@ def _in_company(
         for steps, answer in ready:
             for request in _until_it_waits(steps, answer):
                 if isinstance(request, Verdict):
-                    yield (request.work.index, request.work.found()), len(owners)
+                    yield request.work.index, request.work.found()
                 elif isinstance(request, Pull):
                     pool.add(request)
                     owners[request] = steps
@@ -134,7 +136,7 @@ def _in_company(
         ready = _answered(surface, asked, search, share, report)
         if owners and not ready:
             ready = [(owners.pop(pull), pull) for pull in pool.advance()]
-            yield None, len(owners)
+            yield None
 
 
 def _begun(waiting: deque[list[Work]], search: Search) -> list[tuple[Steps, Any]]:

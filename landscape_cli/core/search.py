@@ -20,9 +20,13 @@ from typing import Any
 import numpy as np
 
 from landscape_cli.core.feasible import Search, Work
+from landscape_cli.core.judge import bowed
 from landscape_cli.core.string import Found, length, reparametrized
 from landscape_cli.core.tighten import Pull, doubled
 from landscape_cli.core.verdict import Peak
+
+DEAR = 2e-3  # part of a length that a margin may cost
+ASIDE = 1e-3  # chords by which a string begins beside where it was found
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +146,8 @@ def _first_pulls(work: Work, starts: list[np.ndarray], search: Search) -> Steps:
 def _first_pull(work: Work, beads: np.ndarray, search: Search) -> Steps:
     """Pull a string taut at the first bead count."""
     begun = move_ends(reparametrized(beads, search.segments), work.start, work.end)
+    # Out of any mirror plane that the ends and the gradients share: there is no other way out.
+    begun = bowed(begun, ASIDE)
     pull = Pull(begun, work.level, search.margin, search.tightening.evaluations)
     return (yield from _pull(work, pull))
 
@@ -155,8 +161,9 @@ def _pull(work: Work, pull: Pull) -> Steps:
 
 def _doubled(work: Work, coarse: Pull, search: Search) -> Steps:
     """Twice the beads; a string that peeks out between points gets a wider margin, twice."""
-    evaluations = search.tightening.evaluations
-    fine = Pull(doubled(coarse.beads), work.level, search.margin, 2 * evaluations).warmed(coarse)
+    evaluations, unit = search.tightening.evaluations, _unit(coarse)
+    beads = doubled(coarse.beads)
+    fine = Pull(beads, work.level, search.margin, 2 * evaluations, unit=unit).warmed(coarse)
     for attempt in range(3):
         fine = yield from _pull(work, fine)
         top: Peak = yield Look(work, fine.beads)
@@ -164,9 +171,18 @@ def _doubled(work: Work, coarse: Pull, search: Search) -> Steps:
         work.take(fine.beads, top, kkt_residual=fine.residual, length_change=change)
         if top.energy <= work.level or not np.isfinite(top.energy) or attempt == 2:
             break
-        margin = fine.margin + 1.5 * (top.energy - work.level) / (abs(work.level) or 1.0)
-        fine = Pull(fine.beads, work.level, margin, evaluations).warmed(fine)
+        margin = fine.margin + 1.5 * (top.energy - work.level) / fine.scale
+        fine = Pull(fine.beads, work.level, margin, evaluations, unit=unit).warmed(fine)
     return fine
+
+
+def _unit(pull: Pull) -> float:
+    """The unit of energies in which the walls of a string are to be measured.
+
+    |λ| where the set is as deep as that. Above a floor, such as the noise of labels, a margin that
+    is small beside λ is not small beside what there is of the set: it shows in what it costs.
+    """
+    return pull.scale * min(1.0, DEAR / pull.price) if pull.price > 0 else pull.scale
 
 
 def _settled(work: Work, search: Search) -> bool:

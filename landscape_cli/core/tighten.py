@@ -23,7 +23,7 @@ from landscape_cli.core.lagrangian import State, Tightening, Walls, green
 from landscape_cli.core.lanes import SOON, hands, one_cpu, pad, side_by_side
 from landscape_cli.core.lbfgs import ROW, row_bytes
 from landscape_cli.core.nearby import least_residual
-from landscape_cli.core.string import reparametrized
+from landscape_cli.core.string import normalized_length, reparametrized
 from landscape_cli.core.surface import Surface
 
 
@@ -34,12 +34,13 @@ class Pull:
     Attributes:
         beads: (bead, param), ends included; need not be feasible. The ends never move.
         level: λ.
-        margin: part of |λ| by which points are kept below λ.
+        margin: units by which points are kept below λ.
+        unit: of energies, in which the walls are measured; None: |λ|, or 1 where λ is 0.
         evaluations: most evaluations; rounded down to whole looks (`Tightening.check`).
         multipliers: (point,) what the walls push with; None: nothing yet.
         rho: penalty; None: the first one.
         residual: relative KKT residual; of one that is not taut, the least nearby (`nearby`).
-        violation: largest part of the level that a point lies above it.
+        violation: units by which a point lies above λ less the margin, at most.
         spent: evaluations, each of all points.
         seconds: share of the wall time.
     """
@@ -50,6 +51,7 @@ class Pull:
     evaluations: int
     multipliers: np.ndarray | None = None
     rho: float | None = None
+    unit: float | None = None
     residual: float = np.nan
     violation: float = np.nan
     spent: int = 0
@@ -65,10 +67,25 @@ class Pull:
         """Points of one evaluation; known when it was evaluated."""
         return 0 if self.multipliers is None else len(self.multipliers)
 
+    @property
+    def scale(self) -> float:
+        """The unit, also where it is not given."""
+        return self.unit or abs(self.level) or 1.0
+
+    @property
+    def price(self) -> float:
+        """The part of its length that the margin costs: what the walls push with says so."""
+        if self.multipliers is None:
+            return 0.0
+        return self.margin * float(np.mean(self.multipliers / normalized_length(self.beads) ** 2))
+
     def warmed(self, other: Pull) -> Pull:
-        """The same with the multipliers of another, of any number of beads."""
-        rho = None if other.rho is None else float(np.clip(other.rho, 1, 100))
-        return replace(self, multipliers=other.multipliers, rho=rho)
+        """The same with the multipliers of another, of any number of beads and any unit."""
+        if other.multipliers is None or other.rho is None:
+            return self
+        finer = self.scale / other.scale
+        rho = float(np.clip(other.rho * finer**2, 1, 100))
+        return replace(self, multipliers=other.multipliers * finer, rho=rho)
 
 
 @jax.jit
@@ -198,12 +215,11 @@ class Batch:
             pull.rho = settings.rho if pull.rho is None else pull.rho
         rows = self._padded(np.arange(len(pulls)))
         take: Any = lambda value: np.stack([value(pull) for pull in pulls])[rows]
-        scale = lambda pull: abs(pull.level) or 1.0
         number = lambda value: np.asarray(value, surface.dtype)
         walls = jax.device_put(Walls(
             take(lambda pull: number(pull.beads[0])), take(lambda pull: number(pull.beads[-1])),
-            take(lambda pull: number(pull.level - pull.margin * scale(pull))),
-            take(lambda pull: number(scale(pull))),
+            take(lambda pull: number(pull.level - pull.margin * pull.scale)),
+            take(lambda pull: number(pull.scale)),
         ))  # fmt: skip
         inner = take(lambda pull: number(pull.beads[1:-1]))
         pushes = take(lambda pull: number(pull.multipliers)), take(lambda pull: number(pull.rho))

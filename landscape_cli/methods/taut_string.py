@@ -41,7 +41,7 @@ class TautString(PathMethod):
     evaluations: int = 500  # most evaluations of a string; twice that after doubling
     tolerance: float = 1e-2  # relative KKT residual of a taut string
     refinement: float = 1e-2  # its relative change of length when beads double
-    margin: float = 3e-3  # part of the level kept free while pulling
+    margin: float = 3e-3  # part of the level kept free while pulling; less where it is dear
     dense: int = 50  # points per segment of the last check
     continuation: bool = True  # start from the level above, too
     every_start: bool = True  # level above, sample and chord; False: the first of them

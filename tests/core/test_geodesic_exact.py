@@ -79,6 +79,37 @@ def test_ring_the_other_way_round_is_as_long(ring_strings):
         assert back.normalized_length == pytest.approx(there.normalized_length, rel=5e-3)
 
 
+def shifted_ring(theta, shift):
+    return (jnp.sum(theta**2) - 1) ** 2 + shift
+
+
+@pytest.mark.parametrize("shift", [1.0, -10.0, 100.0])
+def test_a_floor_under_the_energy_changes_no_length(shift):
+    """Level sets are the same: what margins and targets are parts of must not matter."""
+    start = rotation(2, seed=1)[:1]  # to the other side, from which no gradient leads away
+    surface = Surface(shifted_ring, jnp.asarray(shift), 2)
+    (found,) = connect(TautString(), surface, start, -start, [0.1 + shift])
+    assert found.state == "taut"
+    assert 1 - 1e-3 <= found.normalized_length / exact(0.1) <= 1 + 5e-3
+    assert dense_peak(lambda x: ring(x) + shift, found.beads) <= 0.1 + shift
+
+
+def hill(theta, data):
+    return jnp.exp(-(theta[0] ** 2 + theta[1] ** 2 + (theta[2] / 2) ** 2) / 2)
+
+
+def test_no_string_stays_on_the_ridge_of_a_hill():
+    """Over the crest of a long hill a string is balanced, and not the shortest: beside it is."""
+    end = np.array([[3.0, 0.0, 0.1]])
+    (found,) = connect(TautString(), Surface(hill, (), 3), end * [-1, 1, 1], end, [0.5])
+    (beside,) = connect(
+        TautString(), Surface(hill, (), 3), end * [-1, 1, 1] + [0, 1e-6, 0], end, [0.5]
+    )
+    assert found.state == "taut"
+    assert found.length == pytest.approx(beside.length, rel=1e-3)
+    assert found.length < 6.5, "7.58 over the crest"
+
+
 def test_convex_sets_are_crossed_straight():
     rng = np.random.default_rng(0)
     starts, ends = rng.normal(size=(2, 6, 4))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from landscape_cli.core import search
 from landscape_cli.core.descent import adam
 from landscape_cli.core.feasible import Search, Work
 from landscape_cli.core.sampling import Sampled
@@ -16,6 +17,11 @@ from landscape_cli.core.verdict import Peak
 START, END = np.array([0.0, 0.0]), np.array([1.0, 0.0])
 SEARCH = Search(optimizer=adam(0.01), segments=4, every_start=False)
 LONG, SHORT = 0.5, 0.2  # heights of a detour
+
+
+@pytest.fixture(autouse=True)
+def strings_begin_where_they_were_found(monkeypatch):
+    monkeypatch.setattr(search, "ASIDE", 0.0)
 
 
 def detour(height, segments=4):
