@@ -17,6 +17,7 @@ from pathlib import Path
 from landscape_cli import listing, overrides
 from landscape_cli.errors import UserError, nearest
 from landscape_cli.flags import Parser, hydra_flags, run_parser, tune_parser
+from landscape_cli.interrupts import interruptible
 
 OVERVIEW = """\
 Strings, level sets and geodesics on the loss surfaces of neural networks.
@@ -42,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
     try:
-        return dispatch([word for word in argv if word != "--debug"])
+        with interruptible():
+            return dispatch([word for word in argv if word != "--debug"])
     except UserError as error:
         if debug:
             traceback.print_exc()

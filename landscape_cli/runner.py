@@ -9,12 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import shlex
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -246,8 +244,7 @@ def run(cfg: DictConfig, job: Job) -> None:
     yaml = OmegaConf.to_yaml(cfg, resolve=True)
     folder = RunDir.create(job.folder, yaml, manifest, settings.figures)
     try:
-        with interruptible():
-            figures = execute(parts["experiment"], setup, folder)
+        figures = execute(parts["experiment"], setup, folder)
     except KeyboardInterrupt:  # while working or while drawing
         raise KeyboardInterrupt(kept(folder)) from None
     print(f"run: {job.folder}")
@@ -311,24 +308,3 @@ def configure_jax(precision: str) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     logging.getLogger("jax").setLevel(logging.WARNING)  # else it tells of every backend it lacks
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C: keep what is finished and say so in the manifest.
-
-    SIGINT is set too, because a shell starts background jobs with it ignored.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

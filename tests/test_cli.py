@@ -3,16 +3,20 @@
 In a real process where that matters, else in this one, which is sooner done.
 """
 
+import importlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from commands import landscape
+
+from landscape_cli.interrupts import interruptible
 
 COMMAND = str(Path(sys.executable).parent / "landscape")
 
@@ -374,6 +378,37 @@ def test_an_interrupted_run_keeps_what_is_finished(
     assert [manifest["status"] for manifest in manifests(tmp_path)] == [status]
     assert list(tmp_path.glob("outputs/*/*/data/numbers.nc"))
     assert not (folder / "plots").exists(), "who stops a run does not wait for figures"
+
+
+SWALLOWS = """
+import os, signal
+try:
+    os.kill(os.getpid(), signal.{name})
+    sum(range(1000))
+except BaseException:
+    raise ImportError("as a C extension would say")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_waits_until_an_import_is_over(tmp_path, monkeypatch, name):
+    """A C extension that was being imported once swallowed it, or failed."""
+    (tmp_path / f"swallows_{name}.py").write_text(SWALLOWS.format(name=name))
+    monkeypatch.syspath_prepend(tmp_path)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        importlib.import_module(f"swallows_{name}")
+        time.sleep(10)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_interrupt_does_not_wait(tmp_path, monkeypatch):
+    (tmp_path / "endless.py").write_text(
+        "import os, signal\nwhile True: os.kill(os.getpid(), 2)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        importlib.import_module("endless")
 
 
 def test_the_configuration_can_be_looked_at(toy, tmp_path):
