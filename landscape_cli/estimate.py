@@ -19,13 +19,15 @@ from landscape_cli.core.descent import free
 from landscape_cli.core.energy import on_host
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
-from landscape_cli.core.lanes import workers
+from landscape_cli.core.lanes import rung, workers
 from landscape_cli.core.sampling import Sampling
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.tighten import bytes_of
+from landscape_cli.core.training import check_batch
 from landscape_cli.errors import UserError
 
-DESCENT = 6  # copies of a network in training: position, moments, gradient, and what replaces them
+DESCENT = 7  # copies of a network in training: position, moments, gradient, and what replaces them
+CROSSED = 2  # copies of what a program of full batches keeps of every crossing: before and after
 RESULTS = 2  # copies of all strings: found, and on record
 CUT = 2  # copies of the data: as loaded, and in the blocks it is computed in
 SHORTCUT = 32  # energies of a look past a bead
@@ -86,6 +88,15 @@ class Estimate:
         return self.networks // 2 * self.levels
 
     @property
+    def copies(self) -> int:
+        """Networks that take memory in training, on the device."""
+        if self.surface.strategy == "loop":
+            return DESCENT * self.networks
+        drawn = check_batch(self.surface, getattr(self.surface.batch, "size", None))
+        crossed = 0 if drawn else CROSSED * self.levels  # else the host keeps crossings
+        return (DESCENT + crossed) * rung(self.networks)
+
+    @property
     def examples(self) -> int:
         """Examples of an energy."""
         leaves = jax.tree.leaves(self.surface.data)
@@ -105,10 +116,10 @@ class Estimate:
             Need("activations", together, True, "engine.memory, engine.block or engine.chunk"),
             Need("end points", ends, False, "pairs or levels"),
         ]
-        training = DESCENT * self.networks * network
+        training = self.copies * network
         moved = 0 if self.cost is None else self.cost.least if least else self.cost.bytes
         if self.cost is None or moved < training:
-            found.append(Need("training", training, True, "pairs"))
+            found.append(Need("training", training, True, "pairs or levels"))
         else:
             found.append(Need("strings", moved, True, self.cost.change))
         if self.cost is not None and not least:

@@ -9,6 +9,8 @@ import pytest
 
 from landscape_cli import measure
 from landscape_cli.contracts import Cost, PathMethod, Progress
+from landscape_cli.core import training
+from landscape_cli.core.descent import adam
 from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.lanes import workers
 from landscape_cli.core.string import reparametrized
@@ -31,6 +33,7 @@ from landscape_cli.methods.neb import NEB
 from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import model_surface
+from landscape_cli.models.energies import MiniBatch
 from landscape_cli.models.ring import Ring
 
 GIB = 1 << 30
@@ -44,8 +47,8 @@ def quadratic(theta, data):
     return (theta**2).sum()
 
 
-def surface(dimension, **settings):
-    return Surface(quadratic, (), dimension, dtype=np.float32, **settings)
+def surface(dimension, data=(), **settings):
+    return Surface(quadratic, data, dimension, dtype=np.float32, **settings)
 
 
 def estimate(cost=None):
@@ -124,6 +127,34 @@ def test_a_device_has_memory_of_its_own():
         both.check(Memory(device=5 * GIB, host=100 * GIB))
     with pytest.raises(UserError, match=r"lower engine.memory, engine.block or engine.chunk"):
         estimate().check(Memory(None, 1000))
+
+
+@pytest.mark.parametrize(("networks", "levels"), [(8, 8), (32, 8), (20, 1)])
+def test_training_takes_as_much_as_its_program(networks, levels):
+    """Crossings of full batches stay on the device, and XLA holds them twice."""
+    bowl, optimizer = surface(10_000), adam(0.01)
+    lanes = jax.eval_shape(
+        lambda: training._lanes(optimizer, np.zeros((networks, 10_000), np.float32), levels)
+    )
+    program = training.Program(optimizer, quadratic, quadratic, None, True)
+    data, bounds = ((), bowl.slope_parts), jnp.zeros(levels, np.float32)
+    lowered = training._advance.lower(
+        program, data, bounds, lanes, jax.random.key(0), 0, 5, 5, bowl.chunk
+    )
+    found = lowered.compile().memory_analysis()
+    taken = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
+    asked = Estimate(bowl, 0, "by rule", None, networks, levels)
+    (need,) = [need for need in asked.needs() if need.name == "training"]
+    assert need.on_device and need.change == "pairs or levels"
+    assert need.bytes == pytest.approx(taken, rel=0.02)
+
+
+def test_the_host_keeps_crossings_of_mini_batches_and_of_loops():
+    copies = lambda kind: Estimate(kind, 0, "by rule", None, 16, 8).copies
+    data = jnp.zeros((9, 1)), jnp.zeros(9), jnp.zeros(9)
+    drawn = lambda size: surface(3, data=data, batch=MiniBatch(size))
+    assert copies(surface(3)) == copies(drawn(9)) == (7 + 2 * 8) * 16
+    assert copies(drawn(4)) == copies(replace(drawn(9), strategy="loop")) == 7 * 16
 
 
 def test_the_table_and_the_line():
