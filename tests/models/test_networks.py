@@ -1,5 +1,8 @@
 """Networks as surfaces: parameter counts, energies and gradients found another way."""
 
+from functools import partial
+from math import comb
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 from flax import linen as nn
 from jax.flatten_util import ravel_pytree
 from scipy.special import expit, log_softmax
+from scipy.stats import chisquare
 
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core import surface as core
@@ -24,7 +28,7 @@ from landscape_cli.models.base import (
     weight_mask,
 )
 from landscape_cli.models.cnn import CNN
-from landscape_cli.models.energies import minibatch
+from landscape_cli.models.energies import minibatch, subset
 from landscape_cli.models.layers import largest_of
 from landscape_cli.models.linear_net import LinearNet
 from landscape_cli.models.mlp import MLP
@@ -198,6 +202,66 @@ def test_minibatches_are_unbiased_and_have_no_example_twice():
     spread = estimates.std() / np.sqrt(len(keys))
     assert abs(estimates.mean() - data[0] @ data[2]) < 4 * spread
     assert minibatch(data, KEY, 16) is data
+
+
+def one_by_one(key, total, size):
+    """Floyd's algorithm as it was published, on the same draws."""
+    own, found = np.arange(total - size, total), []
+    draws = np.asarray(jax.random.randint(key, (size,), 0, own + 1, jnp.int32))
+    for drawn, j in zip(draws, own, strict=True):
+        found.append(j if drawn in found else drawn)
+    return found
+
+
+@pytest.mark.parametrize(("total", "size"), [(9, 1), (9, 4), (9, 8), (9, 9), (200, 180)])
+def test_subsets_are_those_of_the_published_algorithm(total, size):
+    for key in jax.random.split(KEY, 20):
+        found = np.asarray(subset(key, total, size))
+        np.testing.assert_array_equal(found, one_by_one(key, total, size))
+        assert len(np.unique(found)) == size
+        assert found.min() >= 0 and found.max() < total
+        np.testing.assert_array_equal(subset(key, total, size), found)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_every_subset_is_equally_likely(size):
+    """χ² over all subsets of six numbers; examples and pairs are among them."""
+    draws, many = 30000, jax.jit(jax.vmap(lambda key: subset(key, 6, size)))
+    rows = np.sort(many(jax.random.split(KEY, draws)), axis=1)
+    _, counts = np.unique(rows, axis=0, return_counts=True)
+    assert len(counts) == comb(6, size)
+    assert chisquare(counts).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("size", [10, 50])
+def test_examples_and_pairs_of_large_subsets_are_equally_likely(size):
+    """Each number, and each pair, is drawn as often as it should, within five deviations."""
+    draws, total = 20000, 60
+    rows = jax.jit(jax.vmap(lambda key: subset(key, total, size)))(jax.random.split(KEY, draws))
+    chosen = np.zeros((draws, total))
+    np.put_along_axis(chosen, np.asarray(rows), 1.0, axis=1)
+    one, two = size / total, size * (size - 1) / (total * (total - 1))
+    share = chosen.T @ chosen / draws
+    pairs = share[np.triu_indices(total, 1)]
+    assert abs(share.diagonal() - one).max() < 5 * np.sqrt(one * (1 - one) / draws)
+    assert abs(pairs - two).max() < 5 * np.sqrt(two * (1 - two) / draws)
+
+
+def test_no_mini_batch_sorts_all_examples():
+    """At 60,000 examples that costs more than the gradient."""
+    draw = jax.vmap(partial(minibatch, size=4), in_axes=(None, 0))
+    traced = jax.make_jaxpr(draw)((jnp.ones(9),) * 3, jax.random.split(KEY, 3))
+    assert " sort[" not in str(traced)
+
+
+def test_a_mini_batch_is_the_same_in_every_precision():
+    data = (np.arange(50.0), np.arange(50.0), np.full(50, 0.02))
+    with jax.enable_x64(False):
+        narrow, *_ = minibatch(tuple(map(jnp.asarray, data)), KEY, 7)
+        waiting, *_ = minibatch(data, KEY, 7)
+    wide, *_ = minibatch(tuple(map(jnp.asarray, data)), KEY, 7)
+    np.testing.assert_array_equal(narrow, wide)
+    np.testing.assert_array_equal(waiting, wide)
 
 
 @pytest.mark.parametrize(
