@@ -65,7 +65,8 @@ def nothing(memory: int, beads: Array) -> History:
 def brought(dx: Array, dg: Array, dz: Array, good: Array) -> Pair:
     """The pair that a trial has brought: none where the trial failed, or is not convex."""
     dot = jnp.vdot(dx, dg)
-    good = good & (dot > 1e-10 * jnp.vdot(dg, dg))
+    # By the angle, which has no unit: lengths of dx and dg have that of theta, and its inverse.
+    good = good & (dot > 1e-10 * jnp.linalg.norm(dx) * jnp.linalg.norm(dg))
     pair = Pair(dx, dg, dz, dot, jnp.vdot(dz, dg), good)
     return jax.tree.map(lambda number: jnp.where(good, number, jnp.zeros_like(number)), pair)
 

@@ -10,8 +10,9 @@ import pytest
 
 from landscape_cli.core import lbfgs, trials
 from landscape_cli.core.lagrangian import Tightening, green
-from landscape_cli.core.string import reparametrized
-from landscape_cli.core.tighten import Batch, Pull
+from landscape_cli.core.string import normalized_length, reparametrized
+from landscape_cli.core.surface import Surface
+from landscape_cli.core.tighten import Batch, Pull, tighten
 from landscape_cli.models.base import model_surface
 from landscape_cli.models.ring import Ring
 
@@ -76,6 +77,20 @@ def test_a_trial_that_failed_brings_nothing():
     assert all(not np.any(leaf) for leaf in pair)
     history = lbfgs.remembered(lbfgs.nothing(4, jnp.zeros((5, 3))), pair, jnp.ones((5, 3)), True)
     assert all(np.isfinite(leaf).all() for leaf in history)
+
+
+def test_the_unit_of_theta_does_not_matter():
+    """A string a millionth as long in a set a millionth as wide is as soon taut."""
+    unit = 1e-6
+    beads = reparametrized(np.array([[1.0, 0.0], [0.0, 1.3], [-0.8, 0.6]]), 16)
+    ring = model_surface(Ring(2))
+    small = Surface(lambda theta, data: ring.energy(theta / unit, data), (), 2)
+    one, other = (Pull(beads * scale, 0.1, 3e-3, 500) for scale in (1.0, unit))
+    tighten(ring, [one], Tightening())
+    tighten(small, [other], Tightening())
+    assert max(one.residual, other.residual) < Tightening().tolerance
+    assert abs(one.spent - other.spent) <= 10, "rounding may cost one look more"
+    assert normalized_length(other.beads) == pytest.approx(normalized_length(one.beads), rel=1e-4)
 
 
 def test_no_trial_copies_the_history():
