@@ -203,8 +203,9 @@ def load_module(name: str, where: str) -> ModuleType:
     """Import a module the user named; whatever it raises becomes one line."""
     try:
         return importlib.import_module(name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         ours = name.split(".")[0] == "landscape_cli"
         if ours and not isinstance(error, ModuleNotFoundError):
             raise  # our bug: show it
-        raise UserError(f"{where}: cannot import {name}: {error}") from error
+        ended = f"it calls exit({error})" if isinstance(error, SystemExit) else error
+        raise UserError(f"{where}: cannot import {name}: {ended}") from error

@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import re
 import traceback
+from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from landscape_cli.errors import UserError, nearest
 from landscape_cli.schema import unknown
@@ -28,6 +30,8 @@ def one_line(error: BaseException) -> str | None:
     """The message for an error of the user's, or None where the error is ours."""
     if isinstance(error, UserError):
         return str(error)
+    if file := while_in(error, "load_config", "full_path"):
+        return f"{file}: cannot be read ({reason(error)})"
     if isinstance(error, MissingConfigException):
         return missing_option(error)
     if isinstance(error, OverrideParseException):
@@ -44,12 +48,34 @@ def one_line(error: BaseException) -> str | None:
 
 
 def unnamed(error: BaseException) -> str | None:
-    """Python's own complaint while Hydra sets a value, such as of `model.widths.first=3`."""
+    """Complaints of no class of their own."""
+    text = first_line(str(error))
+    override = while_in(error, "_apply_overrides_to_config", "override")
+    if override is not None:  # such as of `model.widths.first=3`
+        return f"{override.input_line}: cannot be set ({text})"
+    return text if text.startswith("Invalid defaults list in ") else None
+
+
+def while_in(error: BaseException, function: str, name: str) -> Any:
+    """What the variable `name` held in the `function` of Hydra's that failed; None: no such one.
+
+    Errors of Python and of the YAML reader say neither which file nor which setting they are of.
+    """
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_name == "_apply_overrides_to_config":
-            override = frame.f_locals["override"]
-            return f"{override.input_line}: cannot be set ({first_line(str(error))})"
+        if frame.f_code.co_name == function and name in frame.f_locals:
+            return frame.f_locals[name]
     return None
+
+
+def reason(error: BaseException) -> str:
+    """Why a YAML file cannot be read, and where."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8 text"
+    if isinstance(error, MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return first_line(str(error))
 
 
 def missing_option(error: MissingConfigException) -> str:

@@ -17,6 +17,7 @@ KINDS = {  # the plural a reader types -> the configuration group
     "trainers": "trainer",
     "methods": "method",
     "gauges": "gauge",
+    "engines": "engine",
     "budgets": "budget",
 }
 
@@ -36,7 +37,8 @@ def conf_folders(extra: str | None) -> list[Path]:
     if extra is None:
         return [conf_folder()]
     if not Path(extra).is_dir():
-        raise UserError(f"--config-dir {extra}: no such folder")
+        said = "is not a folder" if Path(extra).exists() else "no such folder"
+        raise UserError(f"--config-dir {extra}: {said}")
     return [Path(extra), conf_folder()]
 
 
@@ -45,13 +47,20 @@ def options(group: str, folders: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for folder in folders:
         for path in sorted((folder / group).glob("*.yaml")):
-            found.setdefault(path.stem, path)
+            if path.is_file():
+                found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
 
 
 def first_comment(path: Path) -> str:
     """A YAML file's first comment line that speaks to a reader."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: cannot be read (not UTF-8 text)") from error
+    for line in text.splitlines():
         if line.startswith("#") and not line.startswith("# @"):
             return line.lstrip("# ").strip()
     return ""

@@ -238,6 +238,33 @@ def test_tune_asks_for_a_network(tmp_path):
     assert landscape("tune", "--forget", cwd=tmp_path, **cache).stdout == "forgotten: 0 plans\n"
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"a: [1\nb: }", "line 2: expected ',' or ']', but got ':'"),
+        (b"a: 1\na: 2", "line 2: found duplicate key a"),
+        (b"# caf\xe9", "not UTF-8 text"),
+        (b"3", "Invalid loaded object type: int"),
+        (b"# @package 3 4", "Too many components in '@package 3 4'"),
+    ],
+)
+def test_a_damaged_file_of_the_users_is_named(tmp_path, content, reason):
+    file = tmp_path / "mine" / "model" / "bad.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    (file.parent / "folder.yaml").mkdir()
+    words = ["run", "geodesic", "model=bad", "--config-dir", tmp_path / "mine"]
+    assert refusal(landscape(*words, cwd=tmp_path)) == f"{file}: cannot be read ({reason})"
+    listed = landscape("list", "models", "--config-dir", tmp_path / "mine")
+    assert ("cannot be read (not UTF-8 text)" in listed.stderr) == (content == b"# caf\xe9")
+
+
+def test_a_plugin_that_ends_the_process_is_refused(tmp_path):
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(3)\n")
+    said = refusal(landscape("run", "geodesic", "plugins=[leaves]", cwd=tmp_path))
+    assert said == "plugins=[leaves]: cannot import leaves: it calls exit(3)"
+
+
 def test_a_plugin_must_be_declared(toy_folder, tmp_path):
     result = process("run", "toy", "--config-dir", toy_folder, cwd=tmp_path)
     assert "toy.Net: refused; only classes of landscape_cli" in refusal(result)
@@ -256,6 +283,7 @@ def test_a_plugin_must_be_declared(toy_folder, tmp_path):
             "--multirun: which experiment.* `landscape run <experiment> -m",
         ),
         (["run", "geodesic", "--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
+        (["list", "models", "--config-dir", "/etc/passwd"], "/etc/passwd: is not a folder"),
         (["list", "modles"], "list modles: .*did you mean 'models'"),
         (["show", "nowhere"], "nowhere: no such folder"),
         (["plot", "nowhere"], "nowhere: no such folder"),
@@ -424,6 +452,7 @@ def test_the_configuration_can_be_looked_at(toy, tmp_path):
 def test_list_has_a_line_each(toy_folder):
     lines = landscape("list", "budgets").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["budgets", "desk", "paper", "smoke"]
+    assert "auto" in landscape("list", "engines").stdout
     mine = landscape("list", "models", "--config-dir", toy_folder).stdout
     assert re.search(r"^  toy +a toy network$", mine, re.MULTILINE)
 
