@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from landscape_cli.plots import log_limits, new_figure, number, number_axis
 from landscape_cli.records.barriers import Barriers
-from landscape_cli.records.furniture import energy_words, heading, legend_below
+from landscape_cli.records.furniture import counted, energy_words, heading, legend_below
 from landscape_cli.records.geodesic_marks import say
 
 MARKERS = "osD^vPX*"
@@ -86,7 +86,9 @@ def _grid(
     if ((joined > 0) & (joined < data.sizes["pair"])).any():
         ring = {"ms": 8, "mfc": "none", "mec": "0.4", "mew": 0.7}
         axes[0, 0].errorbar([], [], fmt="o", label="not all pairs got to the level", **ring)
-    heading(figure, data.attrs, f"mean ± standard error over {data.sizes['pair']} pairs")
+    heading(
+        figure, data.attrs, f"mean ± standard error over {counted(data.sizes['pair'], 'pair')}"
+    )
     legend_below(figure, [axes[0, 0]])
     return figure, axes
 

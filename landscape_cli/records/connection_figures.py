@@ -21,12 +21,13 @@ from landscape_cli.plots import (
     style,
 )
 from landscape_cli.records.connections import Connections
-from landscape_cli.records.furniture import heading
+from landscape_cli.records.furniture import counted, energy_axis, heading
+from landscape_cli.records.geodesic_marks import say
 
 COLORS = (BLACK, BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, GRAY)
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))  # the next eight methods are told apart by these
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
-WIDE = 30.0  # energies that span more than this factor are drawn on a logarithmic axis
+SPARSE = 17  # points of a curve from one mark to the next
 
 
 def figures(record: Connections) -> dict[str, Figure]:
@@ -50,7 +51,7 @@ def profiles(record: Connections) -> Figure:
         )
     for ax in panels.values():
         ax.set_xlabel("arclength position t")
-        _energy_axis(ax, record)
+        ax.set_xlim(0, 1)
     _finish(figure, panels, record, "energy along the path (median over pairs)")
     return figure
 
@@ -72,7 +73,6 @@ def heights(record: Connections) -> Figure:
         ax.plot(*middle, ls="", marker=marker, ms=8, color=color, mec="white", label=method)
     for ax in panels.values():
         ax.set_xlabel("length / |end - start|")
-        _energy_axis(ax, record)
     _finish(figure, panels, record, "highest energy of the dense check")
     return figure
 
@@ -90,7 +90,16 @@ def _index(record: Connections, method: str) -> int:
 
 def _line(record: Connections, method: str) -> dict:
     index = _index(record, method)
-    return {"color": COLORS[index % 8], "ls": DASHES[index // 8 % 3]}
+    return {
+        "color": COLORS[index % 8],
+        "ls": DASHES[index // 8 % 3],
+        "lw": 1.0,
+        "marker": _marker(record, method),
+        "ms": 5,
+        "mec": "white",
+        "mew": 0.4,
+        "markevery": (5 * index % SPARSE, SPARSE),  # no two curves have marks at the same places
+    }
 
 
 def _marker(record: Connections, method: str) -> str:
@@ -105,22 +114,25 @@ def _label(record: Connections, part: xarray.Dataset, level: int) -> str:
     return name if same else f"{name} at {number(float(part['level'][level]))}"
 
 
-def _energy_axis(ax: Axes, record: Connections) -> None:
-    values = record.data["profile"].isel(split=0).values
-    values = values[np.isfinite(values)]
-    if len(values) and values.min() > 0 and values.max() > WIDE * values.min():
-        ax.set_yscale("log")
-
-
 def _finish(figure: Figure, panels: dict[str, Axes], record: Connections, label: str) -> None:
-    first = next(iter(panels.values()))
-    unit = record.data.attrs.get("level_unit", "")
-    first.set_ylabel(f"{label}\n{record.data.attrs['functional']}{f' [{unit}]' if unit else ''}")
-    found = {}
+    """Axes, a legend in the order of what it names, from the highest down, the heading."""
+    first, attributes = next(iter(panels.values())), record.data.attrs
+    unit = attributes.get("level_unit", "")
+    first.set_ylabel(f"{label}\n{attributes['functional']}{f' [{unit}]' if unit else ''}")
+    shown = [np.ravel(line.get_ydata()) for ax in panels.values() for line in ax.lines]
+    found, tops = {}, {}
     for gauge, ax in panels.items():
         ax.set_title(f"gauge: {gauge}" if len(panels) > 1 else "")
-        handles, labels = ax.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
-    if found:
-        figure.legend(found.values(), found.keys(), loc="outside right upper")
-    heading(figure, record.data.attrs, f"{record.data.sizes['pair']} pairs")
+        if ax.lines:
+            energy_axis(ax, np.concatenate(shown), attributes)
+        else:
+            say(ax, "no path was found")
+        for line in ax.lines:
+            name = str(line.get_label())
+            if not name.startswith("_"):  # matplotlib's mark of what has no label
+                found[name] = line
+                tops[name] = max(tops.get(name, -np.inf), np.max(line.get_ydata()))
+    names = sorted(found, key=lambda name: -tops[name])
+    if names:
+        figure.legend([found[name] for name in names], names, loc="outside right upper")
+    heading(figure, attributes, counted(record.data.sizes["pair"], "pair"))

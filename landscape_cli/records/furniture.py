@@ -51,6 +51,11 @@ def legend_below(figure: Figure, axes: Sequence[Axes], columns: int | None = Non
         figure.legend(found.values(), words, loc="outside lower center", ncols=columns)
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 pair`, `2 pairs`; `1 minimum`, `2 minima` where the plural is given."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
 def energy_words(attributes: dict[str, Any], split: str = "") -> str:
     """`train mean squared error`, with the unit if there is one, of another split if given."""
     words = str(attributes.get("functional") or "energy")

@@ -2,56 +2,78 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
-from landscape_cli.plots import BLUE, GRAY, GREEN, ORANGE, PURPLE, log_limits, number, number_axis
+from landscape_cli.plots import (
+    AMBER,
+    BLUE,
+    GRAY,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    log_limits,
+    number,
+    number_axis,
+)
+from landscape_cli.records.furniture import SERIES, counted
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.geodesic_marks import energy_label, say
 
+MARGIN = "margin below the wall, 1 − F/λ"
+FLOOR = 1e-4  # smaller margins are drawn as if they were as large
+
 
 def draw_profiles(ax: Axes, record: Geodesics, level: int) -> None:
-    """Energy over level along the shortest, the median and the longest string of one level."""
+    """Margin along the shortest, the median and the longest string of one level."""
     names, styles = ("shortest", "median", "longest"), ("-", "--", ":")
     colors = (BLUE, GREEN, ORANGE)
-    value = record.levels[level]
     pairs = chosen_pairs(record, level)
     for pair, k in pairs:
-        length = record.connected_lengths[pair, level]
-        label = f"{names[k] if len(pairs) > 1 else 'length'} {length:.3f}"
-        energies = record.data["profile"].values[pair, level] / value
-        ax.plot(record.data["t"], energies, ls=styles[k], color=colors[k], lw=1.1, label=label)
-    ax.axhline(1.0, color=GRAY, lw=0.8, zorder=0)
-    ax.set_title(f"λ = {number(value, 3)}")
+        label = f"{names[k]} string" if len(pairs) > 1 else "the only string"
+        marks = {"ls": styles[k], "color": colors[k], "lw": 1.1, "label": label}
+        ax.plot(record.data["t"], margins(record, pair, level), **marks)
+    lengths = ", ".join(f"{record.connected_lengths[pair, level]:.3f}" for pair, _ in pairs)
+    ax.set_title(f"λ = {number(record.levels[level], 3)} ({lengths})", fontsize=8)
     ax.set_xlim(0, 1)
-    ax.set_ylim(0, max(1.05, ax.get_ylim()[1]))
-    ax.legend(loc="lower center", fontsize=7, handlelength=2.2)
+    margin_axis(ax)
 
 
 def draw_median_profiles(ax: Axes, record: Geodesics) -> None:
-    """Energy over level along the string of median length of up to six levels."""
-    levels = chosen_levels(record, 6)
-    colors = matplotlib.colormaps["viridis"](np.linspace(0.85, 0.0, max(len(levels), 1)))
-    for level, color in zip(levels, colors, strict=False):
+    """Margin along the string of median length of up to four levels."""
+    levels = chosen_levels(record, 4)
+    for level, (color, _, dashes) in zip(levels, SERIES, strict=False):
         pair = chosen_pairs(record, level, (1,))[0][0]
-        energies = record.data["profile"].values[pair, level] / record.levels[level]
         label = f"λ = {number(record.levels[level], 3)}"
-        ax.plot(record.data["t"], energies, color=color, lw=1.1, label=label)
-    ax.axhline(1.0, color=GRAY, lw=0.8, zorder=0)
+        marks = {"color": color, "ls": dashes, "lw": 1.0, "label": label}
+        ax.plot(record.data["t"], margins(record, pair, level), **marks)
     ax.set_xlim(0, 1)
-    ax.set_xlabel("position t along the string of median length")
-    ax.set_ylabel("energy / level λ")
+    words = f"{len(levels)} of {counted(len(record.levels), 'level')}"
+    ax.set_xlabel(f"position t along the string of median length ({words})")
+    ax.set_ylabel(MARGIN)
     if levels:
-        ax.set_ylim(0, max(1.05, ax.get_ylim()[1]))
-        ax.legend(loc="lower center", ncols=2, fontsize=7)
+        margin_axis(ax)
+        beside = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+        ax.legend(ncols=4, fontsize=7, columnspacing=1.2, **beside)
     else:
         say(ax, "no string is connected")
 
 
+def margins(record: Geodesics, pair: int, level: int) -> np.ndarray:
+    """(t,) 1 - F/λ along one string, at least `FLOOR`."""
+    return np.maximum(1 - record.data["profile"].values[pair, level] / record.levels[level], FLOOR)
+
+
+def margin_axis(ax: Axes) -> None:
+    """A logarithmic axis with the wall on top: taut strings lie so near to it, if not on it."""
+    ax.set_yscale("log")
+    ax.set_ylim(FLOOR, 1.0)
+    number_axis(ax, "y")
+    ax.set_ylim(1.0, FLOOR)
+
+
 def draw_training(ax: Axes, record: Geodesics) -> None:
-    """Energy of every network along training, with the levels as horizontal lines."""
+    """Energy of every network along training, with the levels as lines and who arrived marked."""
     steps, curves = record.data["training_step"].values, record.data["training_curve"].values
     diverged = record.data["diverged"].values
     curves = np.where(np.isfinite(curves) & (curves > 0), curves, np.nan)
@@ -65,15 +87,57 @@ def draw_training(ax: Axes, record: Geodesics) -> None:
         if np.isfinite(curves[chosen]).any():
             lines = ax.plot(steps, curves[chosen].T, color=color, alpha=0.7, lw=width)
             lines[0].set_label(label)
+    ends = arrivals(record)
+    for before, after, above, energy in ends:
+        ax.plot([before, after], [above, energy], color=BLUE, alpha=0.7, lw=0.7)
+    if len(ends):
+        marks = {"ls": "", "marker": "o", "ms": 3, "mfc": AMBER, "mec": "black", "mew": 0.4}
+        label = f"lowest level crossed, up to {steps[1] - steps[0]} steps earlier"
+        ax.plot(ends[:, 1], ends[:, 3], **marks, label=label, zorder=3, clip_on=False)
     for i, level in enumerate(record.levels):
         ax.axhline(level, color=GRAY, lw=0.5, ls=":", zorder=0, label="" if i else "level λ")
-    if (steps > 0).sum() > 1:
-        ax.set_xscale("log")
-        ax.set_xlim(steps[steps > 0].min(), steps.max())
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    step_axis(ax, steps, max(steps.max(), *ends[:, 1]) if len(ends) else steps.max())
     ax.set_yscale("log")
     ax.set_ylim(*log_limits(np.concatenate([curves.ravel(), record.levels])))
     number_axis(ax, "y")
+
+
+def arrivals(record: Geodesics) -> np.ndarray:
+    """(network, 4) last recorded step, the next one, energy at the first, and of the crossing.
+
+    Of networks that crossed the lowest level. Curves are recorded at some steps only, crossings
+    are seen at every step: what is known is between which two records one was.
+    """
+    data, lowest = record.data, int(np.argmin(record.levels))
+    steps, curves = data["training_step"].values, data["training_curve"].values
+    if len(steps) < 2:
+        return np.zeros((0, 4))
+    found = []
+    for side in ("start", "end"):
+        energies = data[f"{side}_energy"].values[:, lowest]
+        for network, energy in zip(data[f"{side}_network"].values, energies, strict=True):
+            known = np.flatnonzero(np.isfinite(curves[network]))
+            if network >= 0 and np.isfinite(energy) and len(known):
+                last = known[-1]
+                there = curves[network, last] <= energy  # the record is the crossing
+                after = steps[last] + (0 if there else steps[1] - steps[0])
+                found.append((steps[last], after, curves[network, last], energy))
+    return np.array(found).reshape(-1, 4)
+
+
+def step_axis(ax: Axes, steps: np.ndarray, last: float) -> None:
+    """Training steps from the beginning on: linear up to the first record, logarithmic beyond."""
+    first = steps[steps > 0].min(initial=last)
+    if not 0 < first < last:
+        return
+    ax.set_xscale("symlog", linthresh=first, linscale=0.3)
+    ax.set_xlim(0, last)
+    decades = 10.0 ** np.arange(np.floor(np.log10(first)), np.log10(last) + 1)
+    parts = (1, 2, 5) if last < 400 * first else (1,)
+    ticks = [d * k for d in decades for k in parts if 1.2 * first <= d * k <= last]
+    ax.set_xticks([0.0, *ticks], [f"{tick:,.0f}" for tick in (0.0, *ticks)])
+    minor = [d * k for d in decades for k in range(1, 10) if first <= d * k <= last]
+    ax.set_xticks(minor, minor=True)
 
 
 def chosen_levels(record: Geodesics, most: int) -> list[int]:

@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape_cli.plots import new_figure
-from landscape_cli.records.furniture import heading
+from landscape_cli.records.furniture import counted, heading
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.geodesic_curves import (
+    MARGIN,
     chosen_levels,
     draw_median_profiles,
     draw_profiles,
@@ -72,7 +73,7 @@ def beads_figure(record: Geodesics) -> Figure:
 
 
 def profiles_figure(record: Geodesics) -> Figure:
-    """Energies along the shortest, the median and the longest string of up to six levels."""
+    """Margins along the shortest, the median and the longest string of up to six levels."""
     levels = chosen_levels(record, 6)
     rows = 1 if len(levels) <= 3 else 2
     columns = -(-max(len(levels), 1) // rows)
@@ -85,9 +86,12 @@ def profiles_figure(record: Geodesics) -> Figure:
     if not levels:
         grid[0, 0].set_axis_off()
         say(grid[0, 0], "no string is connected")
-    title(figure, record)
-    figure.supxlabel("position t along the string (0: start, 1: end)", fontsize=9)
-    figure.supylabel("energy / level λ", fontsize=9)
+    words = f"{len(levels)} of {counted(len(record.levels), 'level')}"
+    title(figure, record, words, "in brackets: normalized lengths")
+    for ax in grid[-1]:
+        ax.set_xlabel("position t along the string")
+    figure.supylabel(MARGIN, fontsize=9)
+    legend(figure, list(grid.flat))
     return figure
 
 
@@ -131,9 +135,9 @@ def legend(figure: Figure, axes: list[Axes]) -> None:
         figure.legend(found.values(), words, loc="outside lower center", ncols=columns)
 
 
-def title(figure: Figure, record: Geodesics) -> None:
-    """What was run on top; says so when rows are still pending."""
+def title(figure: Figure, record: Geodesics, *more: str) -> None:
+    """What was run on top, and `more`; says so when rows are still pending."""
     pairs, pending = record.data.sizes["pair"], int(record.count("pending").sum())
-    words = [f"{pairs} pair{'s' if pairs != 1 else ''}"]
+    words = [counted(pairs, "pair"), *more]
     words += [f"UNFINISHED: {pending} of {record.data['state'].size} rows pending"] * (pending > 0)
     heading(figure, record.data.attrs, *words)

@@ -28,6 +28,7 @@ FAILURES = {  # state: marker, color
     "diverged": ("*", PURPLE),
     "end not reached": ("v", GRAY),
 }
+FEWEST = 5  # lengths below which a bootstrap interval says little
 NEAR = 3.0  # a plateau further than this factor from every level would only squeeze the curve
 
 
@@ -42,10 +43,11 @@ def draw_lengths(ax: Axes, record: Geodesics) -> None:
     # Of strings that were only sampled none is taut: circles there would say nothing.
     loose[~np.isfinite(record.data["kkt_residual"].values[:, order])] = np.nan
     if np.isfinite(loose).any():
-        marks = {"ls": "", "marker": "o", "ms": 4, "mfc": "none", "mec": AMBER, "mew": 0.8}
-        lines = ax.plot(levels, loose.T, **marks)
+        marks = {"ls": "", "marker": "o", "ms": 6, "mfc": "none", "mec": AMBER, "mew": 1.2}
+        lines = ax.plot(levels, loose.T, zorder=5, **marks)
         lines[0].set_label("loose string: an upper bound")
-    low, high = data["low"][order], data["high"][order]
+    enough = np.isfinite(lengths).sum(axis=0) >= FEWEST
+    low, high = (np.where(enough, data[side][order], np.nan) for side in ("low", "high"))
     if np.isfinite(low).any():
         band = {"color": BLUE, "alpha": 0.18, "lw": 0}
         ax.fill_between(levels, low, high, label="95 % bootstrap interval", **band)
@@ -160,13 +162,10 @@ def draw_counts(ax: Axes, record: Geodesics) -> None:
     ax.set_ylim(0, 1)
     ax.set_yticks([0, 1])
     ax.set_ylabel("fraction\nconnected", fontsize=8)
-    low, high = level_limits(record)
-    points = 430 * np.log10(levels / low) / np.log10(high / low)
-    last = -np.inf
-    for i in np.flatnonzero(tried > 0)[::-1]:
-        if abs(points[i] - last) < 26:
-            continue
-        last, below = points[i], fraction[i] > 0.5
+    some = np.flatnonzero(tried > 0)
+    upright = len(apart(ax, record, levels[some], 26)) < len(some)
+    for i in some[apart(ax, record, levels[some], 9 if upright else 26)]:
+        below = fraction[i] > 0.5
         ax.annotate(
             f"{connected[i]}/{tried[i]}",
             (levels[i], fraction[i]),
@@ -174,9 +173,22 @@ def draw_counts(ax: Axes, record: Geodesics) -> None:
             textcoords="offset points",
             fontsize=7,
             color=GRAY,
+            rotation=90 if upright else 0,
             ha="center",
             va="top" if below else "bottom",
         )
+
+
+def apart(ax: Axes, record: Geodesics, levels: np.ndarray, least: float) -> np.ndarray:
+    """Indices of rising `levels`, from the highest down, at least so many points apart."""
+    low, high = level_limits(record)
+    width = 1.1 * 72 * ax.get_window_extent().width / ax.figure.dpi  # the layout widens axes
+    points = width * np.log10(levels / low) / np.log10(high / low)
+    kept: list[int] = []
+    for i in range(len(levels))[::-1]:
+        if not kept or points[kept[-1]] - points[i] >= least:
+            kept.append(i)
+    return np.array(kept, int)
 
 
 def draw_plateaux(axes: list[Axes], record: Geodesics, labels: bool = True) -> None:
@@ -228,10 +240,15 @@ def level_limits(record: Geodesics) -> tuple[float, float]:
 
 
 def level_axis(ax: Axes, record: Geodesics) -> None:
-    """The logarithmic level axis with its label."""
+    """The logarithmic level axis with its label; the levels as ticks where they are crowded."""
     ax.set_xscale("log")
-    ax.set_xlim(*level_limits(record))
+    low, high = level_limits(record)
+    ax.set_xlim(low, high)
     number_axis(ax, "x")
+    if len([tick for tick in ax.get_xticks() if low <= tick <= high]) < 3 or high < 3 * low:
+        levels = np.unique(record.levels)
+        ax.set_xticks(levels[apart(ax, record, levels, 32)])
+        ax.set_xticks(levels, minor=True)
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlabel(f"level λ: {energy_label(record)}")
 

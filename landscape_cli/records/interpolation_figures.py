@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from landscape_cli.plots import BLUE, GRAY, PALE, PURPLE, new_figure, number
+from landscape_cli.plots import BLUE, GRAY, ORANGE, PALE, new_figure, number
 from landscape_cli.records.furniture import (
     SERIES,
+    counted,
     energy_axis,
     energy_words,
     heading,
@@ -43,7 +44,7 @@ def beginnings_figure(record: Interpolations) -> Figure:
         _finish(ax, record, energies[:, index], index, marks)
         ax.set_xlabel("position α on the line")
     arrived = int((record.data["state"].values == "trained").sum())
-    words = f"{arrived} of {len(energies)} networks at the lowest level"
+    words = f"{arrived} of {counted(len(energies), 'network')} at the lowest level"
     heading(figure, record.data.attrs, words)
     legend_below(figure, panels)
     return figure
@@ -68,7 +69,7 @@ def solutions_figure(record: Interpolations) -> Figure:
         _finish(ax, record, energies[:, :, index], index, marks)
         ax.set_xlabel("position α on the line")
     known = int(np.isfinite(energies).any(axis=(0, 2, 3)).sum())
-    heading(figure, record.data.attrs, f"{known} of {energies.shape[1]} pairs")
+    heading(figure, record.data.attrs, f"{known} of {counted(energies.shape[1], 'pair')}")
     legend_below(figure, panels, columns=1)
     return figure
 
@@ -140,11 +141,13 @@ def _lines(ax: Axes, record: Interpolations, energies: np.ndarray, label: str) -
     """A faint line for each network; those that did not reach the lowest level stand out."""
     good = record.data["state"].values == "trained"
     words = "one network that stopped above the lowest level"
-    for rows, text, color, width in ((good, label, GRAY, 0.5), (~good, words, PURPLE, 1.0)):
+    faint = {"color": GRAY, "lw": 0.5, "alpha": 0.6}
+    loud = {"color": ORANGE, "lw": 1.0, "ls": (0, (4, 1.5)), "alpha": 0.8}
+    for rows, text, marks in ((good, label, faint), (~good, words, loud)):
         some = rows & np.isfinite(energies).any(axis=1)
         if some.any():
             x = record.data["alpha"].values
-            lines = ax.plot(x, energies[some].T, color=color, alpha=0.45, lw=width, zorder=1)
+            lines = ax.plot(x, energies[some].T, zorder=1, **marks)
             lines[0].set_label(text)
 
 

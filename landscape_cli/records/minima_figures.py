@@ -6,12 +6,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from landscape_cli.core import trees
-from landscape_cli.plots import BLUE, GRAY, ORANGE, new_figure
-from landscape_cli.records.furniture import energy_axis, energy_words, heading, legend_below
+from landscape_cli.plots import BLACK, BLUE, ORANGE, new_figure
+from landscape_cli.records.furniture import (
+    counted,
+    energy_axis,
+    energy_words,
+    heading,
+    legend_below,
+)
 from landscape_cli.records.geodesic_marks import say
 from landscape_cli.records.minima import UPPER, Minima
 
 MOST_NAMES = 40  # minima whose numbers fit under a figure
+MOST_ROWS = 16  # minima whose numbers fit beside half a figure
 
 
 def figures(record: Minima) -> dict[str, Figure]:
@@ -70,20 +77,23 @@ def components_figure(record: Minima) -> Figure:
     energy_axis(barcode, finite, record.data.attrs, "x")
     low, high = barcode.get_xlim()
     levels = np.unique(np.concatenate([[low], finite, [high]]))
-    counted = trees.components(record.energies, record.heights, levels)
-    counts.step(levels, counted, where="post", color=BLUE, label="not joined below the level")
-    counts.set_ylabel("components\n(at most)")
-    counts.set_ylim(0, counted.max() + 0.6)
+    components = trees.components(record.energies, record.heights, levels)
+    counts.step(levels, components, where="post", color=BLACK)
+    counts.set_ylabel("components\nbelow the level\n(at most)")
+    counts.set_ylim(0, components.max() + 0.6)
     counts.yaxis.get_major_locator().set_params(integer=True)
-    for row, i in enumerate(np.argsort(bars[:, 0] - bars[:, 1], kind="stable")):
+    line = np.argsort(bars[:, 0] - bars[:, 1], kind="stable")
+    for row, i in enumerate(line):
         birth, death = bars[i]
         ends = np.isfinite(death)
-        marks = {"color": BLUE if ends else GRAY, "lw": 2.0, "solid_capstyle": "butt"}
+        marks = {"color": BLUE if ends else ORANGE, "lw": 2.0, "marker": "|", "ms": 3}
         barcode.plot([birth, death if ends else high], [row, row], **marks)
     barcode.plot([], [], color=BLUE, lw=2, label="until it joins a component with a lower minimum")
-    barcode.plot([], [], color=GRAY, lw=2, label="never: the lowest of its tree")
-    barcode.set_yticks([])
-    barcode.set_ylabel("component of\neach minimum")
+    barcode.plot([], [], color=ORANGE, lw=2, label="never: the lowest of its tree")
+    rows = range(0, len(line), -(-len(line) // MOST_ROWS))
+    barcode.set_yticks(rows, [str(line[row]) for row in rows])
+    barcode.set_ylim(-0.7, len(line) - 0.3)
+    barcode.set_ylabel("minimum, numbered\nfrom the lowest")
     barcode.set_xlabel(f"level: {energy_words(record.data.attrs)}")
     heading(figure, record.data.attrs, *_counts(record))
     legend_below(figure, [counts, barcode])
@@ -130,6 +140,7 @@ def bounds_figure(record: Minima) -> Figure:
 def _counts(record: Minima) -> list[str]:
     data = record.data
     return [
-        f"{data.sizes['minimum']} minima of {data.sizes['start']} descents",
-        f"{data.sizes['connection']} pairs tried",
+        f"{counted(data.sizes['minimum'], 'minimum', 'minima')} "
+        f"of {counted(data.sizes['start'], 'descent')}",
+        f"{counted(data.sizes['connection'], 'pair')} tried",
     ]

@@ -20,6 +20,7 @@ from landscape_cli.records.shapes import Shapes
 from landscape_cli.records.statistics import mean_and_error
 
 MOST = 6  # levels of which a string is drawn
+DODGE = 0.012  # part of the axis between two metrics at a level: none hides another
 
 
 def figures(record: Shapes) -> dict[str, Figure]:
@@ -79,23 +80,26 @@ def metrics_figure(record: Shapes) -> Figure:
     order = np.argsort(levels)
     lengths = record.normalized_lengths
     shown = []
-    for row, metric in enumerate(record.data["metric"].values):
+    metrics = record.data["metric"].values
+    low, high = log_limits(levels)
+    for row, metric in enumerate(metrics):
         means = np.array([mean_and_error(column) for column in lengths[..., row].T])
         some = order[np.isfinite(means[order, 0])]
         if len(some) == 0:
             continue
         color, marker, dashes = SERIES[row % len(SERIES)]
         marks = {"color": color, "marker": marker, "ls": dashes, "ms": 4, "capsize": 2}
-        ax.errorbar(levels[some], means[some, 0], means[some, 1], label=_metric(metric), **marks)
+        beside = levels[some] * (high / low) ** (DODGE * (row - (len(metrics) - 1) / 2))
+        ax.errorbar(beside, means[some, 0], means[some, 1], label=_metric(metric), **marks)
         shown.append(means[some, 0])
     if not shown:
         say(ax, "no string is connected")
         return figure
     ax.axhline(1.0, color=PALE, lw=0.8, zorder=0)
     ax.set_xscale("log")
-    ax.set_xlim(*log_limits(levels))
+    ax.set_xlim(low, high)
     number_axis(ax, "x")
-    ax.set_xlabel(f"level λ: {energy_words(record.data.attrs)}")
+    ax.set_xlabel(f"level λ: {energy_words(record.data.attrs)} (marks side by side)")
     ax.set_ylabel("length of the string / of its chord")
     heading(figure, record.data.attrs, "mean ± standard error over connected pairs")
     legend_below(figure, [ax])
@@ -107,7 +111,7 @@ def axes_figure(record: Shapes) -> Figure:
     chosen = chosen_strings(record)
     rows = 1 if len(chosen) <= 3 else 2
     columns = -(-max(len(chosen), 1) // rows)
-    figure = new_figure(max(3.0 * columns + 0.8, 4.6), 2.8 * rows + 0.9)
+    figure = new_figure(max(3.0 * columns + 0.8, 4.6), 2.1 * rows + 1.0)
     grid = figure.subplots(rows, columns, squeeze=False)
     for ax in list(grid.flat)[len(chosen) :]:
         ax.set_axis_off()
@@ -126,7 +130,7 @@ def axes_figure(record: Shapes) -> Figure:
     figure.supxlabel("first principal axis (length)", fontsize=9)
     figure.supylabel("second principal axis (length)", fontsize=9)
     walk = " + ".join(f"{100 * part:.0f} %" for part in RANDOM_WALK)
-    control = f"variance in the two axes; a long random walk has {walk}"
+    control = f"variance along both axes in percent: a long random walk has {walk}"
     heading(figure, record.data.attrs, "strings of median length", control)
     return figure
 
@@ -144,10 +148,8 @@ def _plane(ax: Axes, record: Shapes, pair: int, level: int, scale) -> None:
     ax.plot(x[[0, -1]], y[[0, -1]], **ends, zorder=3)
     first, second = record.data["explained"].values[pair, level]
     ax.set_title(f"λ = {number(value, 3)}: {100 * first:.0f} % + {100 * second:.0f} %")
-    span = max(np.ptp(x), 1e-12)
-    ax.set_xlim(x.min() - 0.06 * span, x.max() + 0.06 * span)
-    middle, half = (y.max() + y.min()) / 2, max(np.ptp(y), 0.25 * span) * 0.56
-    ax.set_ylim(middle - half, middle + half)
+    ax.margins(0.06)
+    ax.set_aspect("equal", adjustable="datalim")  # both are lengths: a bend looks as it is
 
 
 def _along(ax: Axes, record: Shapes, values: np.ndarray, label: str) -> None:

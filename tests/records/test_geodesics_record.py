@@ -7,7 +7,9 @@ import pytest
 
 from landscape_cli import plots
 from landscape_cli.records.encoding import netcdf, read_record
+from landscape_cli.records.furniture import counted
 from landscape_cli.records.geodesic import STATES, Geodesics
+from landscape_cli.records.geodesic_curves import arrivals
 
 LEVELS = [0.05, 0.02, 0.01, 0.001]
 PUBLISHED = {
@@ -206,6 +208,67 @@ def test_figures_of_odd_results(settings):
         figures = record.figures()
     assert all(plots.render(figure, "svg").startswith(b"<?xml") for figure in figures.values())
     json.dumps(record.summary())
+
+
+def test_too_few_lengths_have_no_bootstrap_band():
+    for pairs, shown in ((4, False), (5, True)):
+        with plots.style():
+            figure = synthetic(pairs=pairs, fail=0).figures()["length"]
+        assert ("95 % bootstrap interval" in words(figure)) == shown
+
+
+def test_open_rings_lie_on_top_of_the_mean():
+    record = synthetic(fail=0)
+    record.data["kkt_residual"].values[:] = 0.1
+    with plots.style():
+        ax = record.figures()["length"].axes[0]
+    (rings,) = (line for line in ax.lines if str(line.get_label()).startswith("loose"))
+    assert rings.get_zorder() > max(bars.lines[0].get_zorder() for bars in ax.containers)
+
+
+@pytest.mark.parametrize(
+    "levels", [np.linspace(0.05, 0.036, 8).round(3), np.linspace(0.3, 0.01, 30).round(3)], ids=len
+)
+def test_crowded_levels_keep_their_counts_and_ticks(levels):
+    with plots.style():
+        strip = synthetic(pairs=3, levels=list(levels), fail=0).figures()["length"].axes[-1]
+    if len(levels) == 8:
+        assert [text.get_text() for text in strip.texts] == ["3/3"] * 8
+    low, high = strip.get_xlim()
+    assert sum(low <= tick <= high for tick in strip.get_xticks()) >= 3
+
+
+def test_margins_are_drawn_and_levels_left_out_are_counted():
+    record = synthetic(levels=list(np.geomspace(0.1, 1e-4, 8)), fail=0)
+    with plots.style():
+        figures = record.figures()
+    said = " ".join(words(figures["profiles"])).replace("\xa0", " ")
+    assert "6 of 8 levels" in said and "1 − F/λ" in said
+    assert any("4 of 8 levels" in text for text in words(figures["overview"]))
+    ax = figures["profiles"].axes[0]
+    bottom, top = ax.get_ylim()
+    assert bottom > top, "the wall is on top"
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), 1 - np.linspace(0.9, 0.99, 21))
+
+
+def test_training_begins_at_zero_and_ends_at_the_crossing():
+    record = Geodesics.empty(1, [0.1, 0.01], 2)
+    record.data["start_network"].values[:], record.data["end_network"].values[:] = 0, 1
+    record.set_training(
+        np.array([0, 10, 20, 30]),
+        np.array([[1.0, 0.3, 0.05, np.nan], [2.0, 1.0, 0.5, 0.2]]),  # the second never gets there
+    )
+    record.fill(0, 1, state="end not reached", start_energy=0.009, end_energy=np.nan)
+    np.testing.assert_array_equal(arrivals(record), [[20, 30, 0.05, 0.009]])
+    with plots.style():
+        figure = record.figures()["training"]
+    assert figure.axes[0].get_xlim() == (0, 30)
+    assert any("up to 10 steps earlier" in text.replace("\n", " ") for text in words(figure))
+
+
+def test_one_of_a_kind_is_singular():
+    found = [counted(1, "pair"), counted(2, "pair"), counted(0, "minimum", "minima")]
+    assert found == ["1 pair", "2 pairs", "0 minima"]
 
 
 def words(figure):
