@@ -126,7 +126,7 @@ def _finish(figure: Figure, panels: dict[str, Axes], record: Connections, label:
         if ax.lines:
             energy_axis(ax, np.concatenate(shown), attributes)
         else:
-            say(ax, "no path was found")
+            say(ax, "no path to draw")
         for line in ax.lines:
             name = str(line.get_label())
             if not name.startswith("_"):  # matplotlib's mark of what has no label

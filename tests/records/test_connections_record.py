@@ -1,0 +1,41 @@
+"""The figures of `Connections`: methods told apart, named from the highest down."""
+
+import numpy as np
+
+from landscape_cli import plots
+from landscape_cli.records.connections import Connections
+
+METHODS = [f"method {i}" for i in range(13)]
+
+
+def connections(heights):
+    """One pair whose path by each method rises to the height given for it."""
+    record = Connections.empty(
+        ["none"], METHODS, [(0, 1)], [0.1], ["train"], t=101, functional="train error", seed=0
+    )
+    for i, height in enumerate(heights):
+        profile = height * (0.1 + np.sin(np.pi * np.linspace(0, 1, 101)))
+        record.fill(
+            *(0, i, 0, 0), state="taut", profile=profile, height=height, length=1.2, chord=1.0
+        )
+    return record
+
+
+def test_methods_differ_in_marks_and_are_named_in_order_of_height():
+    heights = np.random.default_rng(0).permutation(np.geomspace(1e-3, 1.0, len(METHODS)))
+    with plots.style():
+        figures = connections(heights).figures()
+    expected = [METHODS[i] for i in np.argsort(-heights)]
+    for figure in figures.values():
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == expected
+    lines = figures["profiles"].axes[0].lines
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == len(METHODS)
+    assert len({line.get_markevery() for line in lines}) == len(METHODS)
+
+
+def test_an_empty_figure_says_so():
+    with plots.style():
+        figures = connections([]).figures()
+    for figure in figures.values():
+        assert "no path to draw" in [text.get_text() for text in figure.axes[0].texts]
+        assert plots.render(figure, "svg").startswith(b"<?xml")
