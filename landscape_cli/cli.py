@@ -7,10 +7,13 @@ Exit codes: 0 done, 1 a bug of ours, 2 the user's input, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stderr, suppress
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     debug = "--debug" in argv
     try:
         with interruptible():
-            return dispatch([word for word in argv if word != "--debug"])
+            code = dispatch([word for word in argv if word != "--debug"])
+            sys.stdout.flush()
+            return code
     except UserError as error:
         if debug:
             traceback.print_exc()
@@ -56,6 +61,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `landscape list | head`: nobody reads on, which is no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if not (said := surroundings(error)):
+            raise
+        with suppress(OSError):  # Python would try once more to write what could not be written
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"landscape: {said}", file=sys.stderr)
+        return 2
+
+
+def surroundings(error: OSError) -> str | None:
+    """What is wrong around the command, where that is the trouble."""
+    try:
+        os.getcwd()
+    except OSError:
+        return "the current folder is no longer there; go to another one"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+        return f"the output cannot be written ({error.strerror})"
+    return None
 
 
 def dispatch(argv: list[str]) -> int:
@@ -123,8 +146,14 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
     conf = str(listing.conf_folder())
     application = hydra.main(version_base="1.3", config_path=conf, config_name="config")
     jobs = runner.Jobs(partial(getattr(runner, task), **known))
+    part = words[words.index("--package") + 1] if "--package" in words else None
     try:
-        application(jobs)()
+        with redirect_stderr(io.StringIO() if part else sys.stderr):
+            application(jobs)()
+    except SystemExit as error:
+        if not (part and error.code):
+            raise
+        raise UserError(f"--package {part}: no such part of the configuration") from error
     except Exception as error:
         message = hydra_errors.one_line(error)
         if message is None:

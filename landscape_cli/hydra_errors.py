@@ -116,7 +116,7 @@ def disk(error: OSError) -> str | None:
     making_folder = traceback.extract_tb(error.__traceback__)[-1].name == "mkdir"
     if error.errno not in DISK_TROUBLE and not making_folder:
         return None
-    return f"cannot write {error.filename or 'the run folder'}: {error.strerror}"
+    return f"cannot write {error.filename or 'the output'}: {error.strerror}"
 
 
 def first_line(text: str) -> str:

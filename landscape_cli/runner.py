@@ -184,6 +184,7 @@ def instead_of_a_run(cfg: DictConfig, job: Job, task: Callable[..., None]) -> No
 
 def dry_run(parts: dict[str, Any], setup: Setup) -> None:
     """Print what a run would need."""
+    from landscape_cli.core.training import check_batch
     from landscape_cli.measure import free_memory, timed
 
     estimate = parts["experiment"].plan(setup)
@@ -192,6 +193,8 @@ def dry_run(parts: dict[str, Any], setup: Setup) -> None:
         return
     memory = free_memory()
     estimate.check(memory)
+    if estimate.examples:
+        check_batch(estimate.surface, getattr(setup.trainer, "batch", None))
     of = "energy" if estimate.cost is None else estimate.cost.of
     print("\n".join(estimate.table(memory, timed(estimate.surface, of))))
 

@@ -3,6 +3,7 @@
 In a real process where that matters, else in this one, which is sooner done.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -216,10 +217,39 @@ def test_a_dry_run_says_what_a_run_would_need(tmp_path):
     assert line in log.read_text()
 
 
+def test_a_dry_run_refuses_a_batch_that_the_run_would_refuse(tmp_path):
+    words = ["run", "geodesic", "budget=smoke", "trainer.batch=65"]
+    said = refusal(landscape(*words, "--dry-run", cwd=tmp_path))
+    assert said == "trainer.batch=65: the data has 64 examples; null takes all"
+    assert said in landscape(*words, cwd=tmp_path).stderr
+    closed = landscape("run", "geodesic", "model=ring", words[-1], "--dry-run", cwd=tmp_path)
+    assert closed.returncode == 0, "nothing is trained"
+
+
 def test_a_recipe_without_an_estimate_says_so(toy, tmp_path):
     result = toy("--dry-run")
     assert (result.returncode, result.stdout) == (0, "no estimate for this experiment\n")
     assert not list(tmp_path.glob("outputs"))
+
+
+def test_a_folder_that_is_gone_is_said_so(tmp_path):
+    (tmp_path / "gone").mkdir()
+    with contextlib.chdir(tmp_path / "gone"):
+        (tmp_path / "gone").rmdir()
+        result = subprocess.run(
+            [COMMAND, "run", "geodesic", "--cfg", "job"], capture_output=True, text=True
+        )
+    assert "the current folder is no longer there" in refusal(result)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("words", [["list"], ["list", "budgets"], ["run", "geodesic", "--help"]])
+def test_an_output_that_cannot_be_written_is_said_so(words):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert f"({os.strerror(28)})" in refusal(result) or "cannot write the output" in result.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["--dry-run"]])
@@ -287,6 +317,10 @@ def test_a_plugin_must_be_declared(toy_folder, tmp_path):
         (["list", "modles"], "list modles: .*did you mean 'models'"),
         (["show", "nowhere"], "nowhere: no such folder"),
         (["plot", "nowhere"], "nowhere: no such folder"),
+        (
+            ["run", "geodesic", "--cfg", "job", "-p", "nope"],
+            "^--package nope: no such part of the configuration$",
+        ),
         (["run", "geodesic", "--dry-run", "-m"], "--dry-run takes one run at a time"),
         (["run", "geodesic", "--dry-run", "--cfg", "job"], "--dry-run goes without --cfg"),
         (["tune", "--limit", "0"], "--limit 0: must be a positive number of seconds"),
