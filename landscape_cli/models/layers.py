@@ -21,6 +21,7 @@ from landscape_cli.models.rows import rows
 
 NORMS = ("none", "layer", "group", "batch")
 HE = initializers.variance_scaling(2.0, "fan_in", "normal")  # N(0, 2 / inputs of a unit)
+HE_OUT = initializers.variance_scaling(2.0, "fan_out", "normal")  # N(0, 2 / (pixels · outputs))
 ZEROS = initializers.zeros
 
 

@@ -2,7 +2,8 @@
 
 He and others (2016), second paper: the sum passes through untouched, without a relu behind it. F
 is a bottleneck, 1×1, 3×3 and 1×1 convolutions, each after norm and relu; the last has four times
-the channels. Depth 164 is the network that Garipov and others (2018) joined by curves.
+the channels. Depth 164 is the network that Garipov and others (2018) joined by curves;
+convolutions begin as in their code, the last layer, there PyTorch's default, as in `ResNet`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from jaxtyping import Array, Float
 
 from landscape_cli.models.choices import check_outputs
 from landscape_cli.models.layers import (
+    HE_OUT,
     check_images,
     check_norm,
     connected,
@@ -26,7 +28,9 @@ WIDER = 4  # channels of a block's sum, in those of its bottleneck
 
 
 class PreResNet(nn.Module):
-    """A pre-activation residual network; kernels W ~ N(0, 2/inputs), biases 0.
+    """A pre-activation residual network; convolutions W ~ N(0, 2/outputs), biases 0.
+
+    Outputs are a kernel's pixels times its channels out; the last layer is N(0, 2/inputs).
 
     Attributes:
         depth: layers, 9n + 2: 11, 20, 29, 110, 164.
@@ -59,7 +63,7 @@ class PreResNet(nn.Module):
     ) -> Float[Array, "example output"]:
         """Outputs for every image."""
         check_images(inputs, "PreResNet", least=8)
-        hidden = convolved(self, inputs, "first", self.channels)
+        hidden = convolved(self, inputs, "first", self.channels, draw=HE_OUT)
         for stage in range(3):
             for block in range((self.depth - 2) // 9):
                 stride = 2 if stage and not block else 1
@@ -76,7 +80,7 @@ class PreResNet(nn.Module):
             [(narrow, 1, 1), (narrow, 3, stride), (wide, 1, 1)]
         ):
             inner = nn.relu(normalized(self, inner, f"{name}_{layer}", train))
-            inner = convolved(self, inner, f"{name}_{layer}", channels, size, step)
+            inner = convolved(self, inner, f"{name}_{layer}", channels, size, step, HE_OUT)
         if hidden.shape[-1] != wide or stride > 1:
-            hidden = convolved(self, hidden, f"{name}_shortcut", wide, size=1, stride=stride)
+            hidden = convolved(self, hidden, f"{name}_shortcut", wide, 1, stride, HE_OUT)
         return hidden + inner

@@ -2,6 +2,7 @@
 
 Simonyan and Zisserman's (2015) convolutions with the smaller dense layers, 512-512, that Garipov
 and others (2018) joined minima of: no norm, 32 × 32 pixels. Their dropout is left out.
+Convolutions begin as in their code, dense layers, there PyTorch's default, as in `ResNet`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from jaxtyping import Array, Float
 
 from landscape_cli.models.choices import check_outputs, check_sizes
 from landscape_cli.models.layers import (
+    HE_OUT,
     check_images,
     check_norm,
     connected,
@@ -32,7 +34,9 @@ WIDENING = (1, 2, 4, 8, 8)  # channels of each block, over those of the first
 
 
 class VGG(nn.Module):
-    """Convolutions, pooling and three dense layers; W ~ N(0, 2/inputs), biases 0.
+    """Convolutions, pooling and three dense layers; convolutions W ~ N(0, 2/outputs), biases 0.
+
+    Outputs are a kernel's nine pixels times its channels out; dense layers are N(0, 2/inputs).
 
     Attributes:
         depth: layers with weights: 11, 13, 16 or 19.
@@ -72,7 +76,8 @@ class VGG(nn.Module):
         for block, count in enumerate(BLOCKS[self.depth]):
             for layer in range(count):
                 name = f"{block}_{layer}"
-                hidden = convolved(self, hidden, name, WIDENING[block] * self.channels)
+                channels = WIDENING[block] * self.channels
+                hidden = convolved(self, hidden, name, channels, draw=HE_OUT)
                 hidden = nn.relu(normalized(self, hidden, name, train))
             hidden = largest_of(hidden, 2)
         hidden = hidden.reshape(len(hidden), -1)

@@ -276,6 +276,22 @@ def test_local_response_against_a_plain_loop():
     np.testing.assert_allclose(local_response(jnp.asarray(images)), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("network", "side"), [(PreResNet(channels=16, outputs=10), 8), (VGG(11, 32, outputs=10), 32)]
+)
+def test_initial_draws_as_garipov_published(network, side):
+    """N(0, 2/n) with n = pixels · channels out of a convolution, and biases 0."""
+    params = jax.jit(network.init)(KEY, jnp.zeros((1, side, side, 3), jnp.float32))["params"]
+    kernels = {name: leaf for name, leaf in params.items() if name.startswith("kernel")}
+    for name, leaf in kernels.items():
+        wanted = 2 / (np.prod(leaf.shape[:-2]) * leaf.shape[-1])
+        if "dense" in name:  # PyTorch's default there, ours here
+            wanted = 2 / leaf.shape[0]
+        few = 6 * np.sqrt(2 / leaf.size)  # six deviations of a variance
+        assert leaf.var() == pytest.approx(wanted, rel=few), name
+    assert not any(leaf.any() for name, leaf in params.items() if name.startswith("bias"))
+
+
 def test_initial_draws_as_published():
     assert layers.HE(KEY, (3, 3, 64, 64)).var() == pytest.approx(2 / (9 * 64), rel=0.05)
     network, inputs = AlexNet((16, 16), (32, 16), outputs=10), jnp.zeros((1, 8, 8, 3), jnp.float32)
