@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
@@ -112,7 +113,7 @@ class Connection:
             if np.isfinite(self.level):
                 ax.axhline(self.level, linestyle="--", color="0.4", label=f"level {self.level:g}")
             ax.set(xlabel="arclength position t", ylabel="energy F")
-            ax.set_title(self.verdict, fontsize="small")
+            ax.set_title(fill(self.verdict, 84), fontsize="small")
             ax.legend()
         return figure
 
