@@ -18,6 +18,8 @@ from jaxtyping import Array
 from landscape_cli.core.energy import Energy, Parts, context_of, on_host, some_energy
 from landscape_cli.core.lanes import side_by_side
 
+HELD = 1 << 32  # bytes of points on the device while blocks of examples are sent there
+
 _one_context = jax.jit(context_of, static_argnames="energy")
 
 
@@ -112,7 +114,8 @@ def gradient_rows(energy: Energy, parts: Parts, points: Array) -> tuple[Array, A
 def _sum(add: Callable, energy: Energy, parts: Parts, thetas: Any, start: Callable) -> list:
     """`add` over all blocks, from `start`, at every point."""
 
-    def begun(theta: Array) -> tuple[Array, Any, Any]:
+    def begun(theta: Any) -> tuple[Array, Any, Any]:
+        theta = jax.device_put(theta)  # once, for its context and all blocks
         context = _one_context(energy, parts.reference, theta)
         return theta, context, start(theta, context)
 
@@ -123,10 +126,13 @@ def _sum(add: Callable, energy: Energy, parts: Parts, thetas: Any, start: Callab
         return theta, context, total
 
     if not on_host(parts.blocks):
-        lanes = side_by_side(lambda theta: added(begun(theta), parts.blocks), thetas)
-    else:  # every block is sent once, for all points
-        lanes = side_by_side(begun, thetas)
+        return side_by_side(lambda theta: added(begun(theta), parts.blocks)[2], thetas)
+    found, points = [], list(thetas)
+    many = max(HELD // points[0].nbytes, 1)
+    for first in range(0, len(points), many):  # a block is sent once for so many points
+        lanes = side_by_side(begun, points[first : first + many])
         for block in parts.blocks:
             here = jax.device_put(block)
             lanes = side_by_side(lambda lane, here=here: added(lane, [here]), lanes)
-    return [total for *_, total in lanes]
+        found += [total for *_, total in lanes]
+    return found

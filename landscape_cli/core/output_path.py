@@ -188,9 +188,13 @@ def _drawn(draw: Any, data: Any, key: Any, number: Any) -> Any:
 
 
 def _answers_of(energy: Between, parts: Parts, thetas: Array) -> list[list[Array]]:
-    """Outputs of every point, block by block."""
-    one = lambda theta: [_answer(energy, parts.reference, theta, b[0]) for b in parts.blocks]
-    return side_by_side(one, thetas)
+    """Outputs of every point, block by block; a block is sent once, for all points."""
+    found, points = [], list(thetas)
+    for inputs, *_ in parts.blocks:
+        here = jax.device_put(inputs)
+        one = lambda theta, here=here: _answer(energy, parts.reference, theta, here)
+        found.append(side_by_side(one, points))
+    return [list(each) for each in zip(*found, strict=True)]
 
 
 def _host_steps(surface, program: Program, key, first, rates, count, strings: Strings) -> Strings:

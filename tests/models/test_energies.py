@@ -13,7 +13,7 @@ import pytest
 from small import Normed
 
 from landscape_cli.contracts import Dataset, Examples
-from landscape_cli.core import host_loop
+from landscape_cli.core import host_loop, output_path
 from landscape_cli.core.energy import (
     context_of,
     on_host,
@@ -23,7 +23,7 @@ from landscape_cli.core.energy import (
     whole,
 )
 from landscape_cli.core.engine import Engine
-from landscape_cli.core.output_path import between
+from landscape_cli.core.output_path import between, divergences
 from landscape_cli.core.report import Progress
 from landscape_cli.core.training import train
 from landscape_cli.data.augment import Augmentation
@@ -129,6 +129,44 @@ def test_the_host_loop_adds_up_gradients_array_by_array(model):
     assert not whole.search(program)
     together = jax.jit(some_gradient, static_argnums=0).lower(*words).compile().as_text()
     assert whole.search(together), "that is what it would look like"
+
+
+def watch(monkeypatch, module, name, place):
+    """The arguments at `place` of every call of a compiled function, as they come."""
+    seen, function = [], getattr(module, name)
+
+    def watched(*words):
+        seen.append(words[place])
+        return function(*words)
+
+    monkeypatch.setattr(module, name, watched)
+    return seen
+
+
+@pytest.mark.parametrize("data", ["device", "host"])
+def test_a_point_is_sent_once_for_all_blocks(monkeypatch, data):
+    here = surface(BATCH, Engine(strategy="loop", block=4, data=data))
+    thetas = initial_thetas(BATCH, DATA, KEY, 3)
+    for held in (1 << 32, thetas[:2].nbytes):
+        with monkeypatch.context() as patch:
+            patch.setattr(host_loop, "HELD", held)
+            seen = watch(patch, host_loop, "_one_context", 2)
+            added = watch(patch, host_loop, "_add_energy", 1)
+            found = here.energies(thetas)
+        assert len(seen) == 3 and len(added) == 9, "three blocks"
+        assert all(isinstance(theta, jax.Array) for theta in seen + added)
+        assert len({id(theta) for theta in seen + added}) == 3
+        np.testing.assert_allclose(found, surface(BATCH).energies(thetas), rtol=1e-10)
+
+
+def test_a_block_is_sent_once_for_the_answers_of_all_beads(monkeypatch):
+    here = surface(SMALL, Engine(block=4, data="host"))
+    beads = initial_thetas(SMALL, DATA, KEY, 5)
+    seen = watch(monkeypatch, output_path, "_answer", 3)
+    found = divergences(here, beads)
+    assert len(seen) == 15 and all(isinstance(inputs, jax.Array) for inputs in seen)
+    assert len({id(inputs) for inputs in seen}) == 3
+    np.testing.assert_allclose(found, divergences(surface(SMALL), beads), rtol=1e-10)
 
 
 def test_float32_gradients_are_good_to_five_digits():
