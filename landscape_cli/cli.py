@@ -230,7 +230,10 @@ def plot(words: list[str]) -> None:
     rundir.read_manifest(chosen.folder)
     if chosen.config_dir or chosen.plugin:
         trust_plugins(chosen.folder, chosen.config_dir, chosen.plugin)
-    for path in rundir.redraw(chosen.folder):
+    figures = rundir.redraw(chosen.folder)
+    if not figures:
+        raise UserError(f"{chosen.folder}: there is nothing to draw (its data have no figures)")
+    for path in figures:
         print(f"figure: {path}")
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from landscape_cli.errors import UserError
-from landscape_cli.schema import fill, typed, unknown
+from landscape_cli.schema import Formats, fill, typed, unknown
 
 KINDS = {  # configuration group -> the classes a part of that kind descends from
     "model": ("flax.linen.Module", "landscape_cli.models.base.ClosedForm"),
@@ -50,7 +50,7 @@ class Settings:
     levels: tuple[float, ...]  # positive, strictly decreasing
     precision: str  # float64 or float32
     bn: str  # how batch norm is treated along a string
-    figures: tuple[str, ...]  # file formats
+    figures: Formats  # of files
     plugins: tuple[str, ...]  # packages that _target_ may name
 
     def __post_init__(self) -> None:
@@ -65,8 +65,6 @@ class Settings:
         )
         policies = ("recompute", "interpolate", "coordinates")
         require(self.bn in policies, "bn", self.bn, f"choose {', '.join(policies)}")
-        for name in self.figures:
-            require(name in ("png", "svg", "pdf"), "figures", name, "choose from png, svg, pdf")
 
 
 def require(condition: bool, key: str, value: object, rule: str) -> None:

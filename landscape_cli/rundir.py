@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -26,10 +27,12 @@ from landscape_cli.empties import Ground
 from landscape_cli.errors import UserError
 from landscape_cli.records.encoding import first_line, json_text, netcdf, plain, read_record
 from landscape_cli.records.words import in_words
+from landscape_cli.schema import Formats, convert
 
 STATUSES = ("finished", "interrupted", "failed")
 FORMATS = ("png", "svg")
-FILES = ("config.yaml", "manifest.json", "summary.json", "run.log")
+UNDRAWN = "undrawn"  # in the manifest: figures were begun and not, or not yet, all written
+REPLACED = ("config.yaml", "summary.json", "plots")  # what a run would replace of a folder's
 
 
 class RunDir:
@@ -125,9 +128,13 @@ class RunDir:
         self.manifest |= {"status": status, "ended": ended, "seconds": seconds}
         self.manifest |= {"error": error} if error else {}
         self.manifest |= plain(extra or {})
-        self._write_manifest()  # before drawing: no trouble with a figure can change how it ended
         records = () if status == "interrupted" else self._records.values()
-        return draw(self.path, records, self.formats)
+        self.manifest |= {UNDRAWN: True} if records and self.formats else {}
+        self._write_manifest()  # before drawing: no trouble with a figure can change how it ended
+        figures = draw(self.path, records, self.formats)
+        if self.manifest.pop(UNDRAWN, None):
+            self._write_manifest()
+        return figures
 
     @property
     def empty(self) -> bool:
@@ -141,9 +148,10 @@ class RunDir:
         """
         if not self.empty:
             return False
-        for name in FILES:
-            with suppress(OSError):
-                (self.path / name).unlink(missing_ok=True)
+        for name in ("config.yaml", "manifest.json", "run.log"):
+            if self._ground.new(self.path / name):
+                with suppress(OSError):
+                    (self.path / name).unlink()
         with suppress(OSError):
             (self.path / "data").rmdir()
         self._ground.clear(self.path)
@@ -174,7 +182,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_dir():
-        raise UserError(f"{path}: no such folder")
+        raise UserError(f"{path}: {'is not a folder' if path.exists() else 'no such folder'}")
     if not (path / "manifest.json").is_file():
         raise UserError(f"{path}: not a run folder (there is no manifest.json in it)")
     manifest = _read_json(path / "manifest.json")
@@ -186,13 +194,19 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 def read_summary(path: str | Path) -> dict[str, Any]:
     """Headline numbers by record name; none before the first record was saved."""
     file = Path(path) / "summary.json"
-    return _read_json(file) if file.exists() else {}
+    summary = _read_json(file) if file.exists() else {}
+    for name, numbers in summary.items():
+        if not isinstance(numbers, dict):
+            raise UserError(f"{file}: damaged ({name} is not a JSON object)")
+    return summary
 
 
 def read_config(file: Path) -> dict[str, Any]:
     """The configuration as run."""
     import yaml
 
+    if not file.exists():
+        raise UserError(f"{file}: missing")
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
@@ -210,11 +224,29 @@ def redraw(path: str | Path, formats: Sequence[str] | None = None) -> list[Path]
     """Draw the figures of a run folder again from its data; returns their paths.
 
     The formats are those of the run (`figures` in its configuration) unless others are given.
+
+    Raises:
+        UserError: a file is missing or damaged, or there is no data.
     """
-    path = Path(path)
-    read_manifest(path)
-    chosen = read_config(path / "config.yaml").get("figures", FORMATS)
-    return draw(path, load_records(path).values(), chosen if formats is None else formats)
+    path, manifest = Path(path), read_manifest(path)
+    if formats is None:
+        formats = _formats(path / "config.yaml")
+    records = load_records(path)
+    if not records:
+        raise UserError(f"{path}: there is nothing to draw (no data was saved)")
+    figures = draw(path, records.values(), formats)
+    if manifest.pop(UNDRAWN, None):
+        write(path / "manifest.json", json_text(manifest).encode())
+    return figures
+
+
+def _formats(file: Path) -> tuple[str, ...]:
+    """The formats of a run's figures, read from its configuration and checked as a run's are."""
+    chosen = read_config(file).get("figures", FORMATS)
+    try:
+        return convert(chosen, Formats, "figures")
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
 
 
 def draw(path: Path, records: Iterable[Record], formats: Sequence[str]) -> list[Path]:
@@ -240,6 +272,9 @@ def show(path: str | Path) -> str:
     path, manifest = Path(path), read_manifest(path)
     text = in_words(manifest, read_config(path / "config.yaml"), read_summary(path))
     figures = [f"figure: {file}" for file in sorted((path / "plots").glob("*"))]
+    if manifest.get(UNDRAWN):
+        draw = f"landscape plot {shlex.quote(str(path))}"
+        figures.append(f"not all figures were drawn; draw them with: {draw}")
     return "\n".join([f"run: {path}", text, *figures])
 
 
@@ -271,7 +306,7 @@ def _claim(path: Path) -> None:
         if (path / "manifest.json").exists():
             raise FileExistsError
         if not (path / "data").exists():
-            for name in (*FILES, "plots"):
+            for name in REPLACED:
                 if (path / name).exists():
                     raise UserError(
                         f"{path}: holds {name} already, which a run writes; choose another "

@@ -265,6 +265,7 @@ def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
     setup = replace(setup, progress=progress)
     status, problem, compiled = "failed", None, compile_seconds()
     extra: dict[str, Any] = {"phases": progress.phases}
+    figures: list[Path] = []
     try:
         with progress:
             if estimate := experiment.plan(setup):
@@ -286,7 +287,10 @@ def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
         # Settings that do not fit each other may show only when the recipe puts them together.
         refused = isinstance(sys.exception(), UserError) and folder.discard()
         extra["compile_seconds"] = round(compile_seconds() - compiled, 3)
-        figures = [] if refused else folder.finish(status, problem, extra)
+        # Trouble with writing how it ended must not hide what ended it.
+        hidden = () if status == "finished" else (UserError,)
+        with suppress(*hidden):
+            figures = [] if refused else folder.finish(status, problem, extra)
     return figures
 
 

@@ -10,10 +10,11 @@ import dataclasses
 import types
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from landscape_cli.errors import UserError, nearest
 
+Formats = tuple[Literal["png", "svg", "pdf"], ...]  # of figures
 LINEN_FIELDS = {"parent", "name"}  # Flax's own bookkeeping, not settings
 WORDS = {
     int: "an integer",

@@ -344,6 +344,13 @@ def test_how_a_run_ended_is_written(toy, tmp_path, then, code, status):
     assert list(tmp_path.glob("outputs/*/*/data/numbers.nc")), "what was finished is kept"
 
 
+def test_the_first_file_that_cannot_be_written_is_named(toy):
+    """Not the figure that could not be written after it."""
+    said = toy("experiment.then=block").stderr
+    assert re.search(r"^landscape: .*/data/numbers.nc: cannot be written", said, re.MULTILINE)
+    assert "plots" not in said
+
+
 @pytest.fixture(scope="module")
 def toy_run(toy_folder, tmp_path_factory):
     """A run whose record is in a plug-in, as somebody else may have sent it."""

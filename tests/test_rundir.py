@@ -89,7 +89,7 @@ def test_discarding_removes_what_the_run_wrote(tmp_path):
         assert [file.name for file in tmp_path.rglob("*")] == ["thesis.tex"]
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "summary.json", "run.log", "plots"])
+@pytest.mark.parametrize("name", ["config.yaml", "summary.json", "plots"])
 def test_a_run_replaces_no_file_of_the_users(tmp_path, name):
     (tmp_path / name).write_text("mine")
     with pytest.raises(UserError, match=f"holds {name} already, which a run writes"):
@@ -107,8 +107,9 @@ def test_a_second_run_cannot_take_the_folder(run):
 
 def test_an_existing_folder_without_a_run_is_taken(tmp_path):
     (tmp_path / "run.log").write_text("kept\n")
-    RunDir.create(tmp_path, CONFIG, MANIFEST)
+    run = RunDir.create(tmp_path, CONFIG, MANIFEST)
     assert (tmp_path / "run.log").read_text() == "kept\n"
+    assert run.discard() and (tmp_path / "run.log").exists()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path):
@@ -224,6 +225,7 @@ def test_a_full_disk_loses_nothing_and_leaves_no_litter(tmp_path):
     ("spoil", "message"),
     [
         (lambda path: path / "nowhere", "no such folder"),
+        (lambda path: path / "config.yaml", "is not a folder"),
         (lambda path: path / "data", "no manifest.json"),
         (lambda path: (path / "manifest.json").write_text("{") and path, "manifest.json: damaged"),
         (lambda path: (path / "manifest.json").write_text("[]") and path, "not a JSON object"),
@@ -238,6 +240,39 @@ def test_folders_that_hold_no_readable_run(run, spoil, message):
     run.finish("finished")
     with pytest.raises(UserError, match=message):
         rundir.load(spoil(run.path))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: (path / "config.yaml").unlink(), "config.yaml: missing"),
+        (
+            lambda path: (path / "config.yaml").write_text("figures: [exe]"),
+            r"figures=\[exe\]: exp",
+        ),
+        (lambda path: (path / "config.yaml").write_text("figures: 3"), "figures=3: expected a li"),
+        (lambda path: (path / "data" / "geodesics.nc").unlink(), "there is nothing to draw"),
+        (lambda path: (path / "summary.json").write_text('{"a": 3}'), "summary.json: damaged"),
+    ],
+)
+def test_what_cannot_be_shown_or_drawn_is_said(run, spoil, message):
+    run.save(geodesics())
+    run.finish("interrupted")
+    spoil(run.path)
+    with pytest.raises(UserError, match=message):
+        rundir.show(run.path)
+        rundir.redraw(run.path)
+
+
+def test_figures_that_could_not_be_written_are_told_until_they_are_drawn(run):
+    run.save(geodesics())
+    (run.path / "plots").write_text("in the way")
+    with pytest.raises(UserError, match=r"length.png: cannot be written"):
+        run.finish("finished")
+    assert "not all figures were drawn" in rundir.show(run.path)
+    (run.path / "plots").unlink()
+    assert rundir.redraw(run.path)
+    assert "not all figures" not in rundir.show(run.path)
 
 
 def test_a_truncated_file_is_refused(run):
