@@ -13,6 +13,7 @@ from commands import plugins_forgotten
 from hydra import compose, initialize_config_dir
 
 from landscape_cli import cli, config, flags, listing
+from landscape_cli.overrides import spelled_out
 
 ROOT = Path(__file__).parents[1]
 README, CONTRIBUTING = ((ROOT / name).read_text() for name in ("README.md", "CONTRIBUTING.md"))
@@ -50,7 +51,7 @@ def importable():
 
 def build(experiment, overrides, folder=None):
     """Compose as the command does and build every part; returns the settings."""
-    spelled = [cli.spelled_out(word, listing.conf_folders(None)) for word in overrides]
+    spelled = [spelled_out(word, listing.conf_folders(None)) for word in overrides]
     words = [f"experiment={experiment}", *spelled]
     words += [f"hydra.searchpath=[file://{folder}]"] if folder else []
     with initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):

@@ -12,8 +12,9 @@ from landscape_cli import config, listing
 PACKAGE = Path(config.__file__).parent
 CONF = listing.conf_folder()
 RECIPES = CONF.parent / "experiments"
-TOP = {"cli", "flags", "config", "hydra_errors", "listing", "runner", "manifest", "doctor"}
-FILES = {"rundir", "progress"}
+TOP = {"cli", "flags", "overrides", "config", "hydra_errors", "listing", "runner", "manifest"}
+TOP |= {"doctor", "interrupts"}
+FILES = {"rundir", "empties", "progress"}
 PARTS = {"models", "data", "trainers", "methods", "gauges"}
 SETTINGS = {"hydra", "omegaconf"}
 DRAWING = {"matplotlib", "xarray", "rich"}
@@ -33,7 +34,8 @@ def rules():
     yield PACKAGE / "contracts.py", above | {"jax", "flax", "matplotlib", "xarray"}
     yield PACKAGE / "records", above | ours(PARTS) | {"flax", "optax"}
     yield RECIPES, ours(TOP | FILES | PARTS - {"models", "data"} | {"plots"}) | SETTINGS | DRAWING
-    for name in ("cli", "flags", "listing", "schema", "errors", "__main__"):
+    light = "cli flags overrides listing schema errors empties interrupts __main__"
+    for name in light.split():
         yield PACKAGE / f"{name}.py", {"jax", "flax", "optax", "numpy", *DRAWING}
 
 
