@@ -109,7 +109,7 @@ def number_axis(ax: Axes, which: str = "x") -> None:
 
     axis = ax.xaxis if which == "x" else ax.yaxis
     low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
-    decades = np.log10(high / low)
+    decades = np.log10(high) - np.log10(low)  # their ratio may overflow
     steps = (1, 2, 3, 5) if decades < 1.2 else (1, 2, 5) if decades < 2.6 else (1,)
     axis.set_major_locator(LogLocator(subs=steps, numticks=99))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))

@@ -73,6 +73,7 @@ class Reporter(Progress):
 
     def phase(self, name: str, total: int = 0, unit: str = "") -> None:
         """Begin a phase of `total` units (0: unknown); the one before ends."""
+        unit = unit.removesuffix("s") if total == 1 else unit
         with self._lock:
             self._end_phase()
             self._name, self._total, self._unit, self._note, self._done = name, total, unit, "", 0

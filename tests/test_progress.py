@@ -42,6 +42,14 @@ def test_plain_lines_come_every_few_seconds(tmp_path):
     assert [line[20:] for line in log] == stream.getvalue().splitlines()
 
 
+def test_one_is_singular(tmp_path):
+    stream = io.StringIO()
+    with reporter(tmp_path / "run.log", stream, clock=Clock()) as progress:
+        progress.phase("strings", 1, "strings")
+        progress.update(1)
+    assert stream.getvalue() == "strings: 1 string\nstrings: 0.0 s, 1/1 string\n"
+
+
 def test_silent_work_is_said_to_go_on(tmp_path):
     clock, stream = Clock(), io.StringIO()
     with reporter(tmp_path / "run.log", stream, every=5, clock=clock) as progress:

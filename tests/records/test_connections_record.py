@@ -39,3 +39,13 @@ def test_an_empty_figure_says_so():
     for figure in figures.values():
         assert "no path to draw" in [text.get_text() for text in figure.axes[0].texts]
         assert plots.render(figure, "svg").startswith(b"<?xml")
+
+
+def test_an_axis_may_span_all_numbers():
+    """As of the smallest levels; their ratio overflowed."""
+    with plots.style():
+        ax = plots.new_figure().subplots()
+        ax.set_xscale("log")
+        ax.set_xlim(1e-300, 1e20)
+        plots.number_axis(ax)
+        assert 2 < len(ax.get_xticks()) < 200
