@@ -60,6 +60,8 @@ class Cycles:
         for name, least in (("samples", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.seed >= 2**32:
+            raise ValueError(f"seed must be below 2**32, got {self.seed}")
 
     @property
     def beads(self) -> list[int]:

@@ -26,6 +26,7 @@ from landscape_cli.core.tighten import Pull, doubled
 from landscape_cli.core.verdict import Peak
 
 DEAR = 2e-3  # part of a length that a margin may cost
+SURE = 0.3  # relative KKT residual below which multipliers say what it costs
 ASIDE = 1e-3  # chords by which a string begins beside where it was found
 
 
@@ -181,8 +182,10 @@ def _unit(pull: Pull) -> float:
 
     |λ| where the set is as deep as that. Above a floor, such as the noise of labels, a margin that
     is small beside λ is not small beside what there is of the set: it shows in what it costs.
+    Only a string that is nearly balanced knows what that is.
     """
-    return pull.scale * min(1.0, DEAR / pull.price) if pull.price > 0 else pull.scale
+    known = pull.residual < SURE and pull.price > DEAR
+    return pull.scale * DEAR / pull.price if known else pull.scale
 
 
 def _settled(work: Work, search: Search) -> bool:

@@ -123,7 +123,8 @@ class ImageFiles(Data):
             return None
         folder = Path(self.dir).expanduser()
         if not folder.is_dir():
-            raise UserError(f"data.dir={self.dir} (or LANDSCAPE_DATA): no such folder")
+            why = "is not a folder" if folder.exists() else "no such folder"
+            raise UserError(f"data.dir={self.dir} (or LANDSCAPE_DATA): {why}")
         return folder
 
     def _folders(self) -> list[Path]:
