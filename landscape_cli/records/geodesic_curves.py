@@ -21,7 +21,7 @@ from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.geodesic_marks import energy_label, say
 
 MARGIN = "margin below the wall, 1 − F/λ"
-FLOOR = 1e-4  # smaller margins are drawn as if they were as large
+NEAR = 1e-3  # margins below are drawn on a linear scale, which goes on above the wall
 
 
 def draw_profiles(ax: Axes, record: Geodesics, level: int) -> None:
@@ -36,7 +36,7 @@ def draw_profiles(ax: Axes, record: Geodesics, level: int) -> None:
     lengths = ", ".join(f"{record.connected_lengths[pair, level]:.3f}" for pair, _ in pairs)
     ax.set_title(f"λ = {number(record.levels[level], 3)} ({lengths})", fontsize=8)
     ax.set_xlim(0, 1)
-    margin_axis(ax)
+    margin_axis(ax, record)
 
 
 def draw_median_profiles(ax: Axes, record: Geodesics) -> None:
@@ -52,7 +52,7 @@ def draw_median_profiles(ax: Axes, record: Geodesics) -> None:
     ax.set_xlabel(f"position t along the string of median length ({words})")
     ax.set_ylabel(MARGIN)
     if levels:
-        margin_axis(ax)
+        margin_axis(ax, record)
         beside = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
         ax.legend(ncols=4, fontsize=7, columnspacing=1.2, **beside)
     else:
@@ -60,16 +60,21 @@ def draw_median_profiles(ax: Axes, record: Geodesics) -> None:
 
 
 def margins(record: Geodesics, pair: int, level: int) -> np.ndarray:
-    """(t,) 1 - F/λ along one string, at least `FLOOR`."""
-    return np.maximum(1 - record.data["profile"].values[pair, level] / record.levels[level], FLOOR)
+    """(t,) 1 - F/λ along one string; negative where published slack let it leave the set."""
+    return 1 - record.data["profile"].values[pair, level] / record.levels[level]
 
 
-def margin_axis(ax: Axes) -> None:
-    """A logarithmic axis with the wall on top: taut strings lie so near to it, if not on it."""
-    ax.set_yscale("log")
-    ax.set_ylim(FLOOR, 1.0)
-    number_axis(ax, "y")
-    ax.set_ylim(1.0, FLOOR)
+def margin_axis(ax: Axes, record: Geodesics) -> None:
+    """The wall near the top, and what lies above it: logarithmic but close to the wall."""
+    profiles = record.data["profile"].values / record.levels[:, None]
+    lowest = 1 - np.nanmax(profiles[np.isfinite(record.connected_lengths)])
+    ticks = np.array([1, 0.1, 0.01, NEAR, 0, -NEAR, -0.01, -0.1, -1])
+    ax.set_yscale("symlog", linthresh=NEAR, linscale=0.5)
+    ax.axhline(0.0, color=GRAY, lw=0.8, zorder=0)
+    ax.set_ylim(1.0, min(2 * lowest, -0.3 * NEAR))
+    shown = ticks[ticks >= ax.get_ylim()[1]]
+    ax.set_yticks(shown, [number(tick) for tick in shown])
+    ax.set_yticks([], minor=True)
 
 
 def draw_training(ax: Axes, record: Geodesics) -> None:

@@ -249,6 +249,12 @@ def test_margins_are_drawn_and_levels_left_out_are_counted():
     bottom, top = ax.get_ylim()
     assert bottom > top, "the wall is on top"
     np.testing.assert_allclose(ax.lines[0].get_ydata(), 1 - np.linspace(0.9, 0.99, 21))
+    assert bottom > 0 > top > -1e-3, "no string is above it"
+    record.data["profile"].values[0, 0, 3] = 1.1 * record.levels[0]  # with published slack
+    with plots.style():
+        ax = record.figures()["profiles"].axes[0]
+    assert min(np.min(line.get_ydata()) for line in ax.lines) == pytest.approx(-0.1)
+    assert ax.get_ylim()[1] < -0.1, "what is above the wall is shown above it"
 
 
 def test_training_begins_at_zero_and_ends_at_the_crossing():
