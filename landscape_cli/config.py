@@ -22,6 +22,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from landscape_cli.errors import UserError
+from landscape_cli.ranges import LARGEST_SEED
 from landscape_cli.schema import Formats, fill, typed, unknown
 
 KINDS = {  # configuration group -> the classes a part of that kind descends from
@@ -37,7 +38,6 @@ KINDS = {  # configuration group -> the classes a part of that kind descends fro
 
 SEVERAL = {"methods": "method", "gauges": "gauge"}  # mappings of name to part: key -> kind
 
-LARGEST_SEED = 2**32 - 1  # in single precision JAX keeps no more bits of a seed
 MOST_PAIRS = 10**6  # far beyond any run, and far below where counts of bytes overflow
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from landscape_cli.core.engine import free_on_device
 from landscape_cli.core.lanes import SHARE, side_by_side, workers
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Memory, Timing
@@ -42,10 +43,7 @@ def compile_seconds() -> float:
 
 def free_memory() -> Memory:
     """Bytes free on the device, if it has memory of its own, and on the host."""
-    stats = jax.local_devices()[0].memory_stats() or {}
-    limit = stats.get("bytes_limit")
-    on_host = jax.default_backend() == "cpu" or limit is None
-    return Memory(None if on_host else limit - stats.get("bytes_in_use", 0), _host_memory())
+    return Memory(free_on_device(), _host_memory())
 
 
 def _host_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+LARGEST_SEED = 2**32 - 1  # in single precision JAX keeps no more bits of a seed
+
 
 def check_counts(part: Any, *names: str) -> None:
     """Whole numbers that must be at least 1."""

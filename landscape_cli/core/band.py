@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from landscape_cli.core.judge import bowed, check_joined, judged
+from landscape_cli.core.judge import check_joined, judged
 from landscape_cli.core.relax import relax
 from landscape_cli.core.relax_steps import Relaxing
-from landscape_cli.core.string import Found, reparametrized
+from landscape_cli.core.string import Found, bowed, reparametrized
 from landscape_cli.core.surface import Surface
 
 AT_ONCE = 1 << 33  # bytes of the strings that are moved together

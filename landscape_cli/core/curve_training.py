@@ -30,9 +30,9 @@ from landscape_cli.core.curve_steps import (
     falling,
 )
 from landscape_cli.core.descent import initial_states
-from landscape_cli.core.judge import bowed, check_joined, judged
+from landscape_cli.core.judge import check_joined, judged
 from landscape_cli.core.lanes import LADDER, pad
-from landscape_cli.core.string import Found, inside, length
+from landscape_cli.core.string import Found, bowed, inside, length
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import energies_inside
 from landscape_cli.ranges import check_counts

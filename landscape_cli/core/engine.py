@@ -110,7 +110,7 @@ class Engine:
         """Whether examples of so many bytes are kept on the host."""
         if self.data != "auto" or self.strategy == "vmap":
             return self.data == "host"
-        free = _free()
+        free = free_on_device()
         return free is not None and 2 * size > free
 
     @property
@@ -122,7 +122,7 @@ class Engine:
         """
         if self.memory is not None:
             return self.memory * 2**30
-        free = _free()
+        free = free_on_device()
         return GRANT if free is None else max(int(SHARE * free) // GRANT, 1) * GRANT
 
     def recalling(self, plans: Mapping[str, Plan]) -> Engine:
@@ -181,7 +181,7 @@ class Engine:
         return replace(self, strategy=plan.strategy, chunk=plan.chunk, block=plan.block)
 
 
-def _free() -> int | None:
+def free_on_device() -> int | None:
     """Bytes free on the fullest device; None where its memory is the host's, or unknown."""
     if jax.default_backend() == "cpu":
         return None

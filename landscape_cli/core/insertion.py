@@ -22,6 +22,7 @@ from landscape_cli.core.relax import relax
 from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import energies_inside
+from landscape_cli.ranges import LARGEST_SEED
 
 Cycle = tuple[int, float, int]  # steps, learning rate, beads inserted before
 
@@ -60,8 +61,8 @@ class Cycles:
         for name, least in (("samples", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
-        if self.seed >= 2**32:
-            raise ValueError(f"seed must be below 2**32, got {self.seed}")
+        if self.seed > LARGEST_SEED:
+            raise ValueError(f"seed must be at most {LARGEST_SEED}, got {self.seed}")
 
     @property
     def beads(self) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,26 +42,3 @@ def check_joined(starts: np.ndarray, ends: np.ndarray, strings: Sequence[Any]) -
         )
         if not own:
             raise UserError(f"warm_start: string {i} joins other ends than those of its pair")
-
-
-def bowed(chord: np.ndarray, far: float) -> np.ndarray:
-    """Points of a chord on an arch beside it, `far` times its length high; the ends stay.
-
-    The side is drawn at random; named after the ends it is the same in any company and from
-    either end. In one dimension there is none.
-
-    Args:
-        chord: (point, param), ends included, evenly spaced.
-        far: height over length, at least 0.
-    """
-    start, end = np.asarray(chord[[0, -1]], float)
-    along = end - start
-    seed = zlib.crc32(np.ascontiguousarray(start + end).tobytes())
-    side = drawn = np.random.default_rng(seed).standard_normal(len(along))
-    if along.any():
-        side = drawn - (drawn @ along) / (along @ along) * along
-    if np.linalg.norm(side) <= 1e-6 * np.linalg.norm(drawn):
-        return chord
-    arch = np.sin(np.pi * np.linspace(0, 1, len(chord)))[:, None]
-    bent = chord + far * np.linalg.norm(along) / np.linalg.norm(side) * arch * side
-    return np.concatenate([chord[:1], bent[1:-1], chord[-1:]]).astype(chord.dtype)

@@ -7,8 +7,9 @@ company, in batches; nothing here knows of the others.
 From the highest level down, strings are pulled taut, beginning with the taut string of the level
 above with its ends moved, with the sample, and with the chord: they end in different valleys. The
 shortest gets twice the beads and is pulled again; the two lengths say how far discretization still
-matters. Where a lower level found a shorter way, the higher ones try that too, from the lowest up.
-The last word is the dense check.
+matters. Where the margin below λ costs too much of the length, as above a floor of the energy,
+walls are measured in a smaller unit (`Pull.price`). Where a lower level found a shorter way, the
+higher ones try that too, from the lowest up. The last word is the dense check.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ from typing import Any
 import numpy as np
 
 from landscape_cli.core.feasible import Search, Work
-from landscape_cli.core.judge import bowed
-from landscape_cli.core.string import Found, length, reparametrized
+from landscape_cli.core.string import Found, bowed, length, reparametrized
 from landscape_cli.core.tighten import Pull, doubled
 from landscape_cli.core.verdict import Peak
 

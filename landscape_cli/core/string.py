@@ -5,6 +5,7 @@ A string is a (bead, param) array, end points included. Also `Found`, the judged
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,3 +147,26 @@ class Found:
     def with_(self, **changes: Any) -> Found:
         """A copy with some fields changed."""
         return replace(self, **changes)
+
+
+def bowed(beads: np.ndarray, far: float) -> np.ndarray:
+    """A string moved aside, by an arch `far` times its chord high; the ends stay.
+
+    The side is drawn at random; named after the ends it is the same in any company and from
+    either end. In one dimension there is none.
+
+    Args:
+        beads: (bead, param), ends included.
+        far: height over chord, at least 0.
+    """
+    start, end = np.asarray(beads[[0, -1]], float)
+    along = end - start
+    seed = zlib.crc32(np.ascontiguousarray(start + end).tobytes())
+    side = drawn = np.random.default_rng(seed).standard_normal(len(along))
+    if along.any():
+        side = drawn - (drawn @ along) / (along @ along) * along
+    if np.linalg.norm(side) <= 1e-6 * np.linalg.norm(drawn):
+        return beads
+    arch = np.sin(np.pi * np.linspace(0, 1, len(beads)))[:, None]
+    bent = beads + far * np.linalg.norm(along) / np.linalg.norm(side) * arch * side
+    return np.concatenate([beads[:1], bent[1:-1], beads[-1:]]).astype(beads.dtype)

@@ -74,10 +74,14 @@ class Pull:
 
     @property
     def price(self) -> float:
-        """The part of its length that the margin costs: what the walls push with says so."""
+        """The part dℓ/ℓ of its length that the margin m costs; 0 before it is pulled.
+
+        At a minimum L changes with a constraint as its multiplier says (envelope theorem), and
+        the walls are c + m <= 0: dL = m Σ μ_k / K, where L is ℓ²/2 but for a constant.
+        """
         if self.multipliers is None:
             return 0.0
-        return self.margin * float(np.mean(self.multipliers / normalized_length(self.beads) ** 2))
+        return float(self.margin * self.multipliers.mean() / normalized_length(self.beads) ** 2)
 
     def warmed(self, other: Pull) -> Pull:
         """The same with the multipliers of another, of any number of beads and any unit."""
