@@ -13,11 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from landscape_cli.core import surface as surfaces
+from landscape_cli.core import trials
 from landscape_cli.core.descent import adam, descend
+from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.relax import relax
 from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.report import Progress
+from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.tighten import Batch, Pull
 from landscape_cli.core.training import train
 from landscape_cli.methods.taut_string import TautString
 
@@ -93,6 +98,22 @@ def test_four_devices_give_the_strings_of_one(four):
         np.testing.assert_allclose(theirs, mine, atol=1e-10)
     for exact, noisy in zip(one[:3], one[3:], strict=True):
         assert np.abs(np.subtract(exact, noisy)).max() > 1e-4
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+def test_other_devices_have_all_operations(platform):
+    """Lowering needs no such device, and raises where one lacks an operation."""
+    surface, settings = Surface(ring, jnp.ones(()), 3), Tightening()
+    batch = Batch(surface, settings, 8, 10)
+    batch.add([Pull(reparametrized(np.eye(3)[:2], 8), 0.1, 0.0, 100)])
+    words = surface.steep, surface.parts
+    trial = trials.trials(False).trace(
+        *words, batch.metric, *batch.lanes, np.ones(1, bool), 10, 10, surface.chunk, settings
+    )
+    look = surfaces._gradients(False).trace(*words, jnp.eye(3), surface.chunk)
+    texts = [p.lower(lowering_platforms=(platform,)).as_text() for p in (trial, look)]
+    assert "stablehlo.while" in texts[0]
+    assert all("lapack" not in text for text in texts), "a library of the CPU"
 
 
 if __name__ == "__main__":
