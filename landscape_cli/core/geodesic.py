@@ -80,13 +80,16 @@ def geodesics(
     waiting = deque(_by_pair(works, search))
     count, most = crew(surface, search.tightening, 2 * search.segments, len(waiting))
     pulled: set[int] = set()  # a string may be concluded anew
-    for verdict in interleaved(
+    spent = 0
+    for news in interleaved(
         [_in_company(surface, waiting, search, most, 1 / count, report) for _ in range(count)]
     ):
-        if verdict is not None:
-            pulled.add(verdict[0])
-            yield verdict
-        report(len(pulled), len(bent), "bent strings")
+        if isinstance(news, int):
+            spent += news
+        else:
+            pulled.add(news[0])
+            yield news
+        report(len(pulled), len(bent), f"bent strings after {spent:,} evaluations")
 
 
 def _by_pair(works: list[Work], search: Search) -> list[list[Work]]:
@@ -104,8 +107,8 @@ def _in_company(
     most: int,
     share: float,
     report: Report,
-) -> Iterator[tuple[int, Found] | None]:
-    """Run searches, several at a time; their verdicts, and None where there is none as yet.
+) -> Iterator[tuple[int, Found] | int]:
+    """Run searches, several at a time; their verdicts, and how many evaluations lie between.
 
     Args:
         surface: the surface.
@@ -135,8 +138,10 @@ def _in_company(
                     asked.append((steps, request))
         ready = _answered(surface, asked, search, share, report)
         if owners and not ready:
-            ready = [(owners.pop(pull), pull) for pull in pool.advance()]
-            yield None
+            before = sum(pull.spent for pull in owners)
+            ended = pool.advance()
+            yield sum(pull.spent for pull in owners) - before
+            ready = [(owners.pop(pull), pull) for pull in ended]
 
 
 def _begun(waiting: deque[list[Work]], search: Search) -> list[tuple[Steps, Any]]:

@@ -209,3 +209,20 @@ def test_beads_can_be_doubled_at_least_once():
     with pytest.raises(ValueError, match="max_beads"):
         TautString(segments=16, max_beads=32)
     TautString(segments=16, max_beads=33)
+
+
+def test_long_work_says_how_far_it_is():
+    """A string of a large network takes minutes: what is counted is spent while it is pulled."""
+    notes: list[str] = []
+
+    class Notes(Progress):
+        def update(self, done, note=""):
+            notes.append(note)
+
+    pair = RING.start[None], RING.end[None], np.array([RING.level]), np.zeros(1, int)
+    ((_, found),) = TautString().connect(RING.surface, *pair, Notes())
+    bent = [note for note in notes if "bent" in note]
+    counts = [int(note.split(" after ")[1].split()[0].replace(",", "")) for note in bent]
+    assert bent[0].startswith("0 of 1 bent strings after ")
+    assert bent[-1].startswith("1 of 1 bent strings after ")
+    assert counts == sorted(counts) and 0 < counts[-1] < found.gradient_evaluations
