@@ -15,14 +15,29 @@ LIBRARIES = ("landscape-cli", "jax", "jaxlib", "flax", "optax", "numpy", "hydra-
 
 
 def describe(
-    experiment: str, words: Iterable[str], seed: int, parts: Mapping[str, Any]
+    experiment: str,
+    words: Iterable[str],
+    seed: int,
+    parts: Mapping[str, Any],
+    choices: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The manifest as known before work begins; the run folder adds how it went."""
+    """The manifest as known before work begins; the run folder adds how it went.
+
+    Args:
+        experiment: its name.
+        words: what was typed besides.
+        seed: of the run.
+        parts: by kind, or by kind and name.
+        choices: the name of every part as it was chosen, by Hydra's keys: `model`,
+            `method@methods.neb`.
+    """
     parts = flat(parts)
+    chosen = {key.rpartition("@")[2]: name for key, name in choices.items()}
     return {
         "experiment": experiment,
         "command": shlex.join(["landscape", "run", experiment, *words]),
         "seed": seed,
+        "chosen": {kind: name for kind, name in chosen.items() if kind in parts},
         "parts": {kind: repr_line(part) for kind, part in parts.items()},
         "versions": versions(),
         "git_commit": git_commit(Path(__file__).parents[1]),

@@ -242,7 +242,7 @@ def run(cfg: DictConfig, job: Job) -> None:
     from landscape_cli.rundir import RunDir
 
     words = [f"--config-dir={path}" for path in job.config_folders] + list(job.overrides)
-    manifest = describe(job.experiment, words, settings.seed, parts)
+    manifest = describe(job.experiment, words, settings.seed, parts, job.choices)
     setup = set_up(parts, settings, config.plain(cfg.budget), job.choices)
     yaml = OmegaConf.to_yaml(cfg, resolve=True)
     folder = RunDir.create(job.folder, yaml, manifest, settings.figures)

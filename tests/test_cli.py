@@ -88,6 +88,7 @@ def test_a_run_leaves_its_folder(toy, tmp_path):
     shown = landscape("show", folder).stdout
     assert re.search(r"largest +2", shown)
     assert "@misc{toy" in shown
+    assert re.search(r"model +toy: Net widths=\[3, 3\]", shown)
 
 
 def test_one_job_of_a_multirun_fails_and_the_others_run(toy, tmp_path):

@@ -1,6 +1,7 @@
 """What a manifest says of its run."""
 
-from landscape_cli.manifest import references
+from landscape_cli.manifest import describe, references
+from landscape_cli.records.words import in_words
 
 ONE = "@article{one,\n  title = {One}\n}"
 TWO = "@article{two,\n  title = {Two}\n}"
@@ -20,3 +21,23 @@ class Silent:
 
 def test_every_entry_is_given_once_also_where_parts_bring_several():
     assert references([First(), Both(), Silent(), First()]) == [ONE, TWO]
+
+
+def test_parts_are_named_as_they_were_chosen():
+    parts = {"model": First(), "gauge": None, "methods": {"mine": Silent(), "typed": Both()}}
+    choices = {"model": "small", "gauge": "none", "method@methods.mine": "quick", "budget": "desk"}
+    manifest = describe("toy", ["pairs=3"], 0, parts, choices)
+    assert manifest["chosen"] == {"model": "small", "methods.mine": "quick"}
+    config = {
+        "pairs": 3,
+        "model": {"_target_": "some.First", "width": 4},
+        "methods": {
+            "mine": {"_target_": "some.Silent"},
+            "typed": {"_target_": "some.Both", "a": 1},
+        },
+        "budget": {"pairs": 3},
+    }
+    lines = [" ".join(line.split()) for line in in_words(manifest, config, {}).splitlines()]
+    shown = "pairs 3", "model small: First width=4", "methods.mine quick: Silent"
+    for line in (*shown, "methods.typed Both a=1", "budget pairs=3"):
+        assert line in lines

@@ -36,17 +36,27 @@ def _block(title: str, lines: Sequence[str]) -> list[str]:
 
 def _settings(config: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     """Run-wide settings, then one line for each part, then machine and versions."""
-    lines = []
+    found: dict[str, Any] = {}
     for name, value in config.items():
-        if isinstance(value, dict):
-            part = str(value.get("_target_", "")).rpartition(".")[2]
-            fields = [f"{key}={item}" for key, item in value.items() if key != "_target_"]
-            value = " ".join([part, *fields]).strip()
-        lines.append(f"{name:<12}{value}")
-    for name in ("device", "versions"):
-        found = manifest.get(name) or {}
-        lines += [f"{name:<12}{' '.join(f'{key}={item}' for key, item in found.items())}"]
-    return [line for line in lines if line.split()[1:]]
+        several = isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
+        found |= {f"{name}.{key}": each for key, each in value.items()} if several else {name: value}
+    chosen = manifest.get("chosen") or {}
+    lines = [(name, _part(value, chosen.get(name, ""))) for name, value in found.items()]
+    lines += [(name, _fields(manifest.get(name) or {})) for name in ("device", "versions")]
+    width = max((len(name) for name, _ in lines), default=0) + 2
+    return [f"{name:<{width}}{value}" for name, value in lines if value]
+
+
+def _part(value: Any, chosen: str) -> str:
+    """`cubic_tanh: MLP widths=[4, 4]`; a setting that is no part as it is."""
+    if not isinstance(value, dict):
+        return str(value)
+    kind = str(value.get("_target_", "")).rpartition(".")[2]
+    return " ".join(filter(None, [f"{chosen}:" if chosen and kind else "", kind, _fields(value)]))
+
+
+def _fields(values: dict[str, Any]) -> str:
+    return " ".join(f"{key}={item}" for key, item in values.items() if key != "_target_")
 
 
 def _numbers(summary: dict[str, Any]) -> list[str]:
