@@ -38,8 +38,9 @@ def _settings(config: dict[str, Any], manifest: dict[str, Any]) -> list[str]:
     """Run-wide settings, then one line for each part, then machine and versions."""
     found: dict[str, Any] = {}
     for name, value in config.items():
-        several = isinstance(value, dict) and all(isinstance(each, dict) for each in value.values())
-        found |= {f"{name}.{key}": each for key, each in value.items()} if several else {name: value}
+        inner = list(value.items()) if isinstance(value, dict) else []
+        several = {f"{name}.{key}": each for key, each in inner if isinstance(each, dict)}
+        found |= several if len(several) == len(inner) > 0 else {name: value}
     chosen = manifest.get("chosen") or {}
     lines = [(name, _part(value, chosen.get(name, ""))) for name, value in found.items()]
     lines += [(name, _fields(manifest.get(name) or {})) for name in ("device", "versions")]
