@@ -26,12 +26,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import bands, networks
+from landscape_cli.core.batch import Pull
 from landscape_cli.core.geodesic import geodesics
 from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.report import Progress
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Pull, tighten
+from landscape_cli.core.tighten import tighten
 from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.functional import Functional
 from landscape_cli.methods.taut_string import TautString

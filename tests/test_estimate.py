@@ -10,12 +10,13 @@ import pytest
 from landscape_cli import measure
 from landscape_cli.contracts import Cost, PathMethod, Progress
 from landscape_cli.core import training
+from landscape_cli.core.batch import Pull
 from landscape_cli.core.descent import adam
 from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.lanes import workers
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Pull, tighten
+from landscape_cli.core.tighten import tighten
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import (
     Estimate,

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from landscape_cli.core.batch import Pull
 from landscape_cli.core.feasible import (
     Report,
     Search,
@@ -29,7 +30,7 @@ from landscape_cli.core.lanes import interleaved
 from landscape_cli.core.search import Look, Sample, Steps, Verdict, search_pair
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Pool, Pull, crew
+from landscape_cli.core.tighten import Pool, crew
 from landscape_cli.core.verdict import peaks
 
 

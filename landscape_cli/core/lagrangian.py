@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from landscape_cli.core.lanes import rung
+from landscape_cli.core.lanes import one_cpu, rung
 from landscape_cli.core.lbfgs import (
     History,
     brought,
@@ -152,8 +152,8 @@ class Tightening:
         return FEW * min(self.memory, ENOUGH) * 2 * size <= self.history * 2**30
 
     def lanes(self, strings: int, size: int) -> int:
-        """Lanes of a batch: few sizes, few compilations; none to spare where it hardly fits."""
-        return rung(strings) if self.roomy(size) else strings
+        """Lanes of a batch: few sizes, few compilations; none to spare where they cost much."""
+        return rung(strings) if self.roomy(size) and not one_cpu() else strings
 
 
 def green(segments: int) -> np.ndarray:

@@ -20,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from landscape_cli.core.batch import Pull
 from landscape_cli.core.feasible import Search, Work
 from landscape_cli.core.string import Found, bowed, length, reparametrized
-from landscape_cli.core.tighten import Pull, doubled
+from landscape_cli.core.tighten import doubled
 from landscape_cli.core.verdict import Peak
 
 DEAR = 2e-3  # part of a length that a margin may cost

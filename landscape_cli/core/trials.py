@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from landscape_cli.core.energy import total_gradient
@@ -159,11 +160,34 @@ points_of_trial = jax.jit(_trial_points, static_argnames="samples")
 tried: Any = jax.jit(_tried, static_argnames="settings", donate_argnums=0)
 
 
-def evaluate_points(surface: Surface, points: Array, strings: int, size: int):
-    """Energies and gradients at the points of `size` strings, of which `strings` are real."""
-    if surface.strategy == "vmap" or strings == size:
-        return surface.energies_and_gradients(points)
-    real = len(points) // size * strings  # a host loop pays for every point: leave out padding
-    energies, gradients = surface.energies_and_gradients(points[:real])
-    fill = (0, len(points) - real)
-    return jnp.pad(energies, fill, mode="edge"), jnp.pad(gradients, (fill, (0, 0)), mode="edge")
+def evaluate_points(
+    surface: Surface, points: list[Array], real: list[int]
+) -> list[tuple[Array, Array]]:
+    """Energies and gradients at the points of several programs, in one go.
+
+    Args:
+        surface: the surface.
+        points: (string x point, param) of each program.
+        real: how many of them are asked for; behind are those of padding.
+
+    Returns:
+        (string x point,) and (string x point, param) for each, padding repeats the last.
+    """
+    # A host loop pays for every point: leave out padding.
+    counts = real if surface.strategy == "loop" else [len(each) for each in points]
+    asked = [each if len(each) == n else each[:n] for each, n in zip(points, counts, strict=True)]
+    if len(asked) == 1:
+        found = [surface.energies_and_gradients(asked[0])]
+    else:  # on a CPU, where NumPy sees the same memory, and compiles nothing for every shape
+        together = jax.device_put(np.concatenate([np.asarray(each) for each in asked]))
+        whole = map(np.asarray, surface.energies_and_gradients(together))
+        found = list(zip(*(np.split(leaf, np.cumsum(counts)[:-1]) for leaf in whole), strict=True))
+
+    def filled(leaf: Array, size: int) -> Array:
+        fill = [(0, size - len(leaf)), *[(0, 0)] * (leaf.ndim - 1)]
+        return leaf if len(leaf) == size else jnp.pad(leaf, fill, mode="edge")
+
+    return [
+        (filled(energies, len(each)), filled(gradients, len(each)))
+        for (energies, gradients), each in zip(found, points, strict=True)
+    ]

@@ -15,6 +15,7 @@ import pytest
 
 from landscape_cli.core import surface as surfaces
 from landscape_cli.core import trials
+from landscape_cli.core.batch import Batch, Pull
 from landscape_cli.core.descent import adam, descend
 from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.relax import relax
@@ -22,7 +23,6 @@ from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.report import Progress
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Batch, Pull
 from landscape_cli.core.training import train
 from landscape_cli.methods.taut_string import TautString
 
@@ -106,9 +106,9 @@ def test_other_devices_have_all_operations(platform):
     surface, settings = Surface(ring, jnp.ones(()), 3), Tightening()
     batch = Batch(surface, settings, 8, 10)
     batch.add([Pull(reparametrized(np.eye(3)[:2], 8), 0.1, 0.0, 100)])
-    words = surface.steep, surface.parts
+    words, lanes = (surface.steep, surface.parts), (batch.crowds[0].state, batch.crowds[0].walls)
     trial = trials.trials(False).trace(
-        *words, batch.metric, *batch.lanes, np.ones(1, bool), 10, 10, surface.chunk, settings
+        *words, batch.metric, *lanes, np.ones(1, bool), 10, 10, surface.chunk, settings
     )
     look = surfaces._gradients(False).trace(*words, jnp.eye(3), surface.chunk)
     texts = [p.lower(lowering_platforms=(platform,)).as_text() for p in (trial, look)]

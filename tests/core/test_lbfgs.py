@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from landscape_cli.core import lbfgs, trials
+from landscape_cli.core.batch import Batch, Pull
 from landscape_cli.core.lagrangian import Tightening, green
 from landscape_cli.core.string import normalized_length, reparametrized
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Batch, Pull, tighten
+from landscape_cli.core.tighten import tighten
 from landscape_cli.models.base import model_surface
 from landscape_cli.models.ring import Ring
 
@@ -99,9 +100,10 @@ def test_no_trial_copies_the_history():
     batch = Batch(surface, settings, 16, 10)
     ends = np.eye(7)[:2] * 0.9
     batch.add([Pull(reparametrized(ends, 16), 0.1, 0.0, 100)])
+    (crowd,) = batch.crowds
     program = trials.trials(True).lower(
-        surface.steep, surface.parts, batch.metric, *batch.lanes, np.ones(1, bool), 10, 10,
-        surface.chunk, settings,
+        surface.steep, surface.parts, batch.metric, crowd.state, crowd.walls, np.ones(1, bool),
+        10, 10, surface.chunk, settings,
     ).compile()  # fmt: skip
     text = program.as_text()
     rows = rf"f32\[(1,)?2,{settings.memory},15,7\]"

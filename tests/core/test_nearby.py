@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from landscape_cli.core import nearby
+from landscape_cli.core.batch import Batch, Pull
 from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.string import length, reparametrized
-from landscape_cli.core.tighten import Batch, Pull
 from landscape_cli.models.base import ClosedForm, model_surface
 from landscape_cli.models.ring import Ring
 
@@ -40,7 +40,7 @@ def test_products_are_those_of_the_gradients_that_were_met():
     for _ in range(9):
         batch.looks = 1
         batch.advance()
-        state, walls = batch.lanes
+        state, walls = batch.crowds[0].state, batch.crowds[0].walls
         if int(state.inner.rejected[0]) == 0:
             inner = state.inner
             met.append(
@@ -69,7 +69,7 @@ def test_gradients_under_other_multipliers_do_not_count():
     for trial in range(1, 13):
         batch.looks = 1
         batch.advance()
-        state, walls = batch.lanes
+        state, walls = batch.crowds[0].state, batch.crowds[0].walls
         known = np.isfinite(np.asarray(nearby._met(state, walls, 0)[1])).sum()
         assert known <= 1 + trial % 4
 
@@ -107,10 +107,11 @@ def test_a_string_in_a_groove_is_balanced_by_gradients_from_either_side():
         while batch.pulls:
             batch.looks = 1
             batch.advance()
-            inner = batch.lanes[0].inner
+            crowd = batch.crowds[0]
+            inner = crowd.state.inner
             if inner.since[0] > 40:
                 alone.append(float(inner.residual[0]))
-                least.append(nearby.least_residual(*batch.lanes, 0))
+                least.append(nearby.least_residual(crowd.state, crowd.walls, 0))
             ended += batch.ended()
     assert len(least) > 10
     assert np.median(alone) > 2 * Tightening().tolerance, "no gradient vanishes"

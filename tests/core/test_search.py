@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from landscape_cli.core import search
+from landscape_cli.core.batch import Pull
 from landscape_cli.core.descent import adam
 from landscape_cli.core.feasible import Search, Work
 from landscape_cli.core.sampling import Sampled
 from landscape_cli.core.search import Look, Sample, Verdict, search_pair, shorter_below
 from landscape_cli.core.string import Found
-from landscape_cli.core.tighten import Pull
 from landscape_cli.core.verdict import Peak
 
 START, END = np.array([0.0, 0.0]), np.array([1.0, 0.0])

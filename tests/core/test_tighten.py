@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from zoo import rotation
 
+from landscape_cli.core import batch, trials
 from landscape_cli.core import lagrangian as one
 from landscape_cli.core import tighten as core
-from landscape_cli.core import trials
+from landscape_cli.core.batch import Pull, _spread
 from landscape_cli.core.descent import adam
 from landscape_cli.core.lagrangian import Tightening, Walls, green
 from landscape_cli.core.lbfgs import row_bytes
 from landscape_cli.core.sampling import Sampling, sample
 from landscape_cli.core.string import length, normalized_length, reparametrized
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.tighten import Pull, doubled, tighten
+from landscape_cli.core.tighten import doubled, tighten
 from landscape_cli.models.base import model_surface
 from landscape_cli.models.ring import Ring
 
@@ -235,7 +236,7 @@ def test_multipliers_are_taken_over():
     assert warm.evaluations.sum() < fresh.evaluations.sum()
     np.testing.assert_allclose(length(warm.beads), length(fresh.beads), rtol=2e-3)
     # Interpolating multipliers to as many points as there are changes none.
-    spread = core._spread(first.multipliers[0], len(first.multipliers[0]))
+    spread = _spread(first.multipliers[0], len(first.multipliers[0]))
     np.testing.assert_allclose(spread, first.multipliers[0])
 
 
@@ -271,18 +272,23 @@ def test_evaluations_are_a_limit():
     assert np.isfinite(found.residual[0]), "an evaluation was spent, so the residual is known"
 
 
+@pytest.mark.parametrize(("one_cpu", "lanes"), [(True, 5), (False, 8)])
+def test_lanes_to_spare_cost_a_cpu_what_they_take(monkeypatch, one_cpu, lanes):
+    monkeypatch.setattr(one, "one_cpu", lambda: one_cpu)
+    assert SETTINGS.lanes(5, 1 << 10) == lanes
+    assert SETTINGS.lanes(1, 1 << 32) == 1, "nowhere where they hardly fit"
+
+
 def test_as_many_pairs_are_remembered_as_fit():
     small, mebibyte = 1 << 10, 1 << 20
     assert SETTINGS.fitted(small) == SETTINGS, "small strings are left alone"
     assert SETTINGS.together(small) > 1000
-    assert SETTINGS.lanes(5, small) == 8
     assert SETTINGS.fitted(mebibyte // 32).memory == 32, "as long as they stay in the cache"
     assert SETTINGS.fitted(10 * mebibyte).memory == 24
     assert SETTINGS.together(10 * mebibyte) == 8, "fewer strings at a time"
     assert SETTINGS.fitted(200 * mebibyte).memory == 10, "fewer pairs, whatever the company"
     assert SETTINGS.together(200 * mebibyte) == 1
     assert SETTINGS.fitted(4096 * mebibyte).memory == 2, "but never fewer than two"
-    assert SETTINGS.lanes(1, 4096 * mebibyte) == 1, "no lane to spare"
 
 
 @pytest.mark.parametrize("strategy", ["vmap", pytest.param("loop", marks=pytest.mark.slow)])
@@ -300,6 +306,20 @@ def test_strings_that_do_not_fit_together_come_one_after_another(strategy):
     np.testing.assert_array_equal(alone.evaluations, whole.evaluations)
     few = pulled(**work, history=4.5 * 7 * 2 * 8 * 2 / 2**30)
     assert (few.residual < SETTINGS.tolerance).all(), "four pairs are enough for a ring"
+
+
+def test_lanes_of_one_program_or_programs_of_their_own(monkeypatch):
+    """What a wide device does with a surface that is computed point by point, and what a CPU."""
+    surface = replace(model_surface(Ring(2)), strategy="loop")
+    levels = np.array([0.5, 0.1, 0.03])
+    begun = np.stack([exact_string(level, 8) * 1.02 for level in levels])
+    apart = pulled(begun, levels, surface=surface)
+    for module in (batch, one, core):
+        monkeypatch.setattr(module, "one_cpu", lambda: False)
+    together = pulled(begun, levels, surface=surface)
+    assert len(set(apart.evaluations)) > 1, "a crowd shrinks"
+    np.testing.assert_array_equal(together.evaluations, apart.evaluations)
+    np.testing.assert_allclose(together.beads, apart.beads, atol=1e-4)  # rounding, amplified
 
 
 def test_who_is_done_makes_room_for_who_waits():
