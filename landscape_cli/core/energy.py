@@ -46,6 +46,11 @@ def drawing(draw: Callable[..., Any]) -> Callable[..., Any]:
     return drawn
 
 
+def even(examples: int, most: int) -> int:
+    """Examples of a block, at most `most`, where all blocks are as equal as can be."""
+    return -(-examples // -(-examples // most))
+
+
 def in_blocks(data: Any, block: int | None) -> Any:
     """Examples as (block, example, ...): even blocks of at most `block`, none of them new.
 
@@ -57,8 +62,8 @@ def in_blocks(data: Any, block: int | None) -> Any:
     if block is None or not leaves:
         return jax.tree.map(lambda leaf: leaf[None], data)
     total = len(leaves[0])
-    count = -(-total // block)
-    size = -(-total // count)
+    size = even(total, block)
+    count = -(-total // size)
 
     def cut(leaf: Any, fill: str) -> Any:
         xp: Any = np if isinstance(leaf, np.ndarray) else jnp

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from landscape_cli.core.energy import on_host
+from landscape_cli.core.energy import even, on_host
 from landscape_cli.core.lanes import workers
 from landscape_cli.errors import UserError
 
@@ -170,7 +170,7 @@ class Engine:
             strategy = "loop" if waits or (convolves and cpu) else "vmap"
         each = max(size / max(examples, 1), 1)  # bytes of one example
         room = min(self.granted, CACHE) if cpu else self.granted
-        block = self.block or max(1, int(room / each))
+        block = even(max(examples, 1), self.block or max(1, int(room / each)))
         most = POINTS_CPU if cpu else POINTS
         fit = np.clip(room / (each * min(block, examples)), 1, most)
         chunk = self.chunk or 1 << int(np.log2(fit))
