@@ -16,10 +16,10 @@ from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.descent import adam
 from landscape_cli.core.feasible import Search
 from landscape_cli.core.geodesic import geodesics
+from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.sampling import Sampling
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.estimate import taut_cost
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.references import FREEMAN_BRUNA
