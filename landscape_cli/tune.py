@@ -29,7 +29,7 @@ from landscape_cli.measure import gradients, points_of, seconds_of
 from landscape_cli.models.base import ClosedForm, model_surface
 from landscape_cli.rundir import write
 
-BLOCKS = (16, 32, 64, None)  # examples at a time; None: all
+BLOCKS = (8, 16, 32, 64, None)  # examples at a time; None: all
 CHUNKS = (1, 8, 64)  # points at a time
 TIMED = 4  # blocks of examples that a candidate is timed on
 HOPELESS = 3.0  # times slower than the best: the strategy's other candidates are left out

@@ -24,6 +24,7 @@ from landscape_cli.errors import UserError
 GRANT = 1 << 29  # bytes for one program where a device does not say what is free
 SHARE = 0.4  # of a device's free memory for one program: strings and data need the rest
 CACHE = 24 << 20  # bytes of activations that a CPU's last cache holds
+VECTOR = 8  # examples that a CPU computes at once where they are the last axis of an array
 POINTS_CPU = 64  # points at a time on a CPU, where larger batches only leave the cache
 POINTS = 1 << 14  # on anything wider
 STRATEGIES = ("auto", "vmap", "loop")
@@ -170,15 +171,24 @@ class Engine:
             strategy = "loop" if waits or (convolves and cpu) else "vmap"
         each = max(size / max(examples, 1), 1)  # bytes of one example
         room = min(self.granted, CACHE) if cpu else self.granted
-        block = even(max(examples, 1), self.block or max(1, int(room / each)))
-        most = POINTS_CPU if cpu else POINTS
-        fit = np.clip(room / (each * min(block, examples)), 1, most)
+        most = self.block or max(1, int(room / each))
+        if self.block is None and cpu:
+            most = _in_vectors(examples, most)
+        block = even(max(examples, 1), most)
+        points = POINTS_CPU if cpu else POINTS
+        fit = np.clip(room / (each * min(block, examples)), 1, points)
         chunk = self.chunk or 1 << int(np.log2(fit))
         return Plan(strategy, chunk, None if block >= examples else block)
 
     def with_plan(self, plan: Plan) -> Engine:
         """The engine that is sure to decide so."""
         return replace(self, strategy=plan.strategy, chunk=plan.chunk, block=plan.block)
+
+
+def _in_vectors(examples: int, most: int) -> int:
+    """The largest multiple of `VECTOR`, of those with the fewest examples to fill up a block."""
+    sizes = range(most - most % VECTOR, 0, -VECTOR)
+    return min(sizes, key=lambda size: -examples % size, default=most)
 
 
 def free_on_device() -> int | None:

@@ -27,7 +27,7 @@ def test_everything_at_once_where_it_fits():
 
 
 def test_examples_are_cut_where_one_point_does_not_fit():
-    for memory, block in ((0.5, 11), (2**-7, 3)):  # 24 MiB of the cache, 8 MiB of the memory
+    for memory, block in ((0.5, 8), (2**-7, 3)):  # 24 MiB of the cache, 8 MiB of the memory
         plan = Engine(memory=memory).plan(size=2048 * MIB, examples=1000, convolves=False)
         assert (plan.block, plan.chunk) == (block, 1)
 
@@ -35,7 +35,15 @@ def test_examples_are_cut_where_one_point_does_not_fit():
 def test_a_host_loop_keeps_its_activations_in_the_cache():
     plan = Engine().plan(size=300 * MIB, examples=300, convolves=True)
     assert plan.strategy == "loop"
-    assert plan.block == 24  # of 1 MiB each
+    assert plan.block == 16  # of 1 MiB each; 24 would leave 12 places in the last block, not 4
+
+
+@pytest.mark.parametrize(("examples", "block"), [(128, 8), (96, 8), (10, 5), (7, None)])
+def test_blocks_of_a_cpu_are_whole_vectors(examples, block):
+    """Nine would fit; two blocks of ten examples are halves all the same."""
+    plan = Engine().plan(size=examples * 2.6 * MIB, examples=examples, convolves=True)
+    assert plan.block == block
+    assert Engine(block=9).plan(size=MIB, examples=96, convolves=True).block == 9, "as asked for"
 
 
 def test_points_are_batched_until_a_gpu_is_full(monkeypatch):
