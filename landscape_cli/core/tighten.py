@@ -34,11 +34,11 @@ class Pool:
     def __init__(self, surface: Surface, settings: Tightening, share: float = 1.0) -> None:
         self.surface, self.share = surface, share
         self.settings = replace(settings, evaluations=0)  # no part of any program
-        self.waiting: deque[Pull] = deque()
         self.batches: dict[tuple[int, int], Batch] = {}
+        self.waiting: dict[Batch, deque[Pull]] = {}
 
     def __len__(self) -> int:
-        return len(self.waiting) + len(self.running)
+        return sum(map(len, self.waiting.values())) + len(self.running)
 
     @property
     def running(self) -> list[Pull]:
@@ -47,7 +47,7 @@ class Pool:
 
     def add(self, pull: Pull) -> None:
         """Let a string wait for its turn."""
-        self.waiting.append(pull)
+        self.waiting.setdefault(self._batch(pull), deque()).append(pull)
 
     def advance(self) -> list[Pull]:
         """Let strings in, advance all up to the next look; return those that have ended."""
@@ -63,24 +63,19 @@ class Pool:
         return ended
 
     def _admitted(self) -> dict[Batch, list[Pull]]:
-        """Those in front of the others that wait, as long as there is room and a lane."""
+        """Those who wait, where there is a lane and room; nobody overtakes one who lacks room."""
         used = sum(map(self._room, self.running))
+        joins = used > 0 and not one_cpu()
         found: dict[Batch, list[Pull]] = {}
-        late: deque[Pull] = deque()
-        while self.waiting:
-            pull = self.waiting.popleft()
-            need, batch = self._room(pull), self._batch(pull)
-            crowded = used > 0 and used + need > self.share
-            joins = bool(self.running) and not one_cpu()
-            if crowded or (joins and not self.settings.roomy(batch.size)):
-                late.append(pull)  # big strings begin together: joining others copies them
-                break
-            if len(batch.pulls) + len(found.get(batch, [])) < batch.most:
+        for batch, queue in self.waiting.items():
+            there = len(batch.pulls)
+            while queue and there + len(found.get(batch, [])) < batch.most:
+                need = self._room(queue[0])
+                crowded = used > 0 and used + need > self.share
+                if crowded or (joins and not self.settings.roomy(batch.size)):
+                    return found  # big strings begin together: joining others copies them
                 used += need
-                found.setdefault(batch, []).append(pull)
-            else:
-                late.append(pull)
-        self.waiting.extendleft(reversed(late))
+                found.setdefault(batch, []).append(queue.popleft())
         return found
 
     def _room(self, pull: Pull) -> float:
@@ -119,7 +114,8 @@ def tighten(surface: Surface, pulls: list[Pull], settings: Tightening) -> None:
 
     def work(some: list[Pull]) -> None:
         pool = Pool(surface, settings, 1 / count)
-        pool.waiting.extend(some)
+        for pull in some:
+            pool.add(pull)
         while len(pool):
             pool.advance()
 

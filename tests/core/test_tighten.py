@@ -332,7 +332,7 @@ def test_who_is_done_makes_room_for_who_waits():
         pool.add(pull)
     ended, met = [], 0
     while len(pool):
-        met += len(pool.waiting) > 0 and len(ended) > 0
+        met += any(pool.waiting.values()) and len(ended) > 0
         ended += pool.advance()
         assert all(len(batch.pulls) <= batch.most for batch in pool.batches.values())
     assert met, "some waited until others had ended"
