@@ -172,7 +172,7 @@ class Engine:
         each = max(size / max(examples, 1), 1)  # bytes of one example
         room = min(self.granted, CACHE) if cpu else self.granted
         most = self.block or max(1, int(room / each))
-        if self.block is None and cpu:
+        if self.block is None and cpu and most < examples:
             most = _in_vectors(examples, most)
         block = even(max(examples, 1), most)
         points = POINTS_CPU if cpu else POINTS
