@@ -186,8 +186,7 @@ class BarrierScan(Experiment):
         for level, row in zip(setup.levels, reached, strict=True):
             if not row.all():
                 setup.progress.message(
-                    f"level {level:g}: {(~row).sum()} of {len(row)} pairs have an end that did "
-                    "not get there"
+                    f"level {level:g}: not reached by an end of {(~row).sum()} of {len(row)} pairs"
                 )
 
 

@@ -180,8 +180,8 @@ class Geodesic(Experiment):
             if not column.all():
                 lowest = np.nanmin(record.data["lowest_energy"].values, initial=np.inf)
                 setup.progress.message(
-                    f"level {level:g}: {(~column).sum()} of {len(column)} pairs have an end that "
-                    f"did not get there (lowest energy reached by any network: {lowest:.3g})"
+                    f"level {level:g}: not reached by an end of {(~column).sum()} of "
+                    f"{len(column)} pairs (lowest energy reached by any network: {lowest:.3g})"
                 )
 
     def _fill(self, surface, record, strings, pair, level, found: Found, ends, mask) -> None:

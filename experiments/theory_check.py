@@ -200,7 +200,7 @@ def _counted(statement: str, strings: list[Found], pairs: int, expected: str, wa
     connected = sum(string.connected for string in strings)
     found = f"{connected} of {len(strings)} pairs connected"
     if len(strings) < pairs:
-        found += f"; {pairs - len(strings)} of {pairs} pairs have an end that did not get there"
+        found += f"; level not reached by an end of {pairs - len(strings)} of {pairs} pairs"
     passed = connected == wanted and len(strings) == pairs
     return Row(statement, f"{expected}", found, passed, connected / max(len(strings), 1))
 

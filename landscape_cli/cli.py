@@ -31,7 +31,7 @@ Strings, level sets and geodesics on the loss surfaces of neural networks.
   landscape list [models|datasets|...]           what there is to choose from
   landscape show <run folder>                    settings, headline numbers, references
   landscape plot <run folder>                    redraw the figures from the saved files
-  landscape tune [key=value ...]                 find and remember the fastest engine
+  landscape tune [experiment] [key=value ...]    find and remember the fastest engine
   landscape doctor                               devices, versions, data, cache
 
 Start with: landscape run geodesic
@@ -257,8 +257,8 @@ def tune(words: list[str]) -> None:
     """Time the engines for a model, or forget what was timed."""
     chosen = tune_parser().parse_intermixed_args(words)
     if chosen.forget:
-        if chosen.overrides:
-            raise UserError(f"{chosen.overrides[0]}: --forget takes no settings, it forgets all")
+        if chosen.words:
+            raise UserError(f"{chosen.words[0]}: --forget takes no settings, it forgets all")
         from landscape_cli.tune import forget
 
         print(f"forgotten: {forget()} plans")
@@ -266,11 +266,13 @@ def tune(words: list[str]) -> None:
     if not 0 < chosen.limit < float("inf"):
         raise UserError(f"--limit {chosen.limit:g}: must be a positive number of seconds")
     folders = listing.conf_folders(chosen.config_dir)
-    overrides.check(chosen.overrides, folders)
-    named = [word for word in chosen.overrides if word.startswith("experiment=")]
+    named = bool(chosen.words) and chosen.words[0].isidentifier()
+    name, given = (chosen.words[0], chosen.words[1:]) if named else ("geodesic", chosen.words)
+    check_experiment(name, folders)
+    overrides.check(given, folders)
     words = ["--config-dir", chosen.config_dir] if chosen.config_dir else []
-    words += [FOOTING] if named else [FOOTING, "experiment=geodesic"]
-    compose_and_run([*words, "hydra.job.name=tune", *chosen.overrides], "tune", limit=chosen.limit)
+    words += [FOOTING, f"experiment={name}", "hydra.job.name=tune", *given]
+    compose_and_run(words, "tune", limit=chosen.limit)
 
 
 def doctor(words: list[str]) -> None:

@@ -49,14 +49,14 @@ def tune_parser() -> Parser:
     """The flags of `tune`."""
     parser = Parser(
         prog="landscape tune",
-        usage="landscape tune [flags] [group=option ...] [key=value ...]",
+        usage="landscape tune [experiment] [flags] [group=option ...] [key=value ...]",
         description=(
             "Time the ways to compute gradients of a model on this machine; runs of the same "
             "model,\ndata, precision and engine settings then use the fastest."
         ),
     )
     add = parser.add_argument
-    add("overrides", nargs="*", help="as of `landscape run geodesic`, e.g. model=cifar_resnet")
+    add("words", nargs="*", help="as of `landscape run`, e.g. model=cifar_resnet; else geodesic")
     add("--forget", action="store_true", help="forget everything that was remembered")
     add(
         "--limit",

@@ -36,7 +36,8 @@ def check(words: Iterable[str], folders: list[Path]) -> None:
 
     Raises:
         UserError: a choice that is no name, a pattern that matches nothing, a part or setting
-            that every run needs removed, a setting of what has none, no folder for the run.
+            that every run needs removed, a setting of what has none, no folder for the run, a
+            second experiment.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -50,6 +51,8 @@ def check(words: Iterable[str], folders: list[Path]) -> None:
         key = override.key_or_group
         if not key:
             raise UserError(f"{word}: write key=value")
+        if key == "experiment":
+            raise UserError(f"{word}: the experiment is the first word, without a key")
         if override.is_delete():
             _check_removal(word, key, override.package)
         else:

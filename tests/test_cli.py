@@ -263,8 +263,9 @@ def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
 
 def test_tune_asks_for_a_network(tmp_path):
     cache = {"LANDSCAPE_CACHE": str(tmp_path / "cache")}
-    result = landscape("tune", "model=ring", cwd=tmp_path, **cache)
-    assert "model: Ring is a closed form" in refusal(result)
+    for words in (["model=ring"], ["geodesic", "model=ring"]):
+        result = landscape("tune", *words, cwd=tmp_path, **cache)
+        assert "model: Ring is a closed form" in refusal(result)
     assert not list(tmp_path.glob("outputs"))
     assert landscape("tune", "--forget", cwd=tmp_path, **cache).stdout == "forgotten: 0 plans\n"
 
@@ -326,6 +327,11 @@ def test_a_plugin_must_be_declared(toy_folder, tmp_path):
         (["run", "geodesic", "--dry-run", "--cfg", "job"], "--dry-run goes without --cfg"),
         (["tune", "--limit", "0"], "--limit 0: must be a positive number of seconds"),
         (["tune", "--forget", "model=mlp"], "model=mlp: --forget takes no settings"),
+        (["tune", "geodesik"], "geodesik: no such experiment; .*did you mean 'geodesic'"),
+        (
+            ["run", "geodesic", "experiment=connect"],
+            "experiment=connect: the experiment is the first word",
+        ),
     ],
 )
 def test_bad_words_are_refused_at_once(tmp_path, words, message):
