@@ -43,18 +43,25 @@ def double_well(points: np.ndarray) -> np.ndarray:
     return (points[..., 0] ** 2 - 1) ** 2 + 0.5 * (points[..., 1:] ** 2).sum(-1)
 
 
+def fenced(theta, data):
+    """A narrow wall from end to end of the plane, and ground that falls to the left of it."""
+    return 0.05 + 0.1 * jax.nn.softplus(theta[0]) + jnp.exp(-(((theta[0] - 0.31) / 0.03) ** 2))
+
+
+def fence(points: np.ndarray) -> np.ndarray:
+    x = points[..., 0]
+    return 0.05 + 0.1 * np.logaddexp(0, x) + np.exp(-(((x - 0.31) / 0.03) ** 2))
+
+
 def log_sum_exp(theta, data):
     """Convex, smooth and not quadratic: log Σ exp(±θᵢ), 0 at the origin."""
     return jnp.logaddexp.reduce(jnp.concatenate([theta, -theta])) - jnp.log(2.0 * theta.size)
 
 
-def dense_peak(formula: Formula, beads: np.ndarray, points: int = 200) -> float:
+def dense_peak(formula: Formula, beads: np.ndarray, points: int = 1000) -> float:
     """Highest energy on an even grid of every segment, both of its ends included."""
-    highest = -np.inf
-    for left, right in pairwise(beads):
-        for t in np.linspace(0, 1, points):
-            highest = max(highest, float(formula((1 - t) * left + t * right)))
-    return highest
+    t = np.linspace(0, 1, points)[:, None]
+    return max(float(formula((1 - t) * a + t * b).max()) for a, b in pairwise(beads))
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,8 @@ BOWL = Known(
 WELLS = model_surface(DoubleWell(3))
 BELOW = Known("below the pass", WELLS, double_well, -E1, E1, 0.8, False, False)
 ABOVE = Known("above the pass", WELLS, double_well, -E1, E1, 1.1, True, True)
-SURFACES = [RING, BOWL, BELOW, ABOVE]
+FENCE = Known("fence", Surface(fenced, (), 3), fence, 0 * E1, E1, 0.5, False, False)
+SURFACES = [RING, BOWL, BELOW, ABOVE, FENCE]
 INPUTS = np.linspace(-1, 1, 9)[:, None]
 
 

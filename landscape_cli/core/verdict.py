@@ -1,7 +1,8 @@
 """The dense check: the last word on whether a string stays inside its level set.
 
-Every segment is looked at on a grid; where the largest values lie, the grid is refined, so that
-the peak between two samples is found as well. Energies only, on the full data of the surface.
+Every segment is looked at on a grid, long ones in pieces: a path that could only pass a wall by a
+leap is found out. Where the largest values lie, the grid is refined, so that the peak between two
+samples is found as well. Energies only, on the full data of the surface.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
 
 AT_ONCE = 1 << 28  # bytes of points made at a time: a string of a large network has many
-HIGHEST = 3  # segments of a string around whose highest samples the grid is refined
+HIGHEST = 3  # pieces of a string around whose highest samples the grid is refined
+LONGEST = 1 / 6  # of a piece, in distances of the ends
+MOST = 4096  # pieces of a string at most, besides its segments
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def _grid(surface: Surface, strings: list[np.ndarray], t: np.ndarray) -> list[np
 
 
 def _refine(surface: Surface, strings, t, grids: list[np.ndarray], rounds: int) -> tuple:
-    """Bisect around the highest samples of every string: `rounds` times, `HIGHEST` segments."""
+    """Bisect around the highest samples of every string: `rounds` times, `HIGHEST` pieces."""
     peaks, counts = [grid.max(1) for grid in grids], [0] * len(strings)
     ends = np.append(t, 1.0)
     rows = [
@@ -106,6 +109,22 @@ def _groups(surface: Surface, strings: Iterable[np.ndarray]) -> Iterator[list[np
         yield group
 
 
+def _cut(beads: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The string with beads put into long segments, and (segment,) where each of them begins."""
+    legs = np.linalg.norm(np.diff(beads, axis=0), axis=1)
+    chord = np.linalg.norm(beads[-1] - beads[0])
+    pieces = np.ones(len(legs), int)
+    if chord > 0 and np.isfinite(legs).all():
+        pieces = np.maximum(1, np.ceil(legs / max(LONGEST * chord, legs.sum() / MOST))).astype(int)
+    begins = np.cumsum(pieces) - pieces
+    if pieces.max() == 1:
+        return beads, begins
+    owner = np.repeat(np.arange(len(legs)), pieces)
+    t = ((np.arange(len(owner)) - begins[owner]) / pieces[owner])[:, None].astype(beads.dtype)
+    finer = beads[owner] * (1 - t) + beads[owner + 1] * t
+    return np.concatenate([finer, beads[-1:]]), begins
+
+
 def peaks(
     surface: Surface, strings: Iterable[np.ndarray], points: int = 50, rounds: int = 3
 ) -> Iterator[Peak]:
@@ -114,14 +133,17 @@ def peaks(
     Args:
         surface: the surface; its full data.
         strings: (bead, param) each.
-        points: samples per segment.
-        rounds: bisections around the samples of the three highest segments.
+        points: samples per segment; of one longer than a sixth of the distance of the ends, per
+            piece that is not.
+        rounds: bisections around the samples of the three highest pieces.
     """
     t = np.arange(points) / points
     for group in _groups(surface, strings):
-        grids = _grid(surface, group, t)
-        heights, more = _refine(surface, group, t, grids, rounds)
-        for grid, each, extra in zip(grids, heights, more, strict=True):
+        finer, begins = zip(*map(_cut, group), strict=True)
+        grids = _grid(surface, list(finer), t)
+        heights, more = _refine(surface, finer, t, grids, rounds)
+        for grid, pieces, begin, extra in zip(grids, heights, begins, more, strict=True):
+            each = np.maximum.reduceat(pieces, begin)
             bad = ~np.isfinite(each)
             if bad.any():
                 yield Peak(np.nan, int(np.argmax(bad)), each, grid.size + extra)

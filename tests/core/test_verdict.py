@@ -16,10 +16,10 @@ def bump(theta, data):
 
 
 def test_a_narrow_peak_between_two_samples_is_found():
-    # Samples at 1.30 and 1.32 see 0.105; the peak between them is 1.
-    surface = Surface(bump, (1.31, 0.00667), 2)
-    top = peak(surface, LINE, points=50)
-    assert max(surface.energies(np.array([[1.3, 0.0], [1.32, 0.0]]))) < 0.11
+    # Samples at 78/60 and 79/60 see 0.105; the peak between them is 1.
+    surface = Surface(bump, (78.5 / 60, 0.00667 / 1.2), 2)
+    top = peak(surface, LINE, points=20)
+    assert max(surface.energies(np.array([[78 / 60, 0.0], [79 / 60, 0.0]]))) < 0.11
     assert top.energy == pytest.approx(1.0, abs=1e-9)
     assert top.segment == 1
     np.testing.assert_allclose(top.per_segment, [0.0, 1.0], atol=1e-9)
@@ -29,7 +29,7 @@ def test_a_narrow_peak_between_two_samples_is_found():
 def test_smooth_peaks_are_found_to_a_part_in_a_thousand(where):
     # Three bisections of a spacing of 0.02 end within 0.00125 of the peak, of curvature 2/0.05².
     surface = Surface(bump, (where, 0.05), 2)
-    top = peak(surface, LINE)
+    top = peak(surface, LINE, points=17)
     assert 1 - 1.1 * (0.00125 / 0.05) ** 2 <= top.energy <= 1
     assert where - 1e-9 <= top.segment + 1 and top.segment <= where + 1e-9
 
@@ -69,7 +69,24 @@ def test_energies_spent_are_counted():
     surface = Surface(bump, (0.3, 0.1), 2)
     top = peak(surface, LINE, points=10)
     assert top.energies == surface.count.energies
-    assert top.energies == 2 * 11 + 2 * 3 * 2  # grids, then three bisections of both segments
+    # A grid for each third of both segments, then three bisections of three of these.
+    assert top.energies == 6 * 11 + 3 * 3 * 2
+
+
+def test_a_long_segment_is_looked_at_as_closely_as_short_ones():
+    """A string that turns far away and comes back does not leap over what lies between."""
+    away = np.array([[0.0, 0.0], [0.0, 9.0], [1.0, 9.0], [1.0, 0.0]])
+    wall = Surface(lambda theta, data: jnp.exp(-(((theta[1] - 4.567) / 0.01) ** 2)), (), 2)
+    top = peak(wall, away, points=50)
+    assert top.energy == pytest.approx(1.0, abs=0.02) and top.segment in (0, 2)
+    assert top.per_segment.shape == (3,) and top.per_segment[1] == 0.0
+    assert peak(wall, away[[0, 0]]).energies == 50 + 1 + 3 * 2  # ends that are the same
+
+
+def test_no_string_is_cut_into_more_pieces_than_a_few_thousand():
+    far = np.array([[0.0, 0.0], [0.0, 1e9], [1.0, 0.0]])
+    surface = Surface(bump, (0.3, 0.1), 2)
+    assert peak(surface, far, points=2).energies < 3 * 4100 + 20
 
 
 def test_ends_count():
