@@ -42,8 +42,23 @@ FOOTING = "+hydra.callbacks.landscape._target_=landscape_cli.runner.Footing"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` (default: the process's) and return the exit code."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    """Run the command line `argv` and return the exit code; that of the process ends it."""
+    code = outcome(list(sys.argv[1:] if argv is None else argv))
+    if argv is None and code:
+        leave(code)
+    return code
+
+
+def leave(code: int) -> None:
+    """End the process at once: Python would wait for threads that still compute."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+def outcome(argv: list[str]) -> int:
+    """Do what the words say, and say what went wrong in a line."""
     debug = "--debug" in argv
     try:
         with interruptible():

@@ -50,6 +50,7 @@ import numpy as np
 import xarray
 
 from landscape_cli.contracts import Data, Experiment, PathMethod, Record, Trainer
+from landscape_cli.core.lanes import side_by_side
 from landscape_cli.errors import UserError
 from landscape_cli.plots import new_figure
 
@@ -106,7 +107,7 @@ class Numbers(Record):
 @dataclass(frozen=True)
 class Count(Experiment):
     reference: ClassVar[str] = "@misc{toy, title={A toy}}"
-    then: str = "end"  # end | wait | draw | refuse, early or late | crash | full | block
+    then: str = "end"  # end | wait | work | draw | refuse, early or late | crash | full | block
 
     def run(self, setup):
         if self.then == "early":
@@ -117,6 +118,9 @@ class Count(Experiment):
         if self.then == "wait":
             print("waiting", flush=True)
             time.sleep(60)
+        if self.then == "work":
+            print("working", flush=True)
+            side_by_side(time.sleep, [60, 60])
         if self.then == "block":
             (place,) = Path.cwd().glob("outputs/*/*")
             (place / "plots").touch()

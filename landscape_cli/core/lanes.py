@@ -197,7 +197,8 @@ def side_by_side(function: Callable[[Any], Any], items: Iterable[Any]) -> list[A
 def interleaved(sources: list[Iterator[Any]]) -> Iterator[Any]:
     """What several sources yield, as it comes; each goes on in a thread of its own.
 
-    A single source stays in this thread. When this ends early, the others stop at their next item.
+    A single source stays in this thread. When this ends early, as by Ctrl-C, the others stop at
+    their next item, and nobody waits for that.
     """
     if len(sources) < 2:
         yield from chain(*sources)
@@ -218,21 +219,21 @@ def interleaved(sources: list[Iterator[Any]]) -> Iterator[Any]:
             found.put(("end", None))
 
     # Threads of their own: what the caller shares out between two items finds the others free.
-    with ThreadPoolExecutor(len(sources), "landscape-source") as threads:
-        try:
-            for source in sources:
-                threads.submit(drain, source)
-            left = len(sources)
-            while left:
-                kind, value = found.get()
-                if kind == "error":
-                    raise value
-                if kind == "end":
-                    left -= 1
-                else:
-                    yield value
-        finally:
-            stopped.set()
+    threads, left = ThreadPoolExecutor(len(sources), "landscape-source"), len(sources)
+    try:
+        for source in sources:
+            threads.submit(drain, source)
+        while left:
+            kind, value = found.get()
+            if kind == "error":
+                raise value
+            if kind == "end":
+                left -= 1
+            else:
+                yield value
+    finally:
+        stopped.set()
+        threads.shutdown(wait=False)
 
 
 def in_shares(function: Callable[[Any], Any], lanes: Any, least: int = SHARE) -> Any:

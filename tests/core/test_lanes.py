@@ -43,6 +43,25 @@ def test_sources_stop_when_nobody_listens():
     merged = lanes.interleaved([counted(0, 10**9, told), counted(-(10**9), 10**9, told)])
     assert next(merged) in (0, -(10**9))
     merged.close()  # returns, although there were two billion numbers to come
+    for thread in threading.enumerate():
+        if thread.name.startswith("landscape-source"):
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_who_ends_early_does_not_wait_for_a_source_that_is_at_work():
+    go_on, done = threading.Event(), threading.Event()
+
+    def slow():
+        yield 0
+        go_on.wait(10)
+        done.set()
+
+    merged = lanes.interleaved([slow(), slow()])
+    assert next(merged) == 0
+    merged.close()
+    assert not done.is_set()
+    go_on.set()
 
 
 def test_side_by_side_inside_side_by_side_does_not_wait_for_itself():
