@@ -118,9 +118,11 @@ class Connect(Experiment):
         """Bytes of the greediest method, evaluations of all of them together."""
         surface, _ = joined_surface(setup)
         pairs, levels = len(self._pairs(setup)), len(setup.levels)
+        methods = self._methods(setup).values()
+        for method in methods:
+            setup.warm_start_for(method, anywhere=method.level_free)
         costs = [
-            method.cost(surface, pairs, 1 if method.level_free else levels)
-            for method in self._methods(setup).values()
+            method.cost(surface, pairs, 1 if method.level_free else levels) for method in methods
         ]
         return estimate(setup, together([cost for cost in costs if cost is not None]))
 

@@ -90,6 +90,7 @@ class Geodesic(Experiment):
 
     def plan(self, setup: Setup) -> Estimate:
         """Bytes and evaluations of the strings of all pairs and levels."""
+        setup.warm_start_for()
         return estimate(setup)
 
     def _counted(self, setup: Setup, dataset: Dataset, params: int, coordinates: int):

@@ -185,7 +185,11 @@ class PathMethod(ABC):
         """
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost | None:
-        """What `pairs` strings at each of `levels` levels may need; None: unknown."""
+        """What `pairs` strings at each of `levels` levels may need; None: unknown.
+
+        Raises:
+            UserError: as `connect` does of a surface that it is not for, before any work is done.
+        """
         return None
 
 
@@ -309,18 +313,41 @@ class Setup:
         """`method` (the run's own, unless given) from where the run's `warm_start` ended.
 
         Raises:
-            UserError: the run's own method has nothing to start.
+            UserError: they do not go together; see `warm_start_for`.
         """
         job = (surface, starts, ends, levels, pairs, self.progress)
         chosen = method or self.method
-        if self.warm_start is None or not (chosen.warms or method is None):
+        first = self.warm_start_for(method, anywhere=not np.isfinite(levels).all())
+        if first is None:
             return chosen.connect(*job)
-        if not chosen.warms:
-            name = self.called("method") if method is None else type(chosen).__name__
-            raise UserError(f"warm_start: {name} starts from nothing; choose another method")
-        found = dict(self.warm_start.connect(*job))
+        found = dict(first.connect(*job))
         begun = [found[i].beads for i in range(len(starts))]
         return chosen.connect(*job, initial=[b if np.isfinite(b).all() else None for b in begun])
+
+    def warm_start_for(
+        self, method: PathMethod | None = None, *, anywhere: bool = False
+    ) -> PathMethod | None:
+        """What finds the first strings of `method` (the run's own, unless given); None: nothing.
+
+        Args:
+            method: one of several; where it cannot be warmed up, it begins as it always does.
+            anywhere: any path will do, whatever the level.
+
+        Raises:
+            UserError: the run's own method cannot be warmed up, or the warm start needs a level.
+        """
+        if self.warm_start is None or (method is not None and not method.warms):
+            return None
+        if not (method or self.method).warms:
+            name = self.called("method")
+            raise UserError(f"warm_start: {name} starts from nothing; choose another method")
+        if anywhere and not self.warm_start.level_free:
+            name = self.names.get("method@warm_start") or type(self.warm_start).__name__
+            raise UserError(
+                f"warm_start={name}: looks inside a level set, and here any path will do; choose "
+                "one that needs no level, such as warm_start=auto_neb"
+            )
+        return self.warm_start
 
     def key(self, *names: str | int) -> jax.Array:
         """A random key for `names`, the same in every run with this seed."""

@@ -261,6 +261,38 @@ def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
     assert not list(tmp_path.glob("outputs"))
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["barrier_scan", "warm_start=dynamic_string"],
+            "warm_start=dynamic_string: looks inside a level set",
+        ),
+        (
+            ["network_of_minima", "warm_start=taut_string"],
+            "warm_start=taut_string: looks inside a level set",
+        ),
+        (
+            ["connect", "warm_start=taut_string"],
+            "warm_start=taut_string: looks inside a level set",
+        ),
+        (
+            ["geodesic", "method=repair", "warm_start=neb"],
+            "warm_start: repair starts from nothing",
+        ),
+        (["geodesic", "method=repair", "model=ring"], "method=repair: a closed form has no"),
+        (["geodesic", "method=dropout_path", "model=ring"], "method=dropout_path: a closed form"),
+        (["geodesic", "method=function_space", "model=ring"], "the model must be a network"),
+    ],
+)
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_parts_that_do_not_go_together_are_refused_before_work(tmp_path, words, message, flags):
+    result = landscape("run", *words, "budget=smoke", *flags, cwd=tmp_path)
+    assert message in refusal(result)
+    assert "training" not in result.stderr
+    assert not list(tmp_path.glob("outputs"))
+
+
 def test_tune_asks_for_a_network(tmp_path):
     cache = {"LANDSCAPE_CACHE": str(tmp_path / "cache")}
     for words in (["model=ring"], ["geodesic", "model=ring"]):

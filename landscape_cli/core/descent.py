@@ -239,6 +239,8 @@ class _Pool:
         self.surface, self.optimizer = surface, optimizer
         self.batches = None if every is None else Batches(surface.batch, every)
         self.thetas, self.energies = thetas, surface.energies(thetas)
+        if np.isnan(targets).any():  # devices and host would disagree on who is there
+            raise ValueError("targets: NaN is no energy to reach")
         # Once, and the same for all that compare: who disagreed would wait for ever.
         self.targets = _at_most(targets, surface.dtype)
         self.left = np.full(len(thetas), steps)

@@ -61,6 +61,7 @@ class Repair(PathMethod):
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
+        _ = self._symmetry(surface)
         return band_cost(surface, self.beads, 0, self.beads, self.dense, pairs, levels)
 
     def connect(
@@ -78,13 +79,8 @@ class Repair(PathMethod):
             raise UserError(
                 "warm_start: method=repair begins from the chord; it starts from nothing"
             )
-        symmetry = symmetry_of(surface, "method=repair")
+        symmetry = self._symmetry(surface)
         inputs = jnp.asarray(examples(surface, self.examples))
-        if not layers(symmetry.with_examples(len(inputs))):
-            name = type(surface.network.module).__name__
-            raise UserError(
-                f"method=repair: {name} has no hidden layer whose units can be rescaled"
-            )
         for i, level in enumerate(levels):
             began = time.monotonic()
             chord = np.stack([starts[i], ends[i]]).astype(surface.dtype)
@@ -93,6 +89,20 @@ class Repair(PathMethod):
             spent = found.energy_evaluations + self.beads
             yield i, found.with_(energy_evaluations=spent, seconds=time.monotonic() - began)
             progress.update(i + 1, "chords repaired")
+
+    def _symmetry(self, surface: Surface) -> Symmetry:
+        """The hidden units of the network; some can be rescaled.
+
+        Raises:
+            UserError: there are none.
+        """
+        symmetry = symmetry_of(surface, "method=repair")
+        if not layers(symmetry.with_examples(len(examples(surface, self.examples)))):
+            name = type(surface.network.module).__name__
+            raise UserError(
+                f"method=repair: {name} has no hidden layer whose units can be rescaled"
+            )
+        return symmetry
 
     def repaired(self, symmetry: Symmetry, chord: np.ndarray, inputs: jnp.ndarray) -> np.ndarray:
         """(bead, param) points of a chord, all but the ends repaired."""

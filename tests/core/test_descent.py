@@ -53,6 +53,12 @@ def test_steps_are_a_limit():
     assert (found.gradients == 30).all()
 
 
+def test_a_target_that_is_no_number_is_refused():
+    """Every comparison with it is false: nobody would ever be said to be there, nor to go on."""
+    with pytest.raises(ValueError, match="targets: NaN"):
+        descend(RING, ADAM, POINTS[:2], np.array([0.1, np.nan]), 10)
+
+
 def test_who_is_below_already_does_not_move_and_costs_nothing():
     inside = np.array([[1.0, 0.0, 0.0], [0.0, 1.01, 0.0]])
     found = descend(RING, ADAM, inside, np.array([0.01, 0.01]), 100)
