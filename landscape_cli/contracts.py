@@ -257,6 +257,10 @@ class Record(ABC):
     def summary(self) -> dict[str, Any]:
         """Flat headline numbers for `summary.json`."""
 
+    def headline(self) -> str:
+        """What a finished run found, in the line it ends with; empty: nothing to say."""
+        return ""
+
     def figures(self) -> dict[str, Figure]:
         """Figures by file stem; drawn from `self.data` alone."""
         return {}

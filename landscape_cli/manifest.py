@@ -37,7 +37,9 @@ def describe(
         "experiment": experiment,
         "command": shlex.join(["landscape", "run", experiment, *words]),
         "seed": seed,
-        "chosen": {kind: name for kind, name in chosen.items() if kind in parts},
+        "chosen": {
+            kind: name for kind, name in chosen.items() if kind in parts or kind == "budget"
+        },
         "parts": {kind: repr_line(part) for kind, part in parts.items()},
         "versions": versions(),
         "git_commit": git_commit(Path(__file__).parents[1]),

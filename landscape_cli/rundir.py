@@ -137,6 +137,12 @@ class RunDir:
         return figures
 
     @property
+    def headlines(self) -> list[str]:
+        """What the records say at the end, each with its name."""
+        said = {name: record.headline() for name, record in self._records.items()}
+        return [f"{name}: {line}" for name, line in said.items() if line]
+
+    @property
     def empty(self) -> bool:
         """Whether no record has been saved."""
         return not self._records

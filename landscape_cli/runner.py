@@ -250,6 +250,8 @@ def run(cfg: DictConfig, job: Job) -> None:
         figures = execute(parts["experiment"], setup, folder)
     except KeyboardInterrupt:  # while working or while drawing
         raise KeyboardInterrupt(kept(folder)) from None
+    for line in folder.headlines:
+        print(line)
     print(f"run: {job.folder}")
     if figures:
         print(f"figures: {len(figures)} in {figures[0].parent}")

@@ -97,6 +97,9 @@ class Numbers(Record):
     def summary(self):
         return {"largest": float(self.data["value"].max())}
 
+    def headline(self):
+        return f"the largest is {self.data['value'].values.max():g}"
+
     def figures(self):
         if self.data.attrs.get("slow"):
             print("drawing", flush=True)

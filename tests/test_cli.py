@@ -75,6 +75,7 @@ def test_a_run_leaves_its_folder(toy, tmp_path):
     (folder,) = tmp_path.glob("outputs/*/*")
     assert re.fullmatch(r"\d\d-\d\d-\d\d-\d{6}_toy", folder.name)
     assert f"run: {folder}" in result.stdout
+    assert "numbers: the largest is 2\n" in result.stdout
     (manifest,) = manifests(tmp_path)
     assert manifest["status"] == "finished"
     assert manifest["seed"] == 0

@@ -27,7 +27,7 @@ def test_parts_are_named_as_they_were_chosen():
     parts = {"model": First(), "gauge": None, "methods": {"mine": Silent(), "typed": Both()}}
     choices = {"model": "small", "gauge": "none", "method@methods.mine": "quick", "budget": "desk"}
     manifest = describe("toy", ["pairs=3"], 0, parts, choices)
-    assert manifest["chosen"] == {"model": "small", "methods.mine": "quick"}
+    assert manifest["chosen"] == {"model": "small", "methods.mine": "quick", "budget": "desk"}
     config = {
         "pairs": 3,
         "model": {"_target_": "some.First", "width": 4},
@@ -39,5 +39,5 @@ def test_parts_are_named_as_they_were_chosen():
     }
     lines = [" ".join(line.split()) for line in in_words(manifest, config, {}).splitlines()]
     shown = "pairs 3", "model small: First width=4", "methods.mine quick: Silent"
-    for line in (*shown, "methods.typed Both a=1", "budget pairs=3"):
+    for line in (*shown, "methods.typed Both a=1", "budget desk: pairs=3"):
         assert line in lines

@@ -208,6 +208,17 @@ class Geodesics(Record):
         totals = {**self._totals(), **self._agreement(apart), **beside}
         return {**totals, **self._by_level(), **apart}
 
+    def headline(self) -> str:
+        """How many strings connected, and the mean lengths at the highest and lowest level."""
+        totals, means = self._totals(), self.statistics()["mean"]
+        counts = {state: totals[state.replace(" ", "_")] for state in STATES}
+        parts = [f"{count} {state}" for state, count in counts.items() if count]
+        text = f"{totals['connected']} of {totals['rows']} connected ({', '.join(parts)})"
+        known = np.flatnonzero(np.isfinite(means))
+        some = dict.fromkeys(known[[0, -1]].tolist()) if len(known) else {}
+        where = " and ".join(f"{means[i]:.4f} at {self.levels[i]:g}" for i in some)
+        return f"{text}; normalized length {where}" if where else text
+
     def standard_errors_apart(self) -> dict[str, float]:
         """Published numbers at our levels and how many standard errors ours are from them."""
         published, ours, apart = self.published, self.statistics(), {}

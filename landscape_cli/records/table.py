@@ -64,6 +64,10 @@ class Table(Record):
         columns = [self.data[field.name].values.tolist() for field in fields(Row)]
         return [Row(*values) for values in zip(*columns, strict=True)]
 
+    def headline(self) -> str:
+        """How many statements passed."""
+        return f"{sum(row.passed for row in self.rows)} of {len(self.rows)} statements passed"
+
     def summary(self) -> dict[str, Any]:
         """`statements`, `passed`, `failed`, then for every statement what was found."""
         passed = sum(row.passed for row in self.rows)

@@ -53,7 +53,7 @@ def _part(value: Any, chosen: str) -> str:
     if not isinstance(value, dict):
         return str(value)
     kind = str(value.get("_target_", "")).rpartition(".")[2]
-    return " ".join(filter(None, [f"{chosen}:" if chosen and kind else "", kind, _fields(value)]))
+    return " ".join(filter(None, [f"{chosen}:" if chosen else "", kind, _fields(value)]))
 
 
 def _fields(values: dict[str, Any]) -> str:

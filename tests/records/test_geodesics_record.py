@@ -336,3 +336,16 @@ def test_short_numbers():
     shown = [plots.number(x) for x in (0.05, 5e-4, 1234567, 0, 1.234e-5)]
     assert shown == ["0.05", "5e-4", "1.235e6", "0", "1.234e-5"]
     assert plots.number(0.0064581, 3) == "0.00646"
+
+
+def test_the_headline_of_a_run():
+    record = synthetic(pairs=2, levels=[0.05, 0.01, 0.001], fail=0.0, pending=0)
+    record.fill(1, 2, state="not connected")
+    record.fill(0, 2, state="end not reached")
+    first = record.statistics()["mean"]
+    assert record.headline() == (
+        "4 of 6 connected (2 straight, 2 taut, 1 not connected, 1 end not reached); "
+        f"normalized length {first[0]:.4f} at 0.05 and {first[1]:.4f} at 0.01"
+    )
+    nothing = synthetic(pairs=1, levels=[0.05], pending=1)
+    assert nothing.headline() == "0 of 1 connected (1 pending)"
