@@ -26,7 +26,9 @@ class Sample:
     size: float = 1.0
     sizes: tuple[float, ...] = ()
     shape: tuple[int, int] = (1, 1)
+    step: tuple[float, int] = (1.0, 1)
     limit: int | None = None
+    bounds: tuple[float, int] | None = None
     kind: Literal["a", "b"] = "a"
     on: bool = False
 
@@ -37,6 +39,8 @@ class Sample:
         ({"size": 3}, Sample(size=3.0)),
         ({"sizes": [1, 2.5]}, Sample(sizes=(1.0, 2.5))),
         ({"shape": [2, 3]}, Sample(shape=(2, 3))),
+        ({"step": [1, 2]}, Sample(step=(1.0, 2))),
+        ({"bounds": [1, 2]}, Sample(bounds=(1.0, 2))),
         ({"limit": None}, Sample(limit=None)),
         ({"limit": 4, "kind": "b", "on": True}, Sample(limit=4, kind="b", on=True)),
     ],
@@ -45,7 +49,7 @@ def test_good_values(values, expected):
     made = fill(Sample, values, "part")
     assert made == expected
     assert hash(made) == hash(expected)
-    assert isinstance(made.size, float)
+    assert repr(made) == repr(expected), "an integer where one is asked for, a float likewise"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +61,7 @@ def test_good_values(values, expected):
         ({"size": None}, "part.size=null: expected a number"),
         ({"sizes": [1, "x"]}, "part.sizes=[1,x]: expected a list, each a number"),
         ({"shape": [1, 2, 3]}, "part.shape=[1,2,3]: expected a list"),
+        ({"step": [1, 2.5]}, "part.step=[1,2.5]: expected a list of a number, an integer"),
         ({"limit": "x"}, "part.limit=x: expected an integer or null"),
         ({"kind": "c"}, "part.kind=c: expected one of a, b"),
         ({"on": 1}, "part.on=1: expected true or false"),
