@@ -161,19 +161,6 @@ class RunDir:
         write(self.path / "manifest.json", json_text(self.manifest).encode())
 
 
-def load(
-    path: str | Path,
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Record]]:
-    """Read a run folder: manifest, configuration, summary, and records by name.
-
-    Raises:
-        UserError: not a run folder, a damaged file, or a record of a class that is not ours.
-    """
-    path, manifest = Path(path), read_manifest(path)
-    config = read_config(path / "config.yaml")
-    return manifest, config, read_summary(path), load_records(path)
-
-
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """The manifest; `interrupted (killed)` is a run that ended before it could say so.
 

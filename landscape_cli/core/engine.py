@@ -180,10 +180,6 @@ class Engine:
         chunk = self.chunk or 1 << int(np.log2(fit))
         return Plan(strategy, chunk, None if block >= examples else block)
 
-    def with_plan(self, plan: Plan) -> Engine:
-        """The engine that is sure to decide so."""
-        return replace(self, strategy=plan.strategy, chunk=plan.chunk, block=plan.block)
-
 
 def _in_vectors(examples: int, most: int) -> int:
     """The largest multiple of `VECTOR`, of those with the fewest examples to fill up a block."""
