@@ -2,6 +2,7 @@
 
 The class itself is the schema. Field types: int, float, bool, str, Literal, tuples of these, and
 `X | None`. YAML lists become tuples, because settings must be hashable to be static under jit.
+A field with the metadata `{"setting": False}` is not for YAML.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def fill(cls: type, values: Mapping[str, Any], key: str) -> Any:
     fields = {
         field.name: field
         for field in dataclasses.fields(cls)
-        if field.init and field.name not in LINEN_FIELDS
+        if field.init and field.name not in LINEN_FIELDS and field.metadata.get("setting", True)
     }
     prefix = f"{key}." if key else ""
     for name in values:

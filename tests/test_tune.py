@@ -21,6 +21,7 @@ from landscape_cli.methods.straight import Straight
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.ring import Ring
+from landscape_cli.schema import fill
 from landscape_cli.trainers.adam import Adam
 from landscape_cli.tune import Row, fastest, forget, remember, remembered
 
@@ -83,6 +84,14 @@ def test_only_what_is_left_open_is_decided(setup):
         assert knowing == engine
         assert surface_of(setup, knowing).strategy == "vmap"
         assert surface_of(setup, knowing).block == engine.block
+
+
+def test_what_is_remembered_stays_with_the_engine_and_is_no_setting():
+    engine = Engine().recalling({"a": RULE})
+    assert replace(engine, memory=2.0).source("a") == "tuned"
+    assert engine == Engine() and hash(engine) == hash(Engine()) and repr(engine) == repr(Engine())
+    with pytest.raises(UserError, match=r"^engine\.remembered: no such setting of Engine"):
+        fill(Engine, {"remembered": {"a": RULE}}, "engine")
 
 
 def test_a_case_is_all_that_speed_depends_on():
