@@ -248,7 +248,7 @@ class Record(ABC):
     `landscape plot` can redraw them from the file.
     """
 
-    name: ClassVar[str]
+    name: str  # of a class, or of one record
 
     def __init__(self, data: xarray.Dataset) -> None:
         self.data = data
