@@ -1,13 +1,19 @@
 """YAML nodes to parts, without a process: what `build` and `Settings` accept and refuse."""
 
+import copy
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+import hydra
 import jax
 import jax.numpy as jnp
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose, initialize_config_dir, version
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobRuntime
 from omegaconf import OmegaConf
 
 from landscape_cli import config, listing
@@ -128,6 +134,36 @@ def test_further_parts_are_built_and_named():
     cfg.methods.chord.dense = 0
     with pytest.raises(UserError, match=r"^methods\.chord\.dense must be"):
         config.build_all(cfg)
+
+
+@pytest.fixture
+def a_program_of_its_own(tmp_path, monkeypatch):
+    """Hydra in use, with a schema of the name of our configuration, and nothing composed yet."""
+    config._composed.cache_clear()
+    (tmp_path / "main.yaml").write_text("mine: 3\n")
+    Plugins.instance()  # Hydra's own are stored for good
+    store = ConfigStore.instance()
+    monkeypatch.setattr(store, "repo", copy.deepcopy(store.repo))
+    store.store("config", {"mine": 0})
+    with initialize_config_dir(str(tmp_path), job_name="mine", version_base="1.2"):
+        yield
+        assert compose("main") == {"mine": 3}
+        assert JobRuntime().get("name") == "mine" and version.getbase() == version._get_version(
+            "1.2"
+        )
+
+
+def test_a_program_that_uses_hydra_may_name_parts(a_program_of_its_own):
+    assert config.part_named("method", "straight") == Straight()
+    with pytest.raises(hydra.errors.HydraException):
+        config._composed("method", "absent")
+
+
+def test_threads_may_name_parts_at_once(a_program_of_its_own):
+    names = listing.options("gauge", [CONF])
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = list(pool.map(lambda name: config.part_named("gauge", name), names))
+    assert found == [config.part_named("gauge", name) for name in names]
 
 
 def test_a_missing_value_is_named(plugin):
