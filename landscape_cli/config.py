@@ -63,7 +63,7 @@ class Settings:
     precision: str  # float64 or float32
     bn: str  # how batch norm is treated along a string
     figures: Formats  # of files
-    plugins: tuple[str, ...]  # packages that _target_ may name
+    plugins: tuple[str, ...]  # packages or modules whose classes _target_ may name
 
     def __post_init__(self) -> None:
         for name, least, most in (("seed", 0, LARGEST_SEED), ("pairs", 1, MOST_PAIRS)):
@@ -152,7 +152,7 @@ def build(node: Any, kind: str, key: str | None = None, plugins: Iterable[str] =
         node: a mapping with `_target_` and the part's settings.
         kind: a key of `KINDS`.
         key: the node's name for messages; by default `kind`.
-        plugins: packages besides `landscape_cli` that `_target_` may name.
+        plugins: packages or modules besides `landscape_cli` whose classes `_target_` may name.
 
     Raises:
         UserError: the target is not allowed, or a setting is unknown, missing or wrong.
@@ -224,10 +224,10 @@ def hydra_of_our_own() -> Iterator[None]:
 
 
 def find_class(target: str, kind: str, key: str, plugins: Iterable[str]) -> type:
-    """The class `target` names, refused before any import unless its package is allowed."""
+    """The class `target` names, refused before any import unless it lies in what is allowed."""
     where = f"{key}._target_={target}"
     allowed = ["landscape_cli", *plugins]
-    if target.split(".")[0] not in allowed or "." not in target:
+    if not target.startswith(tuple(f"{name}." for name in allowed)):
         raise UserError(
             f"{where}: refused; only classes of {', '.join(allowed)} may be named "
             "(declare your own package with plugins=[name])"

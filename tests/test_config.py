@@ -95,11 +95,28 @@ def test_build_makes_hashable_parts(plugin):
     assert hash(net) == hash(config.build(node, "model", plugins=plugin))
 
 
+def test_a_module_of_a_package_may_be_a_plugin(tmp_path, monkeypatch):
+    (tmp_path / "mypkg").mkdir()
+    for name in ("nets", "others"):
+        text = "import flax.linen as nn\n\n\nclass Net(nn.Module):\n    pass\n"
+        (tmp_path / "mypkg" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    net = config.build({"_target_": "mypkg.nets.Net"}, "model", plugins=["mypkg.nets"])
+    assert type(net).__name__ == "Net"
+    for target in ("mypkg.others.Net", "mypkg.nets"):
+        with pytest.raises(UserError, match=r"only classes of landscape_cli, mypkg\.nets may"):
+            config.build({"_target_": target}, "model", plugins=["mypkg.nets"])
+
+
 @pytest.mark.parametrize(
     ("target", "kind", "message"),
     [
         ("os.system", "model", "refused; only classes of landscape_cli, toy may be named"),
         ("toy", "model", "refused"),
+        ("toyX.Net", "model", "refused"),
+        ("landscape_cliX.Net", "model", "refused"),
+        ("toy.nn", "model", "a model must be a subclass of Module"),
+        ("toy.Path", "model", "a model must be a subclass of Module"),
         ("toy.Absent", "model", "module toy has no class Absent"),
         ("toy.Net", "data", "a data must be a subclass of Data"),
         ("landscape_cli.contracts.Data", "data", "a data must be a subclass of Data"),
