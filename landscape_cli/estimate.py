@@ -28,7 +28,7 @@ from landscape_cli.errors import UserError
 
 DESCENT = 7  # copies of a network in training: position, moments, gradient, and what replaces them
 CROSSED = 2  # copies of what a program of full batches keeps of every crossing: before and after
-RESULTS = 2  # copies of all strings: found, and on record
+RESULTS = 3  # copies of all strings: found, on record, and in the file that is made of it
 CUT = 2  # copies of the data: as loaded, and in the blocks it is computed in
 SHORTCUT = 32  # energies of a look past a bead
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from landscape_cli.errors import UserError
 
 
-def write(target: Path, content: bytes) -> None:
+def write(target: Path, content: bytes | memoryview) -> None:
     """Write a whole file or none, replacing `target` at once.
 
     Raises:

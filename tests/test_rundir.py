@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -53,6 +54,16 @@ def test_a_run_comes_back_from_its_folder(run):
     assert records["geodesics"].data.equals(record.data)
     assert {path.name for path in figures} >= {"length.png", "training.png"}
     assert sorted(figures) == sorted((run.path / "plots").iterdir())
+
+
+def test_a_file_is_one_copy_of_its_record():
+    record = Strings.empty(1, [0.1], 1000)
+    record.put(0, 0, np.ones((1000, 1000)))
+    tracemalloc.start()
+    content = netcdf(record)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(content) > 8e6 and most < 1.5 * len(content), "beside the buffer, which grows"
 
 
 def test_figures_wait_for_the_end_unless_asked_for(run):
