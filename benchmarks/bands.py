@@ -50,7 +50,8 @@ def pivots(pairs: int = 4, beads: int = 17, examples: int = 1000, repeats: int =
 
     steps = lambda count: relax(surface, strings, Relaxing(), np.full(count, 1e-3)).pull
     ratios = []
-    _seconds(lambda: steps(2 * CHECK)), _seconds(gradients)  # compile
+    for work in (lambda: steps(2 * CHECK), gradients):
+        _seconds(work)  # compile
     for _ in range(repeats):
         # What is the same however many steps there are, such as loading, is no part of a step.
         moved = _seconds(lambda: steps(2 * CHECK)) - _seconds(lambda: steps(CHECK))

@@ -74,7 +74,7 @@ def prepared(name: str) -> Ends:
     cfg = composed([*words, f"pairs={pairs}"])
     settings = config.settings(cfg)
     runner.configure_jax(settings.precision)
-    setup = runner.set_up(config.build_all(cfg), settings, config.plain(cfg.budget), Progress())
+    setup = runner.set_up(config.build_all(cfg), settings, config.plain(cfg.budget), {})
     found = trained(setup, 2 * pairs, setup.levels).thetas[:, -1]
     if not np.isfinite(found).all():
         raise SystemExit(f"{name}: a network did not reach level {setup.levels[-1]:g}")

@@ -47,7 +47,7 @@ class PlateauShift(Experiment):
         if not hasattr(setup.method, "alpha"):
             name = setup.called("method")
             raise UserError(f"method: {name} has no alpha to vary; choose method=fb2016")
-        plateaux = setup.functional.plateaux(setup.data.load(setup.key("data")))
+        plateaux = setup.functional.plateaux(setup.dataset)
         if self.plateau not in plateaux:
             known = ", ".join(plateaux) or "none for this data"
             raise UserError(f"experiment.plateau={self.plateau}: choose from {known}")

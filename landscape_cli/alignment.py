@@ -14,10 +14,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from landscape_cli.config import part_named
 from landscape_cli.contracts import Gauge
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.units import flat, unflat
-from landscape_cli.errors import UserError, nearest
+from landscape_cli.errors import UserError
 from landscape_cli.models.layout import Layout
 
 
@@ -101,23 +102,12 @@ def align(
 
 
 def gauge_named(gauge: str | Gauge) -> Gauge:
-    """The gauge of an option's name, with the settings of its YAML file.
+    """The gauge of an option's name; one made in Python as it is.
 
     Raises:
         ValueError: there is no such option.
     """
-    if isinstance(gauge, Gauge):
-        return gauge
-    from hydra import compose, initialize_config_dir
-
-    from landscape_cli import config, listing
-
-    known = list(listing.options("gauge", [listing.conf_folder()]))
-    if gauge not in known:
-        raise ValueError(f"gauge {gauge!r}: choose from {', '.join(known)}{nearest(gauge, known)}")
-    with initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):
-        cfg = compose("config", overrides=["experiment=geodesic", f"gauge={gauge}"])
-    return config.build(cfg.gauge, "gauge")
+    return gauge if isinstance(gauge, Gauge) else part_named("gauge", gauge)
 
 
 def _check_trees(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:

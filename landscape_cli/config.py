@@ -12,16 +12,25 @@ import importlib
 import inspect
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from typing import Any
 
+from hydra import compose, initialize_config_dir
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 from omegaconf import DictConfig, OmegaConf
 
-from landscape_cli.errors import UserError
+from landscape_cli import listing
+from landscape_cli.errors import UserError, nearest
 from landscape_cli.ranges import LARGEST_SEED
 from landscape_cli.schema import Formats, fill, typed, unknown
 
@@ -38,6 +47,9 @@ KINDS = {  # configuration group -> the classes a part of that kind descends fro
 
 SEVERAL = {"methods": "method", "gauges": "gauge"}  # mappings of name to part: key -> kind
 
+HYDRA = Lock()  # for whoever changes its state
+STORED = ("hydra", "_dummy_empty_config_.yaml")  # by Hydra itself, not by its users
+
 MOST_PAIRS = 10**6  # far beyond any run, and far below where counts of bytes overflow
 
 
@@ -51,7 +63,7 @@ class Settings:
     precision: str  # float64 or float32
     bn: str  # how batch norm is treated along a string
     figures: Formats  # of files
-    plugins: tuple[str, ...]  # packages that _target_ may name
+    plugins: tuple[str, ...]  # packages or modules whose classes _target_ may name
 
     def __post_init__(self) -> None:
         for name, least, most in (("seed", 0, LARGEST_SEED), ("pairs", 1, MOST_PAIRS)):
@@ -140,7 +152,7 @@ def build(node: Any, kind: str, key: str | None = None, plugins: Iterable[str] =
         node: a mapping with `_target_` and the part's settings.
         kind: a key of `KINDS`.
         key: the node's name for messages; by default `kind`.
-        plugins: packages besides `landscape_cli` that `_target_` may name.
+        plugins: packages or modules besides `landscape_cli` whose classes `_target_` may name.
 
     Raises:
         UserError: the target is not allowed, or a setting is unknown, missing or wrong.
@@ -171,11 +183,51 @@ def build_all(cfg: Any, plugins: Iterable[str] = ()) -> dict[str, Any]:
     return parts
 
 
+def part_named(kind: str, name: str) -> Any:
+    """The part of an option's name, with the settings of its YAML file.
+
+    Raises:
+        ValueError: there is no such option.
+    """
+    known = list(listing.options(kind, [listing.conf_folder()]))
+    if not isinstance(name, str):
+        raise ValueError(f"{kind} must be a name or a part, got {name!r}")
+    if name not in known:
+        raise ValueError(f"{kind} {name!r}: choose from {', '.join(known)}{nearest(name, known)}")
+    return _composed(kind, name)
+
+
+@cache
+def _composed(kind: str, name: str) -> Any:
+    """A part is frozen, so that all who ask may have the same one."""
+    words = ["experiment=geodesic", f"{kind}={name}"]
+    with hydra_of_our_own(), initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):
+        cfg = compose("config", overrides=words)
+    return build(cfg[kind], kind)
+
+
+@contextmanager
+def hydra_of_our_own() -> Iterator[None]:
+    """Hydra as if nobody used it; the program around us, which may, finds it as it was.
+
+    One thread at a time: Hydra's state is that of the process.
+    """
+    with HYDRA:
+        stored = ConfigStore.instance().repo
+        ours: dict[type, Any] = {kind: kind() for kind in (Plugins, SourcesRegistry)}
+        theirs, Singleton._instances = Singleton._instances, ours
+        ConfigStore.instance().repo = {name: stored[name] for name in STORED}
+        try:
+            yield
+        finally:
+            Singleton._instances = theirs
+
+
 def find_class(target: str, kind: str, key: str, plugins: Iterable[str]) -> type:
-    """The class `target` names, refused before any import unless its package is allowed."""
+    """The class `target` names, refused before any import unless it lies in what is allowed."""
     where = f"{key}._target_={target}"
     allowed = ["landscape_cli", *plugins]
-    if target.split(".")[0] not in allowed or "." not in target:
+    if not target.startswith(tuple(f"{name}." for name in allowed)):
         raise UserError(
             f"{where}: refused; only classes of {', '.join(allowed)} may be named "
             "(declare your own package with plugins=[name])"

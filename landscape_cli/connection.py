@@ -140,8 +140,8 @@ class Connection:
             FileNotFoundError: the folder does not exist.
             UserError: the file cannot be written.
         """
+        from landscape_cli.files import write
         from landscape_cli.plots import render
-        from landscape_cli.rundir import write
 
         if not str(path):
             raise ValueError(f"path must name a file, got {path!r}")

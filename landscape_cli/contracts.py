@@ -95,6 +95,10 @@ class Data(ABC):
     def load(self, key: jax.Array) -> Dataset:
         """Read or make the examples; `key` drives random draws and subsets."""
 
+    def reporting(self, progress: Progress) -> Data:
+        """The same data, which say to `progress` how a download goes, if they have one."""
+        return self
+
 
 class Trainer(ABC):
     """How end points are found: descend from `thetas` through all `levels`."""
@@ -248,7 +252,7 @@ class Record(ABC):
     `landscape plot` can redraw them from the file.
     """
 
-    name: ClassVar[str]
+    name: str  # of a class, or of one record
 
     def __init__(self, data: xarray.Dataset) -> None:
         self.data = data
@@ -303,7 +307,7 @@ class Setup:
     @cached_property
     def dataset(self) -> Dataset:
         """The data of the run, loaded once."""
-        return self.data.load(self.key("data"))
+        return self.data.reporting(self.progress).load(self.key("data"))
 
     def connect(
         self,

@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from landscape_cli.config import part_named
 from landscape_cli.connection import Connection
 from landscape_cli.contracts import PathMethod, Progress
 from landscape_cli.core.surface import Surface
-from landscape_cli.errors import UserError, nearest
+from landscape_cli.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -168,26 +169,12 @@ def connect(
 
 
 def method_named(method: str | PathMethod) -> PathMethod:
-    """The path method of an option's name, with the settings of its YAML file.
+    """The path method of an option's name; one made in Python as it is.
 
     Raises:
         ValueError: there is no such option.
     """
-    if isinstance(method, PathMethod):
-        return method
-    if not isinstance(method, str):
-        raise ValueError(f"method must be a name or a PathMethod, got {method!r}")
-    from hydra import compose, initialize_config_dir
-
-    from landscape_cli import config, listing
-
-    known = list(listing.options("method", [listing.conf_folder()]))
-    if method not in known:
-        hint = nearest(method, known)
-        raise ValueError(f"method {method!r}: choose from {', '.join(known)}{hint}")
-    with initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):
-        cfg = compose("config", overrides=["experiment=geodesic", f"method={method}"])
-    return config.build(cfg.method, "method")
+    return method if isinstance(method, PathMethod) else part_named("method", method)
 
 
 @dataclass(frozen=True, eq=False)

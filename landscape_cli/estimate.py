@@ -28,7 +28,7 @@ from landscape_cli.errors import UserError
 
 DESCENT = 7  # copies of a network in training: position, moments, gradient, and what replaces them
 CROSSED = 2  # copies of what a program of full batches keeps of every crossing: before and after
-RESULTS = 2  # copies of all strings: found, and on record
+RESULTS = 3  # copies of all strings: found, on record, and in the file that is made of it
 CUT = 2  # copies of the data: as loaded, and in the blocks it is computed in
 SHORTCUT = 32  # energies of a look past a bead
 
@@ -162,12 +162,15 @@ class Estimate:
         return f"{in_bytes(needed)} needed at most, {said} free"
 
     def line(self, memory: Memory) -> str:
-        """The estimate on one line, for the start of a run."""
+        """The estimate on one line, for the start of a run, which is not held up to be timed."""
         count = self.surface.dimension
-        return (
+        said = (
             f"estimate: {count:,} parameters, {self.examples:,} examples; engine {self.engine}; "
             f"memory {self.memory_line(memory)}"
         )
+        if self.cost is None:
+            return said
+        return f"{said}; {self.strings} strings, gradients {gradients_line(self.cost)}"
 
     def table(self, memory: Memory, timing: Timing) -> list[str]:
         """The estimate in aligned lines."""
@@ -183,8 +186,7 @@ class Estimate:
             rows.append(("strings", f"{self.strings} ({self.networks // 2} a level), {held}"))
         rows.append(("memory", self.memory_line(memory)))
         if cost is not None:
-            usual = f"{cost.gradients:,} a string on its usual way, {cost.most:,} at most"
-            rows.append(("gradients", usual if cost.most else "none"))
+            rows.append(("gradients", gradients_line(cost)))
         each = f"gradient {in_seconds(timing.gradient)}, energy {in_seconds(timing.energy)}"
         rows.append(("speed", f"{each}; compiled in {in_seconds(timing.compiling)}"))
         if cost is not None:
@@ -197,6 +199,13 @@ class Estimate:
         usual = cost.gradients * timing.gradient + cost.energies * timing.energy
         most = cost.most * timing.gradient + cost.most_energies * timing.energy
         return self.strings * usual, self.strings * most
+
+
+def gradients_line(cost: Cost) -> str:
+    """`165,500 a string on its usual way, 6,462,000 at most`."""
+    if not cost.most:
+        return "none"
+    return f"{cost.gradients:,} a string on its usual way, {cost.most:,} at most"
 
 
 def data_bytes(surface: Surface) -> int:

@@ -4,8 +4,7 @@
     data/<record>.nc      labelled arrays: `xarray.open_dataset(path)`
     plots/<stem>.png  plots/<stem>.svg
 
-Every file is written under a temporary name and then renamed, so that a killed run or a full disk
-leaves whole files: the newest version, or the one before it.
+A killed run or a full disk leaves whole files: the newest version, or the one before it.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from typing import Any
 from landscape_cli.contracts import Record
 from landscape_cli.empties import Ground
 from landscape_cli.errors import UserError
+from landscape_cli.files import write
 from landscape_cli.records.encoding import first_line, json_text, netcdf, plain, read_record
 from landscape_cli.records.words import in_words
 from landscape_cli.schema import Formats, convert
@@ -167,19 +167,6 @@ class RunDir:
         write(self.path / "manifest.json", json_text(self.manifest).encode())
 
 
-def load(
-    path: str | Path,
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Record]]:
-    """Read a run folder: manifest, configuration, summary, and records by name.
-
-    Raises:
-        UserError: not a run folder, a damaged file, or a record of a class that is not ours.
-    """
-    path, manifest = Path(path), read_manifest(path)
-    config = read_config(path / "config.yaml")
-    return manifest, config, read_summary(path), load_records(path)
-
-
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """The manifest; `interrupted (killed)` is a run that ended before it could say so.
 
@@ -282,27 +269,6 @@ def show(path: str | Path) -> str:
         draw = f"landscape plot {shlex.quote(str(path))}"
         figures.append(f"not all figures were drawn; draw them with: {draw}")
     return "\n".join([f"run: {path}", text, *figures])
-
-
-def write(target: Path, content: bytes) -> None:
-    """Write a whole file or none, replacing `target` at once.
-
-    Raises:
-        UserError: the disk is full or the folder cannot be written.
-    """
-    temporary = target.with_name(f".{target.name}.tmp{os.getpid()}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())  # else a power cut can leave the new name on an empty file
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{target}: cannot be written ({error.strerror or error})") from error
 
 
 def _claim(path: Path) -> None:

@@ -186,8 +186,10 @@ def dry_run(parts: dict[str, Any], setup: Setup) -> None:
     """Print what a run would need."""
     from landscape_cli.core.training import check_batch
     from landscape_cli.measure import free_memory, timed
+    from landscape_cli.progress import reporter
 
-    estimate = parts["experiment"].plan(setup)
+    with reporter() as progress:
+        estimate = parts["experiment"].plan(replace(setup, progress=progress))
     if estimate is None:
         print("no estimate for this experiment")
         return

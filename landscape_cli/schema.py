@@ -2,6 +2,7 @@
 
 The class itself is the schema. Field types: int, float, bool, str, Literal, tuples of these, and
 `X | None`. YAML lists become tuples, because settings must be hashable to be static under jit.
+A field with the metadata `{"setting": False}` is not for YAML.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from landscape_cli.errors import UserError, nearest
@@ -31,7 +32,7 @@ def fill(cls: type, values: Mapping[str, Any], key: str) -> Any:
     fields = {
         field.name: field
         for field in dataclasses.fields(cls)
-        if field.init and field.name not in LINEN_FIELDS
+        if field.init and field.name not in LINEN_FIELDS and field.metadata.get("setting", True)
     }
     prefix = f"{key}." if key else ""
     for name in values:
@@ -74,10 +75,8 @@ def accepts(value: Any, hint: Any) -> bool:
     if origin is tuple:
         if not isinstance(value, list | tuple):
             return False
-        if args[-1] is not Ellipsis and len(args) != len(value):
-            return False
-        items = [args[0]] * len(value) if args[-1] is Ellipsis else args
-        return all(accepts(item, arg) for item, arg in zip(value, items, strict=True))
+        items = item_hints(hint, len(value))
+        return len(items) == len(value) and all(map(accepts, value, items))
     if hint is type(None):
         return value is None
     if hint is float:
@@ -89,10 +88,17 @@ def accepts(value: Any, hint: Any) -> bool:
 
 def freeze(value: Any, hint: Any) -> Any:
     """Lists as tuples, because settings must be hashable; integers as floats where asked."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next(arg for arg in typing.get_args(hint) if accepts(value, arg))
     if isinstance(value, list | tuple):
-        args = typing.get_args(hint)
-        return tuple(freeze(item, args[0] if args else Any) for item in value)
+        return tuple(map(freeze, value, item_hints(hint, len(value))))
     return float(value) if hint is float else value
+
+
+def item_hints(hint: Any, count: int) -> Sequence[Any]:
+    """The type of every item of a tuple; of `tuple[X, ...]`, and of `Any`, with `count` items."""
+    args = typing.get_args(hint) or (Any, ...)
+    return [args[0]] * count if args[-1] is ... else args
 
 
 def describe(hint: Any) -> str:
@@ -103,7 +109,9 @@ def describe(hint: Any) -> str:
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, args))
     if origin is tuple:
-        return f"a list, each {describe(args[0])}"
+        if args[-1] is ... or len(set(args)) == 1:
+            return f"a list, each {describe(args[0])}"
+        return "a list of " + ", ".join(map(describe, args))
     return WORDS.get(hint) or f"a {getattr(hint, '__name__', hint)}"
 
 

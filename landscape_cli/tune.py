@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -25,9 +24,9 @@ from landscape_cli.core.engine import Engine, Plan
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import in_bytes, in_seconds
+from landscape_cli.files import write
 from landscape_cli.measure import gradients, points_of, seconds_of
 from landscape_cli.models.base import ClosedForm, model_surface
-from landscape_cli.rundir import write
 
 BLOCKS = (8, 16, 32, 64, None)  # examples at a time; None: all
 CHUNKS = (1, 8, 64)  # points at a time
@@ -48,42 +47,35 @@ class Row:
 
 
 def store() -> Path:
-    """The file that holds the plans."""
-    return cache_folder("tune") / "plans.json"
-
-
-def _entries() -> dict[str, Any]:
-    """What the file holds; a damaged one is as good as none."""
-    with suppress(OSError, ValueError):
-        found = json.loads(store().read_text(encoding="utf-8"))
-        return found if isinstance(found, dict) else {}
-    return {}
+    """The folder that holds the plans, a file each: of two at once none is lost."""
+    return cache_folder("tune")
 
 
 def remembered() -> dict[str, Plan]:
-    """The plans by their cases; entries that are not plans are passed over."""
+    """The plans by their cases; files that hold no plan are passed over."""
     plans = {}
-    for case, entry in _entries().items():
-        with suppress(TypeError, KeyError, ValueError):
-            plan = Plan(**entry["plan"])
+    for file in sorted(store().glob("*.json")):
+        with suppress(OSError, TypeError, KeyError, ValueError):
+            plan = Plan(**json.loads(file.read_text(encoding="utf-8"))["plan"])
             Engine(strategy=plan.strategy, block=plan.block, chunk=plan.chunk)  # in range?
-            plans[case] = plan
+            plans[file.stem] = plan
     return plans
 
 
 def remember(case: str, row: Row, what: str) -> None:
-    """Keep a plan; the file is replaced whole."""
+    """Keep a plan, in place of an older one for the same case."""
     entry = {"plan": asdict(row.plan), "of": what, "seconds": row.seconds}
-    write(store(), json.dumps(_entries() | {case: entry}, indent=1).encode())
+    write(store() / f"{case}.json", json.dumps(entry, indent=1).encode())
 
 
 def forget() -> int:
-    """Delete the file; returns how many plans it held."""
+    """Delete the files; returns how many plans they held."""
     count = len(remembered())
-    try:
-        store().unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(f"{store()}: cannot be deleted ({error.strerror})") from error
+    for file in store().glob("*.json"):
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{file}: cannot be deleted ({error.strerror})") from error
     return count
 
 

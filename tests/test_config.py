@@ -1,13 +1,19 @@
 """YAML nodes to parts, without a process: what `build` and `Settings` accept and refuse."""
 
+import copy
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+import hydra
 import jax
 import jax.numpy as jnp
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose, initialize_config_dir, version
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobRuntime
 from omegaconf import OmegaConf
 
 from landscape_cli import config, listing
@@ -26,7 +32,9 @@ class Sample:
     size: float = 1.0
     sizes: tuple[float, ...] = ()
     shape: tuple[int, int] = (1, 1)
+    step: tuple[float, int] = (1.0, 1)
     limit: int | None = None
+    bounds: tuple[float, int] | None = None
     kind: Literal["a", "b"] = "a"
     on: bool = False
 
@@ -37,6 +45,8 @@ class Sample:
         ({"size": 3}, Sample(size=3.0)),
         ({"sizes": [1, 2.5]}, Sample(sizes=(1.0, 2.5))),
         ({"shape": [2, 3]}, Sample(shape=(2, 3))),
+        ({"step": [1, 2]}, Sample(step=(1.0, 2))),
+        ({"bounds": [1, 2]}, Sample(bounds=(1.0, 2))),
         ({"limit": None}, Sample(limit=None)),
         ({"limit": 4, "kind": "b", "on": True}, Sample(limit=4, kind="b", on=True)),
     ],
@@ -45,7 +55,7 @@ def test_good_values(values, expected):
     made = fill(Sample, values, "part")
     assert made == expected
     assert hash(made) == hash(expected)
-    assert isinstance(made.size, float)
+    assert repr(made) == repr(expected), "an integer where one is asked for, a float likewise"
 
 
 @pytest.mark.parametrize(
@@ -57,6 +67,7 @@ def test_good_values(values, expected):
         ({"size": None}, "part.size=null: expected a number"),
         ({"sizes": [1, "x"]}, "part.sizes=[1,x]: expected a list, each a number"),
         ({"shape": [1, 2, 3]}, "part.shape=[1,2,3]: expected a list"),
+        ({"step": [1, 2.5]}, "part.step=[1,2.5]: expected a list of a number, an integer"),
         ({"limit": "x"}, "part.limit=x: expected an integer or null"),
         ({"kind": "c"}, "part.kind=c: expected one of a, b"),
         ({"on": 1}, "part.on=1: expected true or false"),
@@ -84,11 +95,28 @@ def test_build_makes_hashable_parts(plugin):
     assert hash(net) == hash(config.build(node, "model", plugins=plugin))
 
 
+def test_a_module_of_a_package_may_be_a_plugin(tmp_path, monkeypatch):
+    (tmp_path / "mypkg").mkdir()
+    for name in ("nets", "others"):
+        text = "import flax.linen as nn\n\n\nclass Net(nn.Module):\n    pass\n"
+        (tmp_path / "mypkg" / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    net = config.build({"_target_": "mypkg.nets.Net"}, "model", plugins=["mypkg.nets"])
+    assert type(net).__name__ == "Net"
+    for target in ("mypkg.others.Net", "mypkg.nets"):
+        with pytest.raises(UserError, match=r"only classes of landscape_cli, mypkg\.nets may"):
+            config.build({"_target_": target}, "model", plugins=["mypkg.nets"])
+
+
 @pytest.mark.parametrize(
     ("target", "kind", "message"),
     [
         ("os.system", "model", "refused; only classes of landscape_cli, toy may be named"),
         ("toy", "model", "refused"),
+        ("toyX.Net", "model", "refused"),
+        ("landscape_cliX.Net", "model", "refused"),
+        ("toy.nn", "model", "a model must be a subclass of Module"),
+        ("toy.Path", "model", "a model must be a subclass of Module"),
         ("toy.Absent", "model", "module toy has no class Absent"),
         ("toy.Net", "data", "a data must be a subclass of Data"),
         ("landscape_cli.contracts.Data", "data", "a data must be a subclass of Data"),
@@ -123,6 +151,36 @@ def test_further_parts_are_built_and_named():
     cfg.methods.chord.dense = 0
     with pytest.raises(UserError, match=r"^methods\.chord\.dense must be"):
         config.build_all(cfg)
+
+
+@pytest.fixture
+def a_program_of_its_own(tmp_path, monkeypatch):
+    """Hydra in use, with a schema of the name of our configuration, and nothing composed yet."""
+    config._composed.cache_clear()
+    (tmp_path / "main.yaml").write_text("mine: 3\n")
+    Plugins.instance()  # Hydra's own are stored for good
+    store = ConfigStore.instance()
+    monkeypatch.setattr(store, "repo", copy.deepcopy(store.repo))
+    store.store("config", {"mine": 0})
+    with initialize_config_dir(str(tmp_path), job_name="mine", version_base="1.2"):
+        yield
+        assert compose("main") == {"mine": 3}
+        assert JobRuntime().get("name") == "mine" and version.getbase() == version._get_version(
+            "1.2"
+        )
+
+
+def test_a_program_that_uses_hydra_may_name_parts(a_program_of_its_own):
+    assert config.part_named("method", "straight") == Straight()
+    with pytest.raises(hydra.errors.HydraException):
+        config._composed("method", "absent")
+
+
+def test_threads_may_name_parts_at_once(a_program_of_its_own):
+    names = listing.options("gauge", [CONF])
+    with ThreadPoolExecutor(len(names)) as pool:
+        found = list(pool.map(lambda name: config.part_named("gauge", name), names))
+    assert found == [config.part_named("gauge", name) for name in names]
 
 
 def test_a_missing_value_is_named(plugin):

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hydra import initialize_config_dir
 
 import landscape_cli as landscape
 from landscape_cli.methods.straight import Straight
@@ -27,6 +28,11 @@ def test_a_method_by_name_is_that_of_the_command_line():
     by_default = landscape.geodesic(ring, A, B, level=0.1)
     assert np.array_equal(by_name.beads, by_default.beads)
     assert by_name.normalized_length == pytest.approx(RING_LENGTH, rel=5e-3)
+
+
+def test_a_program_that_uses_hydra_may_call_the_door(tmp_path):
+    with initialize_config_dir(str(tmp_path), version_base=None):
+        assert landscape.geodesic(ring, A, B, level=0.1).connected
 
 
 def test_any_path_will_do_without_a_level():
@@ -123,7 +129,7 @@ def test_no_folder_is_made_for_a_file(tmp_path):
         (dict(level="abc"), "level must be a number, got 'abc'"),
         (dict(level="0.1"), "level must be a number, got '0.1'"),
         (dict(level=None), "level must be a number, got None"),
-        (dict(method=3), "method must be a name or a PathMethod, got 3"),
+        (dict(method=3), "method must be a name or a part, got 3"),
         (dict(method="repair"), "method=repair: a closed form has no hidden units"),
         (dict(method="function_space"), "method=function_space: the model must be a network"),
         (dict(method="dropout_path"), "method=dropout_path: a closed form has no hidden units"),

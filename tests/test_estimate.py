@@ -116,7 +116,12 @@ def test_what_does_not_fit_is_refused_in_one_line():
     assert "(strings 50 GiB" in said
     assert said.endswith("20 GiB are free; lower method.max_beads or pairs")
     much.check(Memory(None, 60 * GIB))  # though not if strings need all their beads
-    assert "93 GiB needed at most, 60 GiB free" in much.line(Memory(None, 60 * GIB))
+    assert "94 GiB needed at most, 60 GiB free" in much.line(Memory(None, 60 * GIB))
+    assert much.line(Memory(None, None)).endswith(
+        "; 6 strings, gradients 10 a string on its usual way, 20 at most"
+    )
+    none = replace(much, cost=replace(cost, gradients=0, most=0))
+    assert none.line(Memory(None, None)).endswith("; 6 strings, gradients none")
     much.check(Memory(None, None))  # nobody knows what is free
 
 
@@ -171,7 +176,7 @@ def test_the_table_and_the_line():
     assert len(estimate().table(memory, timing)) == 6, "of an unknown method"
     line = estimate(cost).line(memory)
     assert line.startswith("estimate: 10 parameters, 0 examples; engine by rule: loop; memory ")
-    assert line.endswith("needed at most, 64 GiB free")
+    assert "needed at most, 64 GiB free; " in line
     assert "unknown free" in estimate(cost).line(Memory(None, None))
 
 

@@ -14,7 +14,7 @@ CONF = listing.conf_folder()
 RECIPES = CONF.parent / "experiments"
 TOP = {"cli", "flags", "overrides", "config", "hydra_errors", "listing", "runner", "manifest"}
 TOP |= {"doctor", "interrupts"}
-FILES = {"rundir", "empties", "progress"}
+FILES = {"rundir", "files", "empties", "progress"}
 PARTS = {"models", "data", "trainers", "methods", "gauges"}
 SETTINGS = {"hydra", "omegaconf"}
 DRAWING = {"matplotlib", "xarray", "rich"}
@@ -34,7 +34,7 @@ def rules():
     yield PACKAGE / "contracts.py", above | {"jax", "flax", "matplotlib", "xarray"}
     yield PACKAGE / "records", above | ours(PARTS) | {"flax", "optax"}
     yield RECIPES, ours(TOP | FILES | PARTS - {"models", "data"} | {"plots"}) | SETTINGS | DRAWING
-    light = "cli flags overrides listing schema errors empties interrupts __main__"
+    light = "cli flags overrides listing schema errors files empties interrupts __main__"
     for name in light.split():
         yield PACKAGE / f"{name}.py", {"jax", "flax", "optax", "numpy", *DRAWING}
 

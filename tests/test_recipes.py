@@ -45,6 +45,17 @@ def test_recipe_runs_at_the_smallest_budget(name, tmp_path):
     check(run(tmp_path, name, *FEWER[name]), tmp_path)
 
 
+def test_a_statement_that_fails_is_a_result(tmp_path):
+    """Networks of one step do not get to the levels of the statements about them."""
+    done = run(tmp_path, "theory_check", *FEWER["theory_check"], "trainer.steps=1", "pairs=1")
+    check(done, tmp_path)
+    assert "\nFAILED: linear network: " in done.stderr
+    (summary,) = tmp_path.glob("outputs/*/*/summary.json")
+    counts = json.loads(summary.read_text())["theory_check"]
+    assert 0 < counts["failed"] < counts["statements"]
+    assert f"{counts['passed']} of {counts['statements']} statements passed" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_recipe_runs_with_all_of_its_own_settings(name, tmp_path):

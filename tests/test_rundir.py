@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -34,12 +35,18 @@ def run(tmp_path):
     return RunDir.create(tmp_path / "a" / "run", CONFIG, MANIFEST, formats=["png"])
 
 
+def load(path):
+    """All that a run folder holds: manifest, configuration, summary, records."""
+    manifest, config = rundir.read_manifest(path), rundir.read_config(path / "config.yaml")
+    return manifest, config, rundir.read_summary(path), rundir.load_records(path)
+
+
 def test_a_run_comes_back_from_its_folder(run):
     record = geodesics()
     run.save(record)
-    assert rundir.load(run.path)[0]["status"] == "running"
+    assert load(run.path)[0]["status"] == "running"
     figures = run.finish("finished", extra={"phases": {"training": 1.5}})
-    manifest, config, summary, records = rundir.load(run.path)
+    manifest, config, summary, records = load(run.path)
     assert manifest["status"] == "finished" and manifest["phases"] == {"training": 1.5}
     assert manifest["seconds"] >= 0 and manifest["experiment"] == "geodesic"
     assert config["levels"] == [0.1, 0.01]
@@ -47,6 +54,16 @@ def test_a_run_comes_back_from_its_folder(run):
     assert records["geodesics"].data.equals(record.data)
     assert {path.name for path in figures} >= {"length.png", "training.png"}
     assert sorted(figures) == sorted((run.path / "plots").iterdir())
+
+
+def test_a_file_is_one_copy_of_its_record():
+    record = Strings.empty(1, [0.1], 1000)
+    record.put(0, 0, np.ones((1000, 1000)))
+    tracemalloc.start()
+    content = netcdf(record)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(content) > 8e6 and most < 1.5 * len(content), "beside the buffer, which grows"
 
 
 def test_figures_wait_for_the_end_unless_asked_for(run):
@@ -184,7 +201,7 @@ def test_a_killed_run_keeps_whole_files(tmp_path):
             assert process.stdout.readline() == "ready\n"
             time.sleep(0.15 + 0.1 * attempt)
             process.send_signal(signal.SIGKILL)
-        manifest, _, summary, records = rundir.load(path)
+        manifest, _, summary, records = load(path)
         assert manifest["status"] == "interrupted (killed)"
         assert "interrupted (killed)" in rundir.show(path)
         beads = records["strings"].beads(0, 0)
@@ -216,7 +233,7 @@ def test_a_full_disk_loses_nothing_and_leaves_no_litter(tmp_path):
         [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True
     )
     assert f"strings.nc: cannot be written ({os.strerror(errno.EFBIG)})" in result.stdout
-    manifest, _, _, records = rundir.load(path)
+    manifest, _, _, records = load(path)
     assert manifest["status"] == "failed" and len(records["strings"].beads(0, 0)) == 2
     assert [file.name for file in path.rglob("*") if "tmp" in file.name] == []
 
@@ -239,7 +256,7 @@ def test_folders_that_hold_no_readable_run(run, spoil, message):
     run.save(Table.of([], name="checks"))
     run.finish("finished")
     with pytest.raises(UserError, match=message):
-        rundir.load(spoil(run.path))
+        load(spoil(run.path))
 
 
 @pytest.mark.parametrize(

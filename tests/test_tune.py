@@ -1,8 +1,8 @@
 """Engines that were timed are remembered and used; nothing else is led astray."""
 
-import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from landscape_cli.methods.straight import Straight
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.ring import Ring
+from landscape_cli.schema import fill
 from landscape_cli.trainers.adam import Adam
 from landscape_cli.tune import Row, fastest, forget, remember, remembered
 
@@ -83,6 +84,14 @@ def test_only_what_is_left_open_is_decided(setup):
         assert knowing == engine
         assert surface_of(setup, knowing).strategy == "vmap"
         assert surface_of(setup, knowing).block == engine.block
+
+
+def test_what_is_remembered_stays_with_the_engine_and_is_no_setting():
+    engine = Engine().recalling({"a": RULE})
+    assert replace(engine, memory=2.0).source("a") == "tuned"
+    assert engine == Engine() and hash(engine) == hash(Engine()) and repr(engine) == repr(Engine())
+    with pytest.raises(UserError, match=r"^engine\.remembered: no such setting of Engine"):
+        fill(Engine, {"remembered": {"a": RULE}}, "engine")
 
 
 def test_a_case_is_all_that_speed_depends_on():
@@ -159,18 +168,23 @@ def test_plans_are_kept_side_by_side_and_forgotten():
     remember("b", Row(Plan("loop", 1, 16), 0.2), "two")
     assert remembered() == {"a": RULE, "b": Plan("loop", 1, 16)}
     assert any(line.startswith("tuned: 2 plans in ") for line in doctor.report())
-    assert [path.name for path in tune.store().parent.iterdir()] == ["plans.json"]
+    assert sorted(path.name for path in tune.store().iterdir()) == ["a.json", "b.json"]
     assert forget() == 2
     assert remembered() == {}
     assert forget() == 0
 
 
+def test_plans_that_are_found_at_once_are_all_kept():
+    cases = [f"case {number}" for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda case: remember(case, Row(RULE, 0.1), "one"), cases))
+    assert set(remembered()) == set(cases)
+
+
 def test_a_damaged_file_is_as_good_as_none():
     remember("a", Row(RULE, 0.1), "one")
-    good = json.loads(tune.store().read_text())
-    bad = {"b": 3, "c": {}, "d": {"plan": {"strategy": "fast", "chunk": 1, "block": None}}}
-    tune.store().write_text(json.dumps(good | bad))
+    wrong = '{"plan": {"strategy": "fast", "chunk": 1, "block": null}}'
+    for name, text in {"b": "3", "c": "{}", "d": wrong, "e": "{", "f": "[]", "g": ""}.items():
+        (tune.store() / f"{name}.json").write_text(text)
     assert list(remembered()) == ["a"]
-    for text in ("{", "[]", ""):
-        tune.store().write_text(text)
-        assert remembered() == {}
+    assert forget() == 1 and not list(tune.store().iterdir())

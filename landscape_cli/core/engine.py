@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -61,6 +60,7 @@ class Engine:
             time goes to the device; "auto": on the host where they would take more than half of
             a device's free memory and the strategy is not set to "vmap", which sends no blocks.
         remat: keep no activations for the gradient, compute them again: less memory, more time.
+        remembered: plans that were timed, by case; no setting.
     """
 
     strategy: str = "auto"
@@ -70,7 +70,9 @@ class Engine:
     gradients: str = "full"
     data: str = "auto"
     remat: bool = False
-    remembered: ClassVar[Mapping[str, Plan]] = MappingProxyType({})  # by case; not a setting
+    remembered: Mapping[str, Plan] = field(
+        default_factory=dict, compare=False, repr=False, metadata={"setting": False}
+    )
 
     def __post_init__(self) -> None:
         if self.strategy not in STRATEGIES:
@@ -128,9 +130,7 @@ class Engine:
 
     def recalling(self, plans: Mapping[str, Plan]) -> Engine:
         """The same engine, which knows `plans` by their cases."""
-        engine = replace(self)
-        object.__setattr__(engine, "remembered", MappingProxyType(dict(plans)))
-        return engine
+        return replace(self, remembered=dict(plans))
 
     @property
     def open(self) -> bool:
@@ -179,10 +179,6 @@ class Engine:
         fit = np.clip(room / (each * min(block, examples)), 1, points)
         chunk = self.chunk or 1 << int(np.log2(fit))
         return Plan(strategy, chunk, None if block >= examples else block)
-
-    def with_plan(self, plan: Plan) -> Engine:
-        """The engine that is sure to decide so."""
-        return replace(self, strategy=plan.strategy, chunk=plan.chunk, block=plan.block)
 
 
 def _in_vectors(examples: int, most: int) -> int:

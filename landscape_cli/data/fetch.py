@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from landscape_cli.contracts import Progress
 from landscape_cli.errors import UserError
 
 CHUNK = 1 << 16  # bytes
@@ -42,7 +43,7 @@ def fetch(
     urls: Sequence[str],
     target: Path,
     check: Callable[[Path], object],
-    say: Callable[[str], None],
+    progress: Progress,
 ) -> Path:
     """Make sure `target` exists, downloading it from the first of `urls` that works.
 
@@ -50,7 +51,7 @@ def fetch(
         urls: addresses of the same file, best first.
         target: final name.
         check: raises UserError if the downloaded file is not the right one.
-        say: told what is going on, one line at a time.
+        progress: told what is going on.
 
     Raises:
         Unavailable: no mirror gave a file that passes `check`.
@@ -61,7 +62,7 @@ def fetch(
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone(target.with_name(target.name + ".lock")):
             if not target.exists():
-                _from_mirrors(urls, part, check, say)
+                _from_mirrors(urls, part, check, progress)
                 os.replace(part, target)
     except OSError as error:  # network trouble never gets here: see NETWORK
         raise UserError(
@@ -75,7 +76,7 @@ def _from_mirrors(
     urls: Sequence[str],
     part: Path,
     check: Callable[[Path], object],
-    say: Callable[[str], None],
+    progress: Progress,
 ) -> None:
     """Fill `part` with a checked file, or raise Unavailable with everybody's answer."""
     answers = []
@@ -83,7 +84,7 @@ def _from_mirrors(
         for _ in range(TRIES):
             resumed = part.exists() and part.stat().st_size > 0
             try:
-                _append(url, part, say)
+                _append(url, part, progress)
                 check(part)
                 return
             except _Refused as error:
@@ -95,13 +96,13 @@ def _from_mirrors(
                 # The beginning may have come from another mirror: give this one a fresh start.
                 answer, again = error, resumed
             answers.append(f"{urlsplit(url).netloc}: {answer}")
-            say(answers[-1])
+            progress.message(answers[-1])
             if not again:
                 break
     raise Unavailable("; ".join(dict.fromkeys(answers)) or "no mirrors are set")
 
 
-def _append(url: str, part: Path, say: Callable[[str], None]) -> None:
+def _append(url: str, part: Path, progress: Progress) -> None:
     """Add to `part` what is missing; start over if the server does not do ranges."""
     done = part.stat().st_size if part.exists() else 0
     response = _connect(url, done)
@@ -112,7 +113,9 @@ def _append(url: str, part: Path, say: Callable[[str], None]) -> None:
         total = done + int(length) if length.isdigit() else None
         file.truncate(done)
         file.seek(done)
-        _copy(response, file, done, total, f"{'resuming' if done else 'downloading'} {url}", say)
+        verb, name = "resuming" if done else "downloading", url.rpartition("/")[2]
+        progress.phase(f"{verb} {name}", _megabytes(total or 0), "MB")
+        _copy(response, file, done, total, progress)
         os.fsync(file.fileno())
 
 
@@ -139,15 +142,15 @@ def _reason(error: Exception) -> str:
     return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
 
 
-def _copy(
-    response: Any, file: Any, done: int, total: int | None, title: str, say: Callable[[str], None]
-) -> None:
-    """Copy the response to `file`, a line at every tenth; `done` bytes are there already."""
-    tenth = -1
+def _megabytes(count: int) -> int:
+    """Bytes in whole MB, rounded up."""
+    return -(-count // 10**6)
+
+
+def _copy(response: Any, file: Any, done: int, total: int | None, progress: Progress) -> None:
+    """Copy the response to `file`; `done` bytes are there already."""
     while True:
-        if total and 10 * done // total > tenth:
-            tenth = 10 * done // total
-            say(f"{title}: {done / 1e6:.1f} of {total / 1e6:.1f} MB")
+        progress.update(_megabytes(done))
         if max(done, total or 0) > LARGEST:
             raise _Refused(f"file of more than {LARGEST / 1e6:.0f} MB")
         try:

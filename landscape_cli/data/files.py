@@ -6,10 +6,9 @@ what to do. Reading is the only thing that differs from data set to data set.
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from landscape_cli.cache import cache_folder
-from landscape_cli.contracts import Data, Dataset, Examples
+from landscape_cli.contracts import Data, Dataset, Examples, Progress
 from landscape_cli.data.checksum import WrongChecksum
 from landscape_cli.data.draws import check_count, generator, subset, uniform_weights
 from landscape_cli.data.fetch import Unavailable, fetch
@@ -45,6 +44,7 @@ class ImageFiles(Data):
         verify: compare the files with the published checksums; false for other data in such files.
         download: fetch the files where they are not found.
         mirrors: addresses of folders that hold the files, best first.
+        progress: told of downloads; no setting.
     """
 
     name: ClassVar[str]  # as in data=<name>, and the folder in the cache
@@ -60,6 +60,9 @@ class ImageFiles(Data):
     verify: bool = True
     download: bool = True
     mirrors: tuple[str, ...] = ()
+    progress: Progress = field(
+        default_factory=Progress, compare=False, repr=False, metadata={"setting": False}
+    )
 
     def __post_init__(self) -> None:
         check_count("train", self.train)
@@ -105,6 +108,10 @@ class ImageFiles(Data):
         train, test = (self._choose(splits[s], s, scale, key) for s in ("train", "test"))
         return Dataset(self.name, train, test, self.classes)
 
+    def reporting(self, progress: Progress) -> ImageFiles:
+        """The same data, which say to `progress` how a download goes."""
+        return replace(self, progress=progress)
+
     def find(self) -> dict[str, Path] | None:
         """Where the files are on this machine; None if they are not here.
 
@@ -136,11 +143,10 @@ class ImageFiles(Data):
         """Fetch the files into the cache."""
         if not self.download:
             raise self._absent("data.download=false")
-        say = logging.getLogger(__name__).info
         for name in self.archives():
             urls = [f"{mirror.rstrip('/')}/{name}" for mirror in self.mirrors]
             try:
-                fetch(urls, self.cache() / name, partial(self.check, name), say)
+                fetch(urls, self.cache() / name, partial(self.check, name), self.progress)
             except Unavailable as error:
                 raise self._absent(f"it cannot be downloaded ({error})") from None
         files = self.look(self.cache())

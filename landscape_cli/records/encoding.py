@@ -16,17 +16,18 @@ from landscape_cli.contracts import Record
 from landscape_cli.errors import UserError
 
 
-def netcdf(record: Record) -> bytes:
+def netcdf(record: Record) -> memoryview:
     """`record` as a netCDF-4 file that names the record's class.
 
-    Made in memory, so that a full disk meets one plain write and never the HDF5 library.
+    Made in memory, so that a full disk meets one plain write and never the HDF5 library; a view
+    of it, because another copy may be large.
     """
     kind = type(record)
     attributes = {key: attribute(value) for key, value in record.data.attrs.items()}
     attributes["record"] = f"{kind.__module__}.{kind.__qualname__}"
     data = record.data.copy()
     data.attrs = attributes
-    return bytes(data.to_netcdf(engine="h5netcdf"))
+    return data.to_netcdf(engine="h5netcdf")
 
 
 def plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,34 +23,29 @@ class Paths(Record):
     """
 
     name = "paths"
-    _strings: list[np.ndarray]
-    _params: int
-    _dtype: Any
+
+    def __init__(self, data: xarray.Dataset) -> None:
+        """Wrap `data`; further strings may be added."""
+        super().__init__(data)
+        beads, string = data["beads"].values, data["string"].values
+        firsts = np.searchsorted(string, np.arange(string[-1] + 2 if len(string) else 1))
+        self._strings = [beads[first:end] for first, end in pairwise(firsts)]
 
     @classmethod
     def empty(cls, params: int, dtype: Any = np.float64) -> Paths:
         """No string yet."""
-        record = cls(xarray.Dataset())
-        record._strings = []
-        record._params, record._dtype = params, dtype
-        record.gather()
-        return record
+        return cls(_table(np.zeros((0, params), dtype), np.zeros(0, int)))
 
     def add(self, beads: np.ndarray) -> int:
         """Keep a string (bead, param); returns its number."""
-        self._strings.append(np.asarray(beads, self._dtype))
+        self._strings.append(np.asarray(beads, self.data["beads"].dtype))
         return len(self._strings) - 1
 
     def gather(self) -> Paths:
         """Lay out what was added, to be saved."""
         counts = [len(beads) for beads in self._strings]
-        rows = [np.zeros((0, self._params), self._dtype), *self._strings]
-        self.data = xarray.Dataset(
-            {
-                "beads": (("row", "param"), np.concatenate(rows)),
-                "string": ("row", np.repeat(np.arange(len(counts)), counts)),
-            }
-        )
+        beads = np.concatenate([self.data["beads"].values[:0], *self._strings])
+        self.data = _table(beads, np.repeat(np.arange(len(counts)), counts))
         return self
 
     def beads(self, string: int) -> np.ndarray:
@@ -63,3 +59,8 @@ class Paths(Record):
             "strings": int(data["string"].max() + 1) if data.sizes["row"] else 0,
             "params": data.sizes["param"],
         }
+
+
+def _table(beads: np.ndarray, string: np.ndarray) -> xarray.Dataset:
+    """Beads (row, param), and of which string every row is."""
+    return xarray.Dataset({"beads": (("row", "param"), beads), "string": ("row", string)})

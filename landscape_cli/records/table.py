@@ -40,8 +40,7 @@ class Table(Record):
     def __init__(self, data: xarray.Dataset) -> None:
         """Wrap `data`; its attribute `name` names the record and its file."""
         super().__init__(data)
-        # The contract's name is the class's; here every table brings its own.
-        vars(self)["name"] = str(data.attrs.get("name", type(self).name))
+        self.name = str(data.attrs.get("name", type(self).name))
 
     @classmethod
     def of(cls, rows: Iterable[Row], name: str | None = None) -> Table:

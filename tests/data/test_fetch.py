@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from landscape_cli.cache import cache_folder
+from landscape_cli.contracts import Progress
 from landscape_cli.data import fetch as module
 from landscape_cli.data.fetch import Unavailable, fetch
 from landscape_cli.errors import UserError
@@ -18,16 +19,32 @@ def right(path):
         raise UserError(f"{path}: wrong content")
 
 
+class Said(Progress):
+    """What was said, as (kind, ...)."""
+
+    def __init__(self):
+        self.lines = []
+
+    def phase(self, name, total=0, unit=""):
+        self.lines.append(("phase", name, total, unit))
+
+    def update(self, done, note=""):
+        self.lines.append(("update", done))
+
+    def message(self, text):
+        self.lines.append(("message", text))
+
+
 @pytest.fixture
 def said():
-    return []
+    return Said()
 
 
 @pytest.fixture
 def get(tmp_path, said):
     """Fetch /file from some addresses; returns the content."""
     return lambda *bases: fetch(
-        [f"{base}/file" for base in bases], tmp_path / "sub" / "file", right, said.append
+        [f"{base}/file" for base in bases], tmp_path / "sub" / "file", right, said
     ).read_bytes()
 
 
@@ -39,7 +56,8 @@ def test_downloads_once_and_says_so(mirrors, get, said, tmp_path):
     mirrors[0].files["/file"] = CONTENT
     assert get(mirrors[0].url) == CONTENT == get(mirrors[0].url)
     assert mirrors[0].requests == [("/file", None)]
-    assert said[0].endswith("/file: 0.0 of 0.3 MB") and said[-1].endswith("0.3 of 0.3 MB")
+    assert said.lines[0] == ("phase", "downloading file", 1, "MB")
+    assert said.lines[1] == ("update", 0) and said.lines[-1] == ("update", 1)
     assert left_behind(tmp_path) == ["file"]
 
 
@@ -49,8 +67,9 @@ def test_cut_connection_is_resumed_where_it_ended(mirrors, get, said, tmp_path):
     assert get(mirrors[0].url) == CONTENT
     wanted = [None, "bytes=100000-", "bytes=150000-"]
     assert mirrors[0].requests == [("/file", start) for start in wanted]
-    assert any("connection ended after 100000 of 300000 bytes" in line for line in said)
-    assert any(line.startswith("resuming") for line in said)
+    assert ("phase", "resuming file", 1, "MB") in said.lines
+    (first, _) = (text for kind, text, *_ in said.lines if kind == "message")
+    assert "connection ended after 100000 of 300000 bytes" in first
     assert left_behind(tmp_path) == ["file"]
 
 

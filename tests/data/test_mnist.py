@@ -8,6 +8,7 @@ import struct
 import jax
 import numpy as np
 import pytest
+from commands import landscape
 
 from landscape_cli.data import mnist
 from landscape_cli.data.mnist import CHECKSUMS, Mnist
@@ -136,6 +137,26 @@ def test_download_into_the_cache_and_no_second_time(files, folder, mirrors, dead
     assert str(damaged) in text and "delete it to have it downloaded anew" in text
     damaged.unlink()
     assert len(part.load(KEY).train) == 120 and len(mirrors[0].requests) == 5
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["run", "dry-run"])
+def test_the_command_says_what_it_downloads(files, mirrors, tmp_path, more):
+    mirrors[0].files = {f"/{n}.gz": gzip.compress(c) for n, c in files.items()}
+    words = ["model=mlp", "data=mnist", f"data.mirrors=[{mirrors[0].url}]", "budget=smoke"]
+    words += [
+        "method=straight",
+        "pairs=1",
+        "levels=[2]",
+        "data.train=20",
+        "data.test=10",
+        "figures=[]",
+    ]
+    result = landscape("run", "geodesic", *words, *more, cwd=tmp_path, LANDSCAPE_DATA="")
+    assert result.returncode == 0, result.stderr
+    for name in files:
+        assert f"downloading {name}.gz: 1 MB\n" in result.stderr
+    logs = [path.read_text() for path in tmp_path.glob("outputs/*/*/run.log")]
+    assert len(logs) == (not more) and all("downloading " in log for log in logs)
 
 
 def test_wrong_download_leaves_nothing_even_unverified(files, mirrors, tmp_path):
