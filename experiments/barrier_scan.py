@@ -139,20 +139,20 @@ class BarrierScan(Experiment):
         states = np.where(reached, "joined", np.where(lost, "diverged", "end not reached"))
         data["state"].values[at] = states
         level, pair = np.nonzero(reached)
-        starts, ends = run.thetas[::2][pair, level], run.thetas[1::2][pair, level]
+        firsts, seconds = run.thetas[::2], run.thetas[1::2]  # (pair, level, param)
+        starts = lift(firsts[pair, level])
         self._say(setup, reached)
         if len(pair) == 0:
             yield record
             return
         for k, surface in enumerate(surfaces.values()):
-            for e, thetas in enumerate((starts, ends)):
-                data["end_energy"].values[(*at, level, k, pair, e)] = surface.energies(
-                    lift(thetas)
-                )
+            for e, thetas in enumerate((starts, lift(seconds[pair, level]))):
+                data["end_energy"].values[(*at, level, k, pair, e)] = surface.energies(thetas)
         for m, (name, way) in enumerate(ways.items()):
-            moved = copies(setup, way.gauge, surface_of(setup), starts, ends)
+            moved = copies(setup, way.gauge, surface_of(setup), firsts, seconds)
+            ends = lift(moved[pair, level])
             setup.progress.phase(name, total=len(pair), unit="pairs")
-            found = self._joined(setup, surfaces[splits[0]], lift(starts), lift(moved), pair, way)
+            found = self._joined(setup, surfaces[splits[0]], starts, ends, pair, way)
             for row, path in enumerate(found):
                 cell = (*at, level[row], m)
                 self._fill(surfaces, record, cell, pair[row], path)

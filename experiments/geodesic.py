@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from landscape_cli.contracts import Dataset, Experiment, Record, Setup, Trajectories
+from landscape_cli.copies import copies
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
@@ -48,14 +49,14 @@ class Ends:
         """The same ends in other coordinates, their energies unchanged."""
         return replace(self, starts=lift(self.starts), ends=lift(self.ends))
 
-    def aligned(self, setup: Setup, surface: Surface) -> Ends:
-        """Second ends moved by the run's gauge towards the first; outputs stay as they are."""
-        rows = np.isfinite(self.starts).all(2) & np.isfinite(self.ends).all(2)
-        ends = self.ends.copy()
-        if rows.any():
-            key = setup.key("gauge")
-            ends[rows] = setup.gauge.align(surface, self.starts[rows], ends[rows], key)
-        return replace(self, ends=ends)
+    def aligned(self, setup: Setup, surface: Surface, paired: bool) -> Ends:
+        """Second ends moved by the run's gauge towards the first; outputs stay as they are.
+
+        Where levels share their pairs, they share the copy chosen at the lowest.
+        """
+        pairs = self.starts if paired else self.starts.reshape(-1, self.starts.shape[2])
+        ends = copies(setup, setup.gauge, surface, pairs, self.ends.reshape(pairs.shape))
+        return replace(self, ends=ends.reshape(self.ends.shape))
 
     def reached(self, levels: np.ndarray) -> np.ndarray:
         """(pair, level) both ends lie inside; NaN does not."""
@@ -83,7 +84,8 @@ class Geodesic(Experiment):
         dataset, surface = setup.dataset, surface_of(setup)
         joined, lift = joined_surface(setup)
         record, strings = self._empty_records(setup, dataset, joined)
-        ends = self._ends(setup, surface, dataset, record).aligned(setup, surface).moved(lift)
+        ends = self._ends(setup, surface, dataset, record)
+        ends = ends.aligned(setup, surface, record.paired).moved(lift)
         yield record
         mask = self._counted(setup, dataset, surface.dimension, joined.dimension)
         yield from self._connect(setup, joined, ends, record, strings, mask)
