@@ -72,8 +72,9 @@ def match(
         assign: which unit goes where, by what it is worth; `in_place` to choose signs only.
     """
     matcher = Matcher(groups, list(pairs), assign)
-    starts = [start or identity(groups), *(shuffled(groups, generator) for _ in range(restarts))]
-    found = [matcher.descend(order, generator, sweeps) for order in starts]
+    found = [matcher.descend(start or identity(groups), generator, sweeps)]
+    for _ in range(restarts):  # one after the other: more of them find all that fewer do
+        found.append(matcher.descend(shuffled(groups, generator), generator, sweeps))
     return max(found, key=matcher.objective)
 
 
