@@ -193,6 +193,4 @@ class BarrierScan(Experiment):
 
 def _sized(setup: Setup, model: Any) -> Setup:
     """The same run with another network; its data are loaded once for all sizes."""
-    sized = replace(setup, model=model, made={})
-    vars(sized)["dataset"] = setup.dataset
-    return sized
+    return replace(setup, model=model, made={"dataset": setup.dataset})

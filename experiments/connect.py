@@ -16,14 +16,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Cost, Experiment, PathMethod, Record, Setup
+from landscape_cli.contracts import Experiment, PathMethod, Record, Setup
 from landscape_cli.copies import copies, gauges_of
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError, nearest
-from landscape_cli.estimate import Estimate
+from landscape_cli.estimate import Estimate, in_turn
 from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.connections import Connections
@@ -125,7 +125,7 @@ class Connect(Experiment):
         costs = [
             method.cost(surface, pairs, 1 if method.level_free else levels) for method in methods
         ]
-        return estimate(setup, together([cost for cost in costs if cost is not None]))
+        return estimate(setup, in_turn([cost for cost in costs if cost is not None]))
 
     def _methods(self, setup: Setup) -> dict[str, PathMethod]:
         """The chosen methods by name, without those that this model has no use for."""
@@ -232,19 +232,6 @@ def measured(
         length_change=found.length_change, beads=len(beads),
         height=peaks, barrier=np.subtract(peaks, ends),
         integral=[np.trapezoid(profile, t) for profile in profiles], profile=profiles,
-    )  # fmt: skip
-
-
-def together(costs: list[Cost]) -> Cost | None:
-    """Of methods that come one after another."""
-    if not costs:
-        return None
-    most = max(costs, key=lambda cost: cost.bytes)
-    total = lambda name: sum(getattr(cost, name) for cost in costs)
-    return Cost(
-        bytes=most.bytes, least=max(cost.least for cost in costs), kept=total("kept"),
-        gradients=total("gradients"), most=total("most"), energies=total("energies"),
-        most_energies=total("most_energies"), change=most.change,
     )  # fmt: skip
 
 

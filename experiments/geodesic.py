@@ -124,7 +124,7 @@ class Geodesic(Experiment):
             thetas = [np.repeat(points[:, None], shape[1], 1) for points in known]
             energies = [np.repeat(surface.energies(p)[:, None], shape[1], 1) for p in known]
             return Ends(thetas[0], thetas[1], energies[0], energies[1])
-        found = self._train(setup)
+        found = setup.once("networks", lambda: self._train(setup))
         record.set_training(found.curve_steps, found.curve)
         for name in ("lowest_energy", "diverged"):
             source = {"lowest_energy": found.lowest, "diverged": found.diverged}[name]

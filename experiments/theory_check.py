@@ -101,7 +101,7 @@ class TheoryCheck(Experiment):
                 yield _all_connect(f"linear network: {what}", strings, setup.pairs)
 
     def _linear_data(self, setup: Setup) -> Dataset:
-        dataset = setup.data.load(setup.key("data"))
+        dataset = setup.dataset
         if dataset.classes is not None:
             raise UserError(f"data={dataset.name}: theory_check wants regression: linear_map")
         narrow = min(dataset.train.inputs[0].size, dataset.outputs)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -329,10 +329,10 @@ class Setup:
             self.made[name] = make()
         return self.made[name]
 
-    @cached_property
+    @property
     def dataset(self) -> Dataset:
         """The data of the run, loaded once."""
-        return self.data.load(self.key("data"))
+        return self.once("dataset", lambda: self.data.load(self.key("data")))
 
     def connect(
         self,
