@@ -25,6 +25,7 @@ from landscape_cli.estimate import Estimate
 from landscape_cli.networks import estimate, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.barriers import Barriers
+from landscape_cli.references import AINSWORTH
 from landscape_cli.sizes import resized, size_of
 from landscape_cli.splits import both_splits, own_split
 
@@ -46,13 +47,7 @@ class Way:
 class BarrierScan(Experiment):
     """Barriers against size and training (Ainsworth, Hayase & Srinivasa, 2023)."""
 
-    reference: ClassVar[str] = """@inproceedings{ainsworth2023git,
-  title = {Git Re-Basin: Merging Models modulo Permutation Symmetries},
-  author = {Ainsworth, Samuel K. and Hayase, Jonathan and Srinivasa, Siddhartha},
-  booktitle = {International Conference on Learning Representations},
-  year = {2023},
-  eprint = {2209.04836},
-}"""
+    reference: ClassVar[str] = AINSWORTH
     widths: tuple[int, ...] = (8, 32, 128)  # of every layer, at least 1; empty: the model's own
     depths: tuple[int, ...] = ()  # hidden layers or `depth`, at least 1; empty: the model's own
     dense: int = 50  # points of a chord; of a path, at least a tenth of them for every segment

@@ -26,16 +26,10 @@ from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import Lift, initial_thetas
 from landscape_cli.networks import estimate, known_ends, surface_of, trained
 from landscape_cli.records.interpolations import Interpolations
+from landscape_cli.references import GOODFELLOW
 from landscape_cli.splits import both_splits
 
-REFERENCES = """@inproceedings{goodfellow2015qualitatively,
-  title = {Qualitatively Characterizing Neural Network Optimization Problems},
-  author = {Goodfellow, Ian J. and Vinyals, Oriol and Saxe, Andrew M.},
-  booktitle = {International Conference on Learning Representations},
-  year = {2015},
-  eprint = {1412.6544},
-}
-@inproceedings{lucas2021monotonic,
+LUCAS = """@inproceedings{lucas2021monotonic,
   title = {Analyzing Monotonic Linear Interpolation in Neural Network Loss Landscapes},
   author = {Lucas, James and Bae, Juhan and Zhang, Michael R. and Fort, Stanislav and
             Zemel, Richard and Grosse, Roger},
@@ -72,7 +66,7 @@ class Solutions:
 class Interpolation(Experiment):
     """Energies along straight lines (Goodfellow, Vinyals & Saxe, 2015)."""
 
-    reference: ClassVar[str] = REFERENCES
+    reference: ClassVar[str] = f"{GOODFELLOW}\n{LUCAS}"
     low: float = -1.0  # first α of the sparse grid, at most 0
     high: float = 2.0  # last α, at least 1
     points: int = 25  # of the sparse grid, at least 2

@@ -25,8 +25,8 @@ from landscape_cli.core.symmetry.assignment import Order, Pair
 from landscape_cli.core.symmetry.matching import identity, match
 from landscape_cli.gauges.base import Tree, generators
 from landscape_cli.gauges.matched import Matched, reordered, weights
-from landscape_cli.gauges.references import AINSWORTH
 from landscape_cli.ranges import check_counts, check_positive
+from landscape_cli.references import AINSWORTH
 from landscape_cli.symmetry import Symmetry
 
 OPTIMIZERS = {"adam": optax.adam, "sgd": partial(optax.sgd, momentum=0.9)}
