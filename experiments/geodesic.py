@@ -6,7 +6,6 @@ first crossed it; measure length / |end - start|. A length of 1 says "as good as
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -21,12 +20,11 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import Lift, weight_mask
 from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
+from landscape_cli.pace import Pace
 from landscape_cli.published import PUBLISHED, published
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.strings import Strings
 from landscape_cli.references import FREEMAN_BRUNA
-
-SAVE_EVERY = 5.0  # seconds between two versions of the files while results come in
 
 
 @dataclass(frozen=True)
@@ -164,16 +162,15 @@ class Geodesic(Experiment):
         found = setup.connect(
             surface, ends.starts[pair, level], ends.ends[pair, level], levels[level], names
         )
-        done, saved = set(), time.monotonic()
+        done, pace = set(), Pace()
         for index, result in found:
             self._fill(surface, record, strings, pair[index], level[index], result, ends, mask)
             done.add(index)
             connected = int(record.data["connected"].values.sum())
             setup.progress.update(len(done), f"{connected} connected, level {result.level:g}")
-            if time.monotonic() - saved > SAVE_EVERY:
+            if pace.due():
                 yield record
                 yield strings
-                saved = time.monotonic()
         yield record
         yield strings
 

@@ -10,7 +10,6 @@ networks as they are and of the copies that the run's gauges choose.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -25,6 +24,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import Lift, initial_thetas
 from landscape_cli.networks import estimate, known_ends, surface_of, trained
+from landscape_cli.pace import Pace
 from landscape_cli.records.interpolations import Interpolations
 from landscape_cli.references import GOODFELLOW
 from landscape_cli.splits import both_splits
@@ -37,7 +37,6 @@ LUCAS = """@inproceedings{lucas2021monotonic,
   year = {2021},
   eprint = {2104.11044},
 }"""
-SAVE_EVERY = 5.0  # seconds between two versions of the files while results come in
 
 
 @dataclass(frozen=True)
@@ -131,14 +130,13 @@ class Interpolation(Experiment):
     ) -> Iterator[Record]:
         rows = np.flatnonzero(np.isfinite(solutions.levels))
         setup.progress.phase("from the beginning", total=len(rows), unit="networks")
-        saved = time.monotonic()
+        pace = Pace()
         for done, network in enumerate(rows, start=1):
             line = lift(np.stack([solutions.begins[network], solutions.ends[network]]))
             record.fill_network(network, self._energies(surfaces, *line))
             setup.progress.update(done)
-            if time.monotonic() - saved > SAVE_EVERY:
+            if pace.due():
                 yield record
-                saved = time.monotonic()
 
     def _between(
         self, setup: Setup, surfaces: dict[str, Surface], lift: Lift, record, solutions
@@ -148,7 +146,7 @@ class Interpolation(Experiment):
         pairs = np.flatnonzero(np.isfinite(starts).all(1) & np.isfinite(ends).all(1))
         gauges = gauges_of(setup)
         setup.progress.phase("between solutions", len(pairs) * len(gauges), "lines")
-        done, saved = 0, time.monotonic()
+        done, pace = 0, Pace()
         for name, gauge in gauges.items() if len(pairs) else ():
             moved = copies(setup, gauge, surface_of(setup), starts[pairs], ends[pairs])
             for pair, start, end in zip(pairs, lift(starts[pairs]), lift(moved), strict=True):
@@ -156,9 +154,8 @@ class Interpolation(Experiment):
                 record.fill_pair(name, pair, energies, float(np.linalg.norm(end - start)))
                 done += 1
                 setup.progress.update(done, name)
-                if time.monotonic() - saved > SAVE_EVERY:
+                if pace.due():
                     yield record
-                    saved = time.monotonic()
 
     def _energies(self, surfaces: dict[str, Surface], start, end) -> np.ndarray:
         """(split, alpha) energies on the line through `start` (α = 0) and `end` (α = 1)."""
