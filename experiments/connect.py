@@ -219,7 +219,7 @@ def measured(
 ) -> dict[str, Any]:
     """Lengths, and on every split the height, barrier, integral and profile of a path.
 
-    The barrier is the height above the mean of the two ends (Ainsworth and others, 2022); the
+    The barrier is the height above the mean of the two ends (Ainsworth and others, 2023); the
     integral is the mean energy over arclength.
     """
     beads = found.beads
