@@ -16,6 +16,7 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.geodesic import CONNECTED_STATES
+from landscape_cli.records.statistics import BARRIER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,6 +68,7 @@ class Connections(Record):
         rows["connected"] = (ROW, np.zeros(shape, bool))
         for name in ("height", "barrier", "integral"):
             rows[name] = ((*ROW, "split"), np.full((*shape, len(splits)), np.nan))
+        rows["barrier"] += ({"long_name": BARRIER},)
         profile = np.full((*shape, len(splits), t), np.nan)
         rows["profile"] = ((*ROW, "split", "t"), profile)
         networks = np.asarray(pairs, int).reshape(-1, 2)
