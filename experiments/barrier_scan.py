@@ -25,6 +25,7 @@ from landscape_cli.estimate import Estimate
 from landscape_cli.networks import estimate, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.barriers import Barriers
+from landscape_cli.references import AINSWORTH
 from landscape_cli.sizes import resized, size_of
 from landscape_cli.splits import both_splits, own_split
 
@@ -46,13 +47,7 @@ class Way:
 class BarrierScan(Experiment):
     """Barriers against size and training (Ainsworth, Hayase & Srinivasa, 2023)."""
 
-    reference: ClassVar[str] = """@inproceedings{ainsworth2023git,
-  title = {Git Re-Basin: Merging Models modulo Permutation Symmetries},
-  author = {Ainsworth, Samuel K. and Hayase, Jonathan and Srinivasa, Siddhartha},
-  booktitle = {International Conference on Learning Representations},
-  year = {2023},
-  eprint = {2209.04836},
-}"""
+    reference: ClassVar[str] = AINSWORTH
     widths: tuple[int, ...] = (8, 32, 128)  # of every layer, at least 1; empty: the model's own
     depths: tuple[int, ...] = ()  # hidden layers or `depth`, at least 1; empty: the model's own
     dense: int = 50  # points of a chord; of a path, at least a tenth of them for every segment
@@ -139,20 +134,20 @@ class BarrierScan(Experiment):
         states = np.where(reached, "joined", np.where(lost, "diverged", "end not reached"))
         data["state"].values[at] = states
         level, pair = np.nonzero(reached)
-        starts, ends = run.thetas[::2][pair, level], run.thetas[1::2][pair, level]
+        firsts, seconds = run.thetas[::2], run.thetas[1::2]  # (pair, level, param)
+        starts = lift(firsts[pair, level])
         self._say(setup, reached)
         if len(pair) == 0:
             yield record
             return
         for k, surface in enumerate(surfaces.values()):
-            for e, thetas in enumerate((starts, ends)):
-                data["end_energy"].values[(*at, level, k, pair, e)] = surface.energies(
-                    lift(thetas)
-                )
+            for e, thetas in enumerate((starts, lift(seconds[pair, level]))):
+                data["end_energy"].values[(*at, level, k, pair, e)] = surface.energies(thetas)
         for m, (name, way) in enumerate(ways.items()):
-            moved = copies(setup, way.gauge, surface_of(setup), starts, ends)
+            moved = copies(setup, way.gauge, surface_of(setup), firsts, seconds)
+            ends = lift(moved[pair, level])
             setup.progress.phase(name, total=len(pair), unit="pairs")
-            found = self._joined(setup, surfaces[splits[0]], lift(starts), lift(moved), pair, way)
+            found = self._joined(setup, surfaces[splits[0]], starts, ends, pair, way)
             for row, path in enumerate(found):
                 cell = (*at, level[row], m)
                 self._fill(surfaces, record, cell, pair[row], path)
@@ -193,6 +188,4 @@ class BarrierScan(Experiment):
 
 def _sized(setup: Setup, model: Any) -> Setup:
     """The same run with another network; its data are loaded once for all sizes."""
-    sized = replace(setup, model=model, made={})
-    vars(sized)["dataset"] = setup.dataset
-    return sized
+    return replace(setup, model=model, made={"dataset": setup.dataset})

@@ -16,14 +16,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Cost, Experiment, PathMethod, Record, Setup
+from landscape_cli.contracts import Experiment, PathMethod, Record, Setup
 from landscape_cli.copies import copies, gauges_of
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError, nearest
-from landscape_cli.estimate import Estimate
+from landscape_cli.estimate import Estimate, in_turn
 from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.connections import Connections
@@ -41,6 +41,7 @@ COLUMNS = {  # of the table in the terminal: number of the summary -> heading
     "gradient_evaluations": "gradients",
     "seconds": "seconds",
 }
+COUNTED = ("gradient_evaluations", "energy_evaluations")
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Connect(Experiment):
         costs = [
             method.cost(surface, pairs, 1 if method.level_free else levels) for method in methods
         ]
-        return estimate(setup, together([cost for cost in costs if cost is not None]))
+        return estimate(setup, in_turn([cost for cost in costs if cost is not None]))
 
     def _methods(self, setup: Setup) -> dict[str, PathMethod]:
         """The chosen methods by name, without those that this model has no use for."""
@@ -188,10 +189,12 @@ class Connect(Experiment):
         )  # fmt: skip
         seconds = (time.perf_counter() - began) / len(good)
         for row, result in found.items():
+            own = [found[i] for i in np.flatnonzero(pair == pair[row]).tolist()]
+            costs = {name: sum(getattr(each, name) for each in own) for name in COUNTED}
             some = range(len(levels)) if method.level_free else [which[row]]
-            self._fill(task, number, pair[row], some, levels, result, seconds)
+            self._fill(task, number, pair[row], some, levels, result, costs | {"seconds": seconds})
 
-    def _fill(self, task: Task, number: int, pair: int, some, levels, found: Found, seconds):
+    def _fill(self, task: Task, number: int, pair: int, some, levels, found: Found, costs):
         record, beads = task.record, found.beads
         finite = bool(np.isfinite(beads).all())
         values = measured(task.surfaces, found, record.data["t"].values, self.dense)
@@ -206,7 +209,7 @@ class Connect(Experiment):
             connected = state in CONNECTED_STATES
             own = values["length"] / values["chord"] if values["chord"] > 0 else 1.0
             record.fill(
-                task.gauge, number, pair, level, **values, state=state, seconds=seconds,
+                task.gauge, number, pair, level, **values, **costs, state=state,
                 normalized_length=own if connected else np.nan,
             )  # fmt: skip
 
@@ -214,9 +217,9 @@ class Connect(Experiment):
 def measured(
     surfaces: dict[str, Surface], found: Found, t: np.ndarray, dense: int
 ) -> dict[str, Any]:
-    """Lengths, costs, and on every split the height, barrier, integral and profile of a path.
+    """Lengths, and on every split the height, barrier, integral and profile of a path.
 
-    The barrier is the height above the mean of the two ends (Ainsworth and others, 2022); the
+    The barrier is the height above the mean of the two ends (Ainsworth and others, 2023); the
     integral is the mean energy over arclength.
     """
     beads = found.beads
@@ -227,23 +230,8 @@ def measured(
         peak=found.peak, length=float(string.length(beads)), chord=found.chord,
         output_length=found.output_length, kkt_residual=found.kkt_residual,
         length_change=found.length_change, beads=len(beads),
-        gradient_evaluations=found.gradient_evaluations,
-        energy_evaluations=found.energy_evaluations,
         height=peaks, barrier=np.subtract(peaks, ends),
         integral=[np.trapezoid(profile, t) for profile in profiles], profile=profiles,
-    )  # fmt: skip
-
-
-def together(costs: list[Cost]) -> Cost | None:
-    """Of methods that come one after another."""
-    if not costs:
-        return None
-    most = max(costs, key=lambda cost: cost.bytes)
-    total = lambda name: sum(getattr(cost, name) for cost in costs)
-    return Cost(
-        bytes=most.bytes, least=max(cost.least for cost in costs), kept=total("kept"),
-        gradients=total("gradients"), most=total("most"), energies=total("energies"),
-        most_energies=total("most_energies"), change=most.change,
     )  # fmt: skip
 
 

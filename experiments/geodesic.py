@@ -6,7 +6,6 @@ first crossed it; measure length / |end - start|. A length of 1 says "as good as
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -14,18 +13,18 @@ from typing import ClassVar
 import numpy as np
 
 from landscape_cli.contracts import Dataset, Experiment, Record, Setup, Trajectories
+from landscape_cli.copies import copies
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import Lift, weight_mask
 from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
+from landscape_cli.pace import Pace
 from landscape_cli.published import PUBLISHED, published
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.strings import Strings
 from landscape_cli.references import FREEMAN_BRUNA
-
-SAVE_EVERY = 5.0  # seconds between two versions of the files while results come in
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,14 @@ class Ends:
         """The same ends in other coordinates, their energies unchanged."""
         return replace(self, starts=lift(self.starts), ends=lift(self.ends))
 
-    def aligned(self, setup: Setup, surface: Surface) -> Ends:
-        """Second ends moved by the run's gauge towards the first; outputs stay as they are."""
-        rows = np.isfinite(self.starts).all(2) & np.isfinite(self.ends).all(2)
-        ends = self.ends.copy()
-        if rows.any():
-            key = setup.key("gauge")
-            ends[rows] = setup.gauge.align(surface, self.starts[rows], ends[rows], key)
-        return replace(self, ends=ends)
+    def aligned(self, setup: Setup, surface: Surface, paired: bool) -> Ends:
+        """Second ends moved by the run's gauge towards the first; outputs stay as they are.
+
+        Where levels share their pairs, they share the copy chosen at the lowest.
+        """
+        pairs = self.starts if paired else self.starts.reshape(-1, self.starts.shape[2])
+        ends = copies(setup, setup.gauge, surface, pairs, self.ends.reshape(pairs.shape))
+        return replace(self, ends=ends.reshape(self.ends.shape))
 
     def reached(self, levels: np.ndarray) -> np.ndarray:
         """(pair, level) both ends lie inside; NaN does not."""
@@ -83,7 +82,8 @@ class Geodesic(Experiment):
         dataset, surface = setup.dataset, surface_of(setup)
         joined, lift = joined_surface(setup)
         record, strings = self._empty_records(setup, dataset, joined)
-        ends = self._ends(setup, surface, dataset, record).aligned(setup, surface).moved(lift)
+        ends = self._ends(setup, surface, dataset, record)
+        ends = ends.aligned(setup, surface, record.paired).moved(lift)
         yield record
         mask = self._counted(setup, dataset, surface.dimension, joined.dimension)
         yield from self._connect(setup, joined, ends, record, strings, mask)
@@ -122,7 +122,7 @@ class Geodesic(Experiment):
             thetas = [np.repeat(points[:, None], shape[1], 1) for points in known]
             energies = [np.repeat(surface.energies(p)[:, None], shape[1], 1) for p in known]
             return Ends(thetas[0], thetas[1], energies[0], energies[1])
-        found = self._train(setup)
+        found = setup.once("networks", lambda: self._train(setup))
         record.set_training(found.curve_steps, found.curve)
         for name in ("lowest_energy", "diverged"):
             source = {"lowest_energy": found.lowest, "diverged": found.diverged}[name]
@@ -162,16 +162,15 @@ class Geodesic(Experiment):
         found = setup.connect(
             surface, ends.starts[pair, level], ends.ends[pair, level], levels[level], names
         )
-        done, saved = set(), time.monotonic()
+        done, pace = set(), Pace()
         for index, result in found:
             self._fill(surface, record, strings, pair[index], level[index], result, ends, mask)
             done.add(index)
             connected = int(record.data["connected"].values.sum())
             setup.progress.update(len(done), f"{connected} connected, level {result.level:g}")
-            if time.monotonic() - saved > SAVE_EVERY:
+            if pace.due():
                 yield record
                 yield strings
-                saved = time.monotonic()
         yield record
         yield strings
 

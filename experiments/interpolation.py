@@ -10,7 +10,6 @@ networks as they are and of the copies that the run's gauges choose.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -25,17 +24,12 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import Lift, initial_thetas
 from landscape_cli.networks import estimate, known_ends, surface_of, trained
+from landscape_cli.pace import Pace
 from landscape_cli.records.interpolations import Interpolations
+from landscape_cli.references import GOODFELLOW
 from landscape_cli.splits import both_splits
 
-REFERENCES = """@inproceedings{goodfellow2015qualitatively,
-  title = {Qualitatively Characterizing Neural Network Optimization Problems},
-  author = {Goodfellow, Ian J. and Vinyals, Oriol and Saxe, Andrew M.},
-  booktitle = {International Conference on Learning Representations},
-  year = {2015},
-  eprint = {1412.6544},
-}
-@inproceedings{lucas2021monotonic,
+LUCAS = """@inproceedings{lucas2021monotonic,
   title = {Analyzing Monotonic Linear Interpolation in Neural Network Loss Landscapes},
   author = {Lucas, James and Bae, Juhan and Zhang, Michael R. and Fort, Stanislav and
             Zemel, Richard and Grosse, Roger},
@@ -43,7 +37,6 @@ REFERENCES = """@inproceedings{goodfellow2015qualitatively,
   year = {2021},
   eprint = {2104.11044},
 }"""
-SAVE_EVERY = 5.0  # seconds between two versions of the files while results come in
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ class Solutions:
 class Interpolation(Experiment):
     """Energies along straight lines (Goodfellow, Vinyals & Saxe, 2015)."""
 
-    reference: ClassVar[str] = REFERENCES
+    reference: ClassVar[str] = f"{GOODFELLOW}\n{LUCAS}"
     low: float = -1.0  # first α of the sparse grid, at most 0
     high: float = 2.0  # last α, at least 1
     points: int = 25  # of the sparse grid, at least 2
@@ -137,14 +130,13 @@ class Interpolation(Experiment):
     ) -> Iterator[Record]:
         rows = np.flatnonzero(np.isfinite(solutions.levels))
         setup.progress.phase("from the beginning", total=len(rows), unit="networks")
-        saved = time.monotonic()
+        pace = Pace()
         for done, network in enumerate(rows, start=1):
             line = lift(np.stack([solutions.begins[network], solutions.ends[network]]))
             record.fill_network(network, self._energies(surfaces, *line))
             setup.progress.update(done)
-            if time.monotonic() - saved > SAVE_EVERY:
+            if pace.due():
                 yield record
-                saved = time.monotonic()
 
     def _between(
         self, setup: Setup, surfaces: dict[str, Surface], lift: Lift, record, solutions
@@ -154,7 +146,7 @@ class Interpolation(Experiment):
         pairs = np.flatnonzero(np.isfinite(starts).all(1) & np.isfinite(ends).all(1))
         gauges = gauges_of(setup)
         setup.progress.phase("between solutions", len(pairs) * len(gauges), "lines")
-        done, saved = 0, time.monotonic()
+        done, pace = 0, Pace()
         for name, gauge in gauges.items() if len(pairs) else ():
             moved = copies(setup, gauge, surface_of(setup), starts[pairs], ends[pairs])
             for pair, start, end in zip(pairs, lift(starts[pairs]), lift(moved), strict=True):
@@ -162,9 +154,8 @@ class Interpolation(Experiment):
                 record.fill_pair(name, pair, energies, float(np.linalg.norm(end - start)))
                 done += 1
                 setup.progress.update(done, name)
-                if time.monotonic() - saved > SAVE_EVERY:
+                if pace.due():
                     yield record
-                    saved = time.monotonic()
 
     def _energies(self, surfaces: dict[str, Surface], start, end) -> np.ndarray:
         """(split, alpha) energies on the line through `start` (α = 0) and `end` (α = 1)."""

@@ -9,7 +9,6 @@ max(L_AB, L_BC) >= L_AC. Heights are those of paths that were found, hence upper
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -28,12 +27,12 @@ from landscape_cli.errors import UserError
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import ClosedForm, initial_thetas
 from landscape_cli.networks import estimate, joined_surface, surface_of, trained
+from landscape_cli.pace import Pace
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.records.minima import Connection, Minima
 from landscape_cli.records.paths import Paths
 from landscape_cli.references import DRAXLER
 
-SAVE_EVERY = 5.0  # seconds between two versions of the files while results come in
 SETTLE = 4000  # steps by which points of a closed form get to their minima
 RATES = (1.0, 0.1, 0.01, 0.001)  # parts of the learning rate, one after the other
 
@@ -123,24 +122,24 @@ class NetworkOfMinima(Experiment):
             )  # fmt: skip
 
         tried: list[Connection] = []
-        so_far, saved = record(tried), time.monotonic()
+        so_far = record(tried)
         yield so_far
         pairs = [(0, other) for other in range(1, len(thetas))][:budget]
         number = 0
         while pairs:
             setup.progress.phase(f"round {number}", total=len(pairs), unit="pairs")
             joined: dict[int, Found] = {}
+            pace = Pace()
             for row, path in _join(setup, surface, thetas, pairs):
                 joined[row] = path
                 setup.progress.update(len(joined))
-                if time.monotonic() - saved > SAVE_EVERY:
+                if pace.due():
                     some = [_connection(pairs[i], each, number) for i, each in joined.items()]
                     yield record(tried + some)
-                    saved = time.monotonic()
             for row, path in sorted(joined.items()):
                 kept = paths.add(path.beads) if np.isfinite(path.beads).all() else -1
                 tried.append(_connection(pairs[row], path, number, kept))
-            so_far, saved = record(tried), time.monotonic()
+            so_far = record(tried)
             yield so_far
             yield paths.gather()
             setup.progress.message(_line(so_far))

@@ -23,6 +23,7 @@ from landscape_cli.experiments.geodesic import Geodesic  # pyright: ignore[repor
 
 from landscape_cli.contracts import Experiment, Record, Setup
 from landscape_cli.errors import UserError
+from landscape_cli.estimate import Estimate, in_turn
 from landscape_cli.records.shifts import Shifts
 from landscape_cli.records.table import Table
 from landscape_cli.references import FREEMAN_BRUNA
@@ -43,7 +44,7 @@ class PlateauShift(Experiment):
             raise ValueError(f"alphas must lie in (0, 1], got {list(self.alphas)}")
 
     def run(self, setup: Setup) -> Iterator[Record]:
-        """The same pairs and levels once for every α."""
+        """The same pairs and levels once for every α, the networks trained for the first."""
         if not hasattr(setup.method, "alpha"):
             name = setup.called("method")
             raise UserError(f"method: {name} has no alpha to vary; choose method=fb2016")
@@ -59,8 +60,17 @@ class PlateauShift(Experiment):
             setup.progress.message(f"alpha {alpha:g}")
             method: Any = setup.method  # a frozen dataclass, as every part is
             varied = replace(setup, method=replace(method, alpha=alpha))
-            for part in Geodesic(paired=self.paired, metric=self.metric).run(varied):
+            for part in self._geodesic.run(varied):
                 if part.name == "geodesics":
                     record.put(index, part)
             yield record
         yield Table.of(record.rows(), name="predictions")
+
+    def plan(self, setup: Setup) -> Estimate:
+        """Bytes of the strings of one α, evaluations of all of them."""
+        one = self._geodesic.plan(setup)
+        return replace(one, cost=one.cost and in_turn([one.cost] * len(self.alphas)))
+
+    @property
+    def _geodesic(self) -> Geodesic:
+        return Geodesic(paired=self.paired, metric=self.metric)

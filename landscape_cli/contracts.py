@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -145,6 +145,7 @@ class Cost:
     of: str = "loss"
 
 
+Move = Callable[["np.ndarray", "np.ndarray"], "np.ndarray"]  # reference, theta -> its copy
 Strings = Sequence["np.ndarray | None"]  # one (bead, param) array, or none, for every string
 
 
@@ -206,29 +207,61 @@ class Gauge(ABC):
     reference: ClassVar[str] = ""
 
     @abstractmethod
-    def align(
+    def moves(
         self, surface: Surface, references: np.ndarray, thetas: np.ndarray, key: jax.Array
-    ) -> np.ndarray:
-        """The copy of every network that lies closest to its reference, by this gauge's measure.
+    ) -> list[Move]:
+        """What brings every network closest to its reference, by this gauge's measure.
 
         Args:
             surface: the surface of the networks; `surface.network` is the network.
-            references: (pair, param) left as they are.
-            thetas: (pair, param) networks to move; those that are not finite stay.
+            references: (pair, param) finite networks that are left as they are.
+            thetas: (pair, param) finite networks to move.
             key: for measures that draw examples or an order at random.
 
         Returns:
-            (pair, param) networks with the outputs of `thetas`.
+            For every pair a function of its reference and network, at this level or another.
 
         Raises:
             UserError: the network has no such symmetry.
         """
 
+    def align(
+        self, surface: Surface, references: np.ndarray, thetas: np.ndarray, key: jax.Array
+    ) -> np.ndarray:
+        """The copy of every network that lies closest to its reference.
+
+        Args:
+            surface: see `moves`.
+            references: (pair, param), or (pair, level, param): levels of a pair, falling, share
+                the move that is chosen at the lowest one that both networks reached.
+            thetas: of the same shape, networks to move. Those that are not finite, or whose
+                references are not, stay as they are.
+            key: see `moves`.
+
+        Returns:
+            Networks with the outputs of `thetas`.
+
+        Raises:
+            UserError: as `moves` does.
+        """
+        if thetas.ndim == 2:
+            return self.align(surface, references[:, None], thetas[:, None], key)[:, 0]
+        both = np.isfinite(references) & np.isfinite(thetas)
+        there = np.asarray(both.all(axis=2))
+        pairs = np.flatnonzero(there.any(axis=1))
+        lowest = there.shape[1] - 1 - there[pairs, ::-1].argmax(1)
+        chosen = self.moves(surface, references[pairs, lowest], thetas[pairs, lowest], key)
+        moved = np.array(thetas)
+        for pair, move in zip(pairs, chosen, strict=True):
+            for level in np.flatnonzero(there[pair]):
+                moved[pair, level] = move(references[pair, level], thetas[pair, level])
+        return moved
+
     def check(self, surface: Surface) -> None:  # noqa: B027
         """Refuse, before any work is done, networks that have no such symmetry.
 
         Raises:
-            UserError: as `align` does.
+            UserError: as `moves` does.
         """
 
     def align_many(self, surface: Surface, thetas: np.ndarray, key: jax.Array) -> np.ndarray:
@@ -237,7 +270,7 @@ class Gauge(ABC):
         Each in turn is aligned with the mean of the others until they come no closer.
 
         Raises:
-            UserError: as `align` does.
+            UserError: as `moves` does.
         """
         from landscape_cli.core.symmetry.merging import merged
 
@@ -304,10 +337,11 @@ class Setup:
             self.made[name] = make()
         return self.made[name]
 
-    @cached_property
+    @property
     def dataset(self) -> Dataset:
         """The data of the run, loaded once."""
-        return self.data.reporting(self.progress).load(self.key("data"))
+        load = self.data.reporting(self.progress).load
+        return self.once("dataset", lambda: load(self.key("data")))
 
     def connect(
         self,

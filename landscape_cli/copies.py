@@ -22,7 +22,7 @@ def gauges_of(setup: Setup) -> dict[str, Gauge | None]:
 def copies(
     setup: Setup, gauge: Gauge | None, surface: Surface, references: np.ndarray, thetas: np.ndarray
 ) -> np.ndarray:
-    """(pair, param) copies of `thetas` that `gauge` finds closest to `references`."""
+    """Copies of `thetas` that `gauge` finds closest to `references`; see `Gauge.align`."""
     if gauge is None or len(thetas) == 0:
         return thetas
     return gauge.align(surface, references, thetas, setup.key("gauge"))

@@ -62,6 +62,19 @@ class Need(NamedTuple):
     change: str
 
 
+def in_turn(costs: list[Cost]) -> Cost | None:
+    """Of methods that come one after another."""
+    if not costs:
+        return None
+    most = max(costs, key=lambda cost: cost.bytes)
+    total = lambda name: sum(getattr(cost, name) for cost in costs)
+    return Cost(
+        bytes=most.bytes, least=max(cost.least for cost in costs), kept=total("kept"),
+        gradients=total("gradients"), most=total("most"), energies=total("energies"),
+        most_energies=total("most_energies"), change=most.change,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What a run may need.

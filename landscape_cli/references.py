@@ -28,3 +28,21 @@ DRAXLER = """@inproceedings{draxler2018essentially,
   eprint    = {1803.00885},
   archivePrefix = {arXiv}
 }"""
+
+AINSWORTH = """@inproceedings{ainsworth2023git,
+  title = {Git Re-Basin: Merging Models modulo Permutation Symmetries},
+  author = {Ainsworth, Samuel K. and Hayase, Jonathan and Srinivasa, Siddhartha},
+  booktitle = {International Conference on Learning Representations},
+  year = {2023},
+  eprint = {2209.04836},
+  archivePrefix = {arXiv}
+}"""
+
+GOODFELLOW = """@inproceedings{goodfellow2015qualitatively,
+  title = {Qualitatively Characterizing Neural Network Optimization Problems},
+  author = {Goodfellow, Ian J. and Vinyals, Oriol and Saxe, Andrew M.},
+  booktitle = {International Conference on Learning Representations},
+  year = {2015},
+  eprint = {1412.6544},
+  archivePrefix = {arXiv}
+}"""

@@ -216,3 +216,15 @@ def test_the_worked_recipe_and_record_run(worked, tmp_path):
     words = ["plot", str(folder), "--config-dir", str(worked)]
     assert command(*words, cwd=tmp_path).returncode == 0
     assert (folder / "plots" / "heights.png").exists()
+
+
+def test_every_file_that_compiles_is_named_where_jit_is():
+    (words,) = re.findall(
+        r"^\*\*Where `jit` is\*\*.*?\n\n", CONTRIBUTING, re.MULTILINE | re.DOTALL
+    )
+    package = Path(cli.__file__).parent
+    for path in package.rglob("*.py"):
+        code = re.sub(r"`[^`]*`", "", path.read_text())
+        if re.search(r"\bjax\.jit\b", code) and "experiments" not in path.parts:
+            name = "core/symmetry/" if path.parent.name == "symmetry" else path.stem
+            assert name in words, f"{path.relative_to(package)} compiles"

@@ -1,5 +1,10 @@
 """What a manifest says of its run."""
 
+import re
+from collections import Counter
+from pathlib import Path
+
+from landscape_cli import listing
 from landscape_cli.manifest import describe, references
 from landscape_cli.records.words import in_words
 
@@ -41,3 +46,12 @@ def test_parts_are_named_as_they_were_chosen():
     shown = "pairs 3", "model small: First width=4", "methods.mine quick: Silent"
     for line in (*shown, "methods.typed Both a=1", "budget desk: pairs=3"):
         assert line in lines
+
+
+def test_every_paper_is_written_down_once():
+    folders = [Path(listing.__file__).parent, listing.conf_folder().parent / "experiments"]
+    files = {path.resolve() for folder in folders for path in folder.rglob("*.py")}
+    found = Counter(
+        key for path in files for key in re.findall(r"@[a-z]+\{(\w+),", path.read_text("utf-8"))
+    )
+    assert found.total() > 20 and {key for key, times in found.items() if times > 1} == set()

@@ -3,8 +3,10 @@
     y = c0 + c1 x + c2 x² + … + cn xⁿ
 
 Small networks that fit a polynomial have surfaces cheap enough to study exhaustively. With
-quadrature points in place of random draws the energy is the integral ∫ loss(f(x), y(x)) dx up
-to rounding, and the same in every run (Freeman and Bruna 2017 drew the points at random).
+quadrature points in place of random draws (Freeman and Bruna 2017) the energy is the integral
+∫ loss(f(x), y(x)) dx, and the same in every run: of smooth losses on the Gauss points of the
+training split up to rounding; of the absolute error on the 64 midpoints of the test split to
+about 1e-4. The best constant for the cubic has 0.15809 there, its integral is 0.15820.
 """
 
 from __future__ import annotations

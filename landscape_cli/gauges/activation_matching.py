@@ -19,8 +19,8 @@ from landscape_cli.core.symmetry.assignment import Pair
 from landscape_cli.core.symmetry.groups import Block
 from landscape_cli.gauges.base import Tree
 from landscape_cli.gauges.matched import Matched, weights
-from landscape_cli.gauges.references import AINSWORTH
 from landscape_cli.ranges import check_counts
+from landscape_cli.references import AINSWORTH
 from landscape_cli.symmetry import Symmetry, examples
 
 BATCH = 256  # examples at a time

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import zlib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from landscape_cli.contracts import Gauge
+from landscape_cli.contracts import Gauge, Move
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.factors import Multiples
 from landscape_cli.errors import UserError
 from landscape_cli.symmetry import Symmetry, symmetry_of
 
 Tree = Mapping[str, Any]
+TreeMove = Callable[[Tree, Tree], Tree]  # (reference, own) -> a copy of own
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A move of vectors whose outputs are compared every time; see `Gauge.moves`."""
+
+    symmetry: Symmetry
+    move: TreeMove
+
+    def __call__(self, reference: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """The copy of `theta`."""
+        copy = self.move(self.symmetry.tree(reference), self.symmetry.tree(theta))
+        return self.symmetry.checked(theta, copy)
 
 
 class Symmetric(Gauge):
@@ -31,11 +47,11 @@ class Symmetric(Gauge):
         """Raise UserError where the network has no symmetry of this kind."""
 
     @abstractmethod
-    def copy(
+    def move(
         self, surface: Surface, symmetry: Symmetry, reference: Tree, own: Tree,
         generator: np.random.Generator,
-    ) -> Tree:  # fmt: skip
-        """The copy of one network that is closest to its reference."""
+    ) -> TreeMove:  # fmt: skip
+        """What brings one network closest to its reference."""
 
     def symmetry(self, surface: Surface) -> Symmetry:
         """Hidden units of the surface's network.
@@ -51,26 +67,27 @@ class Symmetric(Gauge):
         """See `Gauge.check`."""
         self.symmetry(surface)
 
-    def align(
+    def moves(
         self, surface: Surface, references: np.ndarray, thetas: np.ndarray, key: jax.Array
-    ) -> np.ndarray:
-        """The copy of every network that lies closest to its reference; see `Gauge.align`.
-
-        Networks that are not finite, or whose references are not, stay as they are.
-        """
-        symmetry, moved = self.symmetry(surface), np.array(thetas)
-        for row, generator in enumerate(generators(key, len(thetas))):
-            if np.isfinite(references[row]).all() and np.isfinite(thetas[row]).all():
-                pair = symmetry.tree(references[row]), symmetry.tree(thetas[row])
-                copy = self.copy(surface, symmetry, *pair, generator)
-                moved[row] = symmetry.checked(thetas[row], copy)
-        return moved
+    ) -> list[Move]:
+        """See `Gauge.moves`."""
+        symmetry, found = self.symmetry(surface), []
+        drawn = generators(key, references, thetas)
+        for reference, theta, generator in zip(references, thetas, drawn, strict=True):
+            pair = symmetry.tree(reference), symmetry.tree(theta)
+            found.append(Checked(symmetry, self.move(surface, symmetry, *pair, generator)))
+        return found
 
 
-def generators(key: jax.Array, count: int) -> list[np.random.Generator]:
-    """One for every pair, the same however many there are."""
-    keys = [jax.random.fold_in(key, pair) for pair in range(count)]
-    return [np.random.default_rng(np.asarray(jax.random.key_data(each))) for each in keys]
+def generators(
+    key: jax.Array, references: np.ndarray, thetas: np.ndarray
+) -> list[np.random.Generator]:
+    """One for every pair, drawn from its content: the same in any company and any order."""
+    found = []
+    for pair in zip(references, thetas, strict=True):
+        own = jax.random.fold_in(key, zlib.crc32(np.stack(pair).tobytes()))
+        found.append(np.random.default_rng(np.asarray(jax.random.key_data(own))))
+    return found
 
 
 def refuse_unless(multiples: Multiples, named: str, network: str, what: str) -> None:

@@ -13,7 +13,7 @@ from landscape_cli.core.symmetry.groups import Block
 from landscape_cli.core.symmetry.matching import match
 from landscape_cli.core.symmetry.units import flat
 from landscape_cli.errors import UserError
-from landscape_cli.gauges.base import Symmetric, Tree
+from landscape_cli.gauges.base import Symmetric, Tree, TreeMove
 from landscape_cli.symmetry import Symmetry
 
 
@@ -52,21 +52,23 @@ class Matched(Symmetric):
                 f"{self.named}: no hidden units of {network} may change places; choose gauge=none"
             )
 
-    def copy(
+    def move(
         self, surface: Surface, symmetry: Symmetry, reference: Tree, own: Tree,
         generator: np.random.Generator,
-    ) -> Tree:  # fmt: skip
-        """The network with its units in order, and with signs and factors."""
+    ) -> TreeMove:  # fmt: skip
+        """Units in order and with their signs; factors are those of each point."""
         compared = reference, own
         if self.scales:
             even = lambda tree: symmetry.scales.times(tree, symmetry.scales.balancing(tree))
             compared = even(reference), even(own)
         pairs = self.pairs(surface, symmetry, *compared)
         order = match(symmetry.units.groups, pairs, generator, restarts=self.restarts)
-        copy = reordered(symmetry, own, order)
-        if self.scales:
-            copy = symmetry.scales.times(copy, symmetry.scales.approaching(copy, reference))
-        return copy
+
+        def moved(reference: Tree, own: Tree) -> Tree:
+            copy = reordered(symmetry, own, order)
+            return approached(symmetry, copy, reference) if self.scales else copy
+
+        return moved
 
 
 def reordered(symmetry: Symmetry, own: Tree, order: Order) -> Tree:
@@ -74,6 +76,11 @@ def reordered(symmetry: Symmetry, own: Tree, order: Order) -> Tree:
     copy = symmetry.units.permuted(own, order.orders)
     flipped = [group for group, signs in enumerate(order.signs) if (signs < 0).any()]
     return symmetry.signs.times(copy, {g: order.signs[g] for g in flipped}) if flipped else copy
+
+
+def approached(symmetry: Symmetry, own: Tree, reference: Tree) -> Tree:
+    """The network with the factors that bring it closest."""
+    return symmetry.scales.times(own, symmetry.scales.approaching(own, reference))
 
 
 def weights(symmetry: Symmetry, reference: Tree, own: Tree, signs: bool) -> list[Pair]:

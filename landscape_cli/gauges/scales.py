@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from landscape_cli.core.surface import Surface
-from landscape_cli.gauges.base import Symmetric, Tree, refuse_unless
+from landscape_cli.gauges.base import Symmetric, Tree, TreeMove, refuse_unless
+from landscape_cli.gauges.matched import approached
 from landscape_cli.symmetry import Symmetry
 
 
@@ -30,9 +31,9 @@ class Scales(Symmetric):
         what = "may be multiplied (that takes homogeneous activations, such as relu)"
         refuse_unless(symmetry.scales, self.named, network, what)
 
-    def copy(
+    def move(
         self, surface: Surface, symmetry: Symmetry, reference: Tree, own: Tree,
         generator: np.random.Generator,
-    ) -> Tree:  # fmt: skip
-        """The network with other factors."""
-        return symmetry.scales.times(own, symmetry.scales.approaching(own, reference))
+    ) -> TreeMove:  # fmt: skip
+        """The factors of each point."""
+        return lambda reference, own: approached(symmetry, own, reference)

@@ -12,7 +12,7 @@ import numpy as np
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.assignment import in_place
 from landscape_cli.core.symmetry.matching import match
-from landscape_cli.gauges.base import Symmetric, Tree, refuse_unless
+from landscape_cli.gauges.base import Symmetric, Tree, TreeMove, refuse_unless
 from landscape_cli.gauges.matched import reordered, weights
 from landscape_cli.symmetry import Symmetry
 
@@ -26,11 +26,11 @@ class Signs(Symmetric):
         what = "may change its sign (that takes odd activations, such as tanh)"
         refuse_unless(symmetry.signs, self.named, network, what)
 
-    def copy(
+    def move(
         self, surface: Surface, symmetry: Symmetry, reference: Tree, own: Tree,
         generator: np.random.Generator,
-    ) -> Tree:  # fmt: skip
-        """The network with other signs."""
+    ) -> TreeMove:  # fmt: skip
+        """Other signs."""
         pairs = weights(symmetry, reference, own, signs=True)
         order = match(symmetry.units.groups, pairs, generator, assign=in_place)
-        return reordered(symmetry, own, order)
+        return lambda reference, own: reordered(symmetry, own, order)

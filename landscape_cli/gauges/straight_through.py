@@ -19,13 +19,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from landscape_cli.contracts import Move
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.assignment import Order, Pair
-from landscape_cli.core.symmetry.matching import match
+from landscape_cli.core.symmetry.matching import identity, match
 from landscape_cli.gauges.base import Tree, generators
 from landscape_cli.gauges.matched import Matched, reordered, weights
-from landscape_cli.gauges.references import AINSWORTH
 from landscape_cli.ranges import check_counts, check_positive
+from landscape_cli.references import AINSWORTH
 from landscape_cli.symmetry import Symmetry
 
 OPTIMIZERS = {"adam": optax.adam, "sgd": partial(optax.sgd, momentum=0.9)}
@@ -66,20 +67,33 @@ class StraightThrough(Matched):
         """All parameters."""
         return weights(symmetry, reference, own, self.signs)
 
-    def align(
+    def moves(
         self, surface: Surface, references: np.ndarray, thetas: np.ndarray, key: jax.Array
-    ) -> np.ndarray:
-        """The copies with the lowest loss halfway that were met; see `Gauge.align`."""
-        moved = super().align(surface, references, thetas, key)
+    ) -> list[Move]:
+        """To the copies with the lowest loss halfway that were met; see `Gauge.moves`."""
+        begun = super().moves(surface, references, thetas, key)
+        if not begun:
+            return begun
         symmetry = self.symmetry(surface)
-        good = np.flatnonzero(np.isfinite(references).all(1) & np.isfinite(moved).all(1))
-        if len(good):
-            search = _Search(self, surface, symmetry, references[good], moved[good])
-            drawn = generators(key, len(thetas))
-            moved[good] = search.run([drawn[row] for row in good])
-        for row in good:
-            symmetry.checked(thetas[row], symmetry.tree(moved[row]))
-        return moved
+        rows = zip(begun, references, thetas, strict=True)
+        copies = np.stack([move(reference, theta) for move, reference, theta in rows])
+        search = _Search(self, surface, symmetry, references, copies)
+        orders = search.run(generators(key, references, thetas))
+        return [_Then(move, symmetry, order) for move, order in zip(begun, orders, strict=True)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Then:
+    """A move, and units put in another order after it."""
+
+    first: Move
+    symmetry: Symmetry
+    order: Order
+
+    def __call__(self, reference: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """The copy of `theta`."""
+        own = self.symmetry.tree(self.first(reference, theta))
+        return self.symmetry.checked(theta, reordered(self.symmetry, own, self.order))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,37 +114,43 @@ class _Search:
     references: np.ndarray
     thetas: np.ndarray
 
-    def run(self, drawn: list[np.random.Generator]) -> np.ndarray:
-        """(pair, param) the best copies met."""
-        best, lowest = np.array(self.thetas), np.full(len(self.thetas), np.inf)
+    def run(self, drawn: list[np.random.Generator]) -> list[Order]:
+        """For every pair the order of the best copy met."""
+        lowest = np.full(len(self.thetas), np.inf)
         optimizer = _optimizer(self.gauge.optimizer, self.gauge.learning_rate)
         latent = jnp.asarray(self.references, self.surface.dtype)
         state, copies = optimizer.init(latent), np.array(self.thetas)
-        orders: list[Order | None] = [None] * len(copies)
+        best = orders = [identity(self.symmetry.units.groups)] * len(copies)
         for step in range(self.gauge.steps + 1):
             middles = jnp.asarray((self.references + copies) / 2, self.surface.dtype)
             losses, gradients = self.surface.losses_and_gradients(middles)
             better = np.asarray(losses) < lowest
-            best[better], lowest[better] = copies[better], np.asarray(losses)[better]
+            best = [new if b else old for b, new, old in zip(better, orders, best, strict=True)]
+            lowest = np.where(better, losses, lowest)
             if step < self.gauge.steps:
                 latent, state = _moved(optimizer, latent, state, gradients)
                 goals = np.asarray(latent)
-                for row, generator in enumerate(drawn):
-                    orders[row], copies[row] = self.nearest(
-                        row, goals[row], orders[row], generator
-                    )
+                orders = [
+                    self.nearest(row, goals[row], orders[row], generator)
+                    for row, generator in enumerate(drawn)
+                ]
+                copies = np.stack([self.copy(row, order) for row, order in enumerate(orders)])
         return best
 
+    def copy(self, row: int, order: Order) -> np.ndarray:
+        """(param,) one network in another order."""
+        own = self.symmetry.tree(self.thetas[row])
+        return self.symmetry.theta(reordered(self.symmetry, own, order))
+
     def nearest(
-        self, row: int, goal: np.ndarray, start: Order | None, generator: np.random.Generator
-    ) -> tuple[Order | None, np.ndarray]:
-        """The copy of one network that is closest to `goal`, from the last order on."""
+        self, row: int, goal: np.ndarray, start: Order, generator: np.random.Generator
+    ) -> Order:
+        """The order of one network that is closest to `goal`, from the last order on."""
         if not np.isfinite(goal).all():
-            return start, self.thetas[row]
+            return start
         own = self.symmetry.tree(self.thetas[row])
         pairs = weights(self.symmetry, self.symmetry.tree(goal), own, self.gauge.signs)
-        order = match(self.symmetry.units.groups, pairs, generator, start)
-        return order, self.symmetry.theta(reordered(self.symmetry, own, order))
+        return match(self.symmetry.units.groups, pairs, generator, start)
 
 
 @partial(jax.jit, static_argnames="optimizer")

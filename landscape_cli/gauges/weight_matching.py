@@ -15,7 +15,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.assignment import Pair
 from landscape_cli.gauges.base import Tree
 from landscape_cli.gauges.matched import Matched, weights
-from landscape_cli.gauges.references import AINSWORTH
+from landscape_cli.references import AINSWORTH
 from landscape_cli.symmetry import Symmetry
 
 

@@ -1,7 +1,7 @@
 """REPAIR: the chord, with the activations of every network on it put right.
 
     θ_t = (1 - t) θ_start + t θ_end,  then every hidden unit's pre-activations are rescaled and
-    shifted to the mean and deviation halfway between those of the ends, layer after layer
+    shifted to (1 - t) times the start's mean and deviation plus t times the end's, layer by layer
 
 Averaging makes activations vary less, and more so with every layer; that is most of the barrier
 between networks whose units are in the same order, so choose a gauge with it. The beads are

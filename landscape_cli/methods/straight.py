@@ -15,19 +15,14 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peaks
 from landscape_cli.estimate import chord_cost
 from landscape_cli.ranges import check_counts
+from landscape_cli.references import GOODFELLOW
 
 
 @dataclass(frozen=True)
 class Straight(PathMethod):
     """Linear interpolation (Goodfellow, Vinyals & Saxe, 2015)."""
 
-    reference: ClassVar[str] = """@inproceedings{goodfellow2015qualitatively,
-  title = {Qualitatively Characterizing Neural Network Optimization Problems},
-  author = {Goodfellow, Ian J. and Vinyals, Oriol and Saxe, Andrew M.},
-  booktitle = {International Conference on Learning Representations},
-  year = {2015},
-  eprint = {1412.6544},
-}"""
+    reference: ClassVar[str] = GOODFELLOW
     level_free: ClassVar[bool] = True
     warms: ClassVar[bool] = False
     dense: int = 100  # points of the check

@@ -82,7 +82,7 @@ def _grid(
             say(ax, "no pair is joined")
     _scales(axes, x, np.concatenate([shown, shown + np.nan_to_num(errors[..., 0])]))
     for ax in axes[:, 0]:
-        ax.set_ylabel(f"barrier of the\n{energy_words(data.attrs)}")
+        ax.set_ylabel(f"barrier above the mean of the ends:\n{energy_words(data.attrs)}")
     if ((joined > 0) & (joined < data.sizes["pair"])).any():
         ring = {"ms": 8, "mfc": "none", "mec": "0.4", "mew": 0.7}
         axes[0, 0].errorbar([], [], fmt="o", label="not all pairs got to the level", **ring)

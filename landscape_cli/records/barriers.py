@@ -17,7 +17,7 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.encoding import attribute
-from landscape_cli.records.statistics import mean_and_error
+from landscape_cli.records.statistics import BARRIER, mean_and_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,6 +76,7 @@ class Barriers(Record):
         variables: dict[str, Any] = {n: (dims, full(dims)) for n, dims in dimensions.items()}
         shape = [sizes[name] for name in ("width", "depth", "level", "pair")]
         states = np.full(shape, "pending", STATE_TYPE)
+        variables["barrier"] += ({"long_name": BARRIER},)
         variables["state"] = (("width", "depth", "level", "pair"), states)
         variables["params"] = (("width", "depth"), np.zeros(shape[:2], np.int64))
         texts = {name: attribute(value) for name, value in words.items()}

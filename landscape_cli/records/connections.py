@@ -1,7 +1,8 @@
 """Connections: one row for every gauge, method, pair and level, and energies along the paths.
 
 A method that looks for a low path whatever the level gives one string for all levels, judged
-against each of them; `string` says which beads of the record `paths` belong to a row. The
+against each of them; `string` says which beads of the record `paths` belong to a row. Seconds and
+evaluations are what a pair cost at all levels together, and stand in each of its rows. The
 dimension is called `path_method` because `method` is an argument of xarray's `sel`.
 """
 
@@ -15,6 +16,7 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.geodesic import CONNECTED_STATES
+from landscape_cli.records.statistics import BARRIER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,6 +68,7 @@ class Connections(Record):
         rows["connected"] = (ROW, np.zeros(shape, bool))
         for name in ("height", "barrier", "integral"):
             rows[name] = ((*ROW, "split"), np.full((*shape, len(splits)), np.nan))
+        rows["barrier"] += ({"long_name": BARRIER},)
         profile = np.full((*shape, len(splits), t), np.nan)
         rows["profile"] = ((*ROW, "split", "t"), profile)
         networks = np.asarray(pairs, int).reshape(-1, 2)
@@ -109,7 +112,8 @@ class Connections(Record):
     def numbers(self, part: xarray.Dataset) -> dict[str, Any]:
         """What the table says of one gauge and method: means over pairs, costs of a pair.
 
-        Heights, lengths and integrals are those at the level that `shown` picks.
+        Heights, lengths and integrals are those at the level that `shown` picks; costs are those
+        of all levels together.
         """
         level = self.shown(part)
         here = part.isel(level=level)

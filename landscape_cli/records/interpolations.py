@@ -19,7 +19,7 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.encoding import attribute
-from landscape_cli.records.statistics import mean_and_error
+from landscape_cli.records.statistics import BARRIER, mean_and_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,6 +84,7 @@ class Interpolations(Record):
             name: (dims, np.full([sizes[each] for each in dims], np.nan))
             for name, dims in dimensions.items()
         }
+        variables["barrier"] += ({"long_name": BARRIER},)
         variables["state"] = ("network", np.full(networks, "not trained", STATE_TYPE))
         coordinates = {
             "network": np.arange(networks), "pair": np.arange(networks // 2),

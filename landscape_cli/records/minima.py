@@ -161,12 +161,13 @@ class Minima(Record):
 
         `height_over_minimum` compares means of the tree's heights and of the minima, as
         published tables do; the first round alone is what joining all minima to the best one
-        gives.
+        gives. `tree_height_spread` is a standard deviation: edges of one tree are not
+        independent of one another, so that they have no standard error.
         """
         data, heights = self.data, self.tree_heights
         states, minima = data["state"].values, self.energies
         first = data["height"].values[data["round"].values == 0]
-        mean, error = mean_and_error(heights)
+        mean = mean_and_error(heights)[0]
         lowest = mean_and_error(minima)[0]
         known = np.isfinite(data["height"].values)
         of_formula = (
@@ -187,7 +188,7 @@ class Minima(Record):
             "mean_minimum": lowest,
             "largest_gradient_norm": float(data["gradient_norm"].max()) if len(minima) else np.nan,
             "tree_height_mean": mean,
-            "tree_height_error": error,
+            "tree_height_spread": float(heights.std(ddof=1)) if len(heights) > 1 else np.nan,
             "tree_height_max": float(heights.max()) if len(heights) else np.nan,
             "first_round_height_mean": mean_and_error(first)[0],
             "height_over_minimum": np.nan if of_formula or not lowest else mean / lowest,

@@ -41,6 +41,14 @@ def test_weighted_mean_of_targets_is_the_integral(coefficients, interval):
     assert abs(data.test.weights @ data.test.targets[:, 0] - exact) <= bound + 1e-12
 
 
+def test_absolute_errors_on_the_test_split_are_integrals_to_a_part_in_a_thousand():
+    """The error of the best constant, a median, as the docstring of the module has it."""
+    for points, words in ((64, "0.15809"), (100_000, "0.15820")):
+        test = Polynomial(CUBIC, test=points).load(KEY).test
+        error = test.weights @ np.abs(test.targets[:, 0] - np.median(test.targets))
+        assert f"{error:.5f}" == words
+
+
 @pytest.mark.parametrize("rule", ["gauss", "grid", "random"])
 def test_shapes_weights_and_values(rule):
     data = Polynomial(CUBIC, train=20, test=31, rule=rule).load(KEY)

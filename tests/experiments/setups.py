@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from landscape_cli.contracts import Gauge, Setup
+from landscape_cli.contracts import Gauge, Move, Setup
 from landscape_cli.data.none import NoData
 from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.functional import Functional
@@ -42,11 +43,12 @@ def cubic(levels: tuple[float, ...] = (0.1, 0.02), pairs: int = 2, **more) -> Se
 class Mirrored(Gauge):
     """Signs of all tanh units of one hidden layer turned round: the same outputs."""
 
-    def align(self, surface, references, thetas, key) -> np.ndarray:
-        layout, moved = surface.network.layout, []
-        for theta in thetas:
-            tree = dict(layout.unravel(theta))
-            for name in ("kernel_0", "bias_0", "kernel_1"):
-                tree[name] = -tree[name]
-            moved.append(np.asarray(layout.ravel(tree)))
-        return np.array(moved)
+    def moves(self, surface, references, thetas, key) -> list[Move]:
+        return [partial(_mirrored, surface.network.layout)] * len(thetas)
+
+
+def _mirrored(layout, reference, theta) -> np.ndarray:
+    tree = dict(layout.unravel(theta))
+    for name in ("kernel_0", "bias_0", "kernel_1"):
+        tree[name] = -tree[name]
+    return np.asarray(layout.ravel(tree))

@@ -89,6 +89,30 @@ def test_a_level_free_string_is_judged_at_every_level(joined):
     assert (data["connected"] == below).all()
 
 
+def test_costs_are_those_of_a_pair_at_all_levels(joined):
+    """A method that is asked at every level pays for each of them, in seconds and gradients."""
+    setup, records = joined
+    data = records["connections"].data.isel(gauge=0)
+    costs = ["gradient_evaluations", "energy_evaluations", "seconds"]
+    for name in costs:
+        assert (data[name] == data[name].isel(level=0)).all()
+    for word, asked in (("straight", [np.inf]), ("geodesic", setup.levels)):
+        chosen = data.sel(path_method=word)
+        beads = {int(i): records["paths"].beads(int(i))[[0, -1]] for i in chosen["string"][:, 0]}
+        one, other = (np.stack([each[end] for each in beads.values()]) for end in (0, 1))
+        rows = np.repeat(np.arange(len(one)), len(asked))
+        found = dict(
+            setup.connect(
+                surface_of(setup), one[rows], other[rows], np.tile(asked, len(one)), rows,
+                setup.methods[word],
+            )
+        )  # fmt: skip
+        for name in costs[:2]:
+            spent = [getattr(found[row], name) for row in range(len(rows))]
+            sums = np.bincount(rows, spent)
+            assert np.array_equal(chosen[name].isel(level=0), sums)
+
+
 def test_test_energies_are_those_of_the_test_split(joined):
     _, records = joined
     data = records["connections"].data

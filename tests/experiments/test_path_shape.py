@@ -8,6 +8,7 @@ from landscape_cli.experiments.path_shape import PathShape, filters_of
 from setups import Mirrored, closed_form, cubic
 
 from landscape_cli.contracts import Dataset, Examples, Gauge
+from landscape_cli.gauges.none import NoGauge
 from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import fitted, network_layout, weight_mask
@@ -82,10 +83,12 @@ def test_outputs_are_compared_as_finely_on_the_chord():
 class Nearer(Gauge):
     """The copy with all signs turned round, where that is closer."""
 
-    def align(self, surface, references, thetas, key):
+    def moves(self, surface, references, thetas, key):
         turned = Mirrored().align(surface, references, thetas, key)
-        apart = lambda rows: np.linalg.norm(rows - references, axis=1, keepdims=True)
-        return np.where(apart(turned) < apart(thetas), turned, thetas)
+        apart = lambda rows: np.linalg.norm(rows - references, axis=1)
+        stay, turn = (g.moves(surface, references, thetas, key) for g in (NoGauge(), Mirrored()))
+        nearer = (apart(turned) < apart(thetas)).tolist()
+        return [(stay, turn)[near][row] for row, near in enumerate(nearer)]
 
 
 def test_lengths_modulo_a_gauge():

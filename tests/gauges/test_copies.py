@@ -124,6 +124,46 @@ def test_a_pair_is_aligned_the_same_in_any_company(gauge):
     assert none.shape == (0, surface.dimension)
 
 
+@pytest.mark.parametrize("gauge", [*GAUGES.values(), Signs()])
+def test_the_order_of_pairs_changes_nothing(gauge):
+    """Groups take turns in an order drawn from the pair itself, not from its row."""
+    surface = surface_of(MLP((4, 4), "tanh"), (1,))
+    one, other = drawn(surface, 12), drawn(surface, 12, seed=1)
+    moved = gauge.align(surface, one, other, KEY)
+    assert np.array_equal(gauge.align(surface, one[::-1], other[::-1], KEY)[::-1], moved)
+    assert np.array_equal(gauge.align(surface, one[1:], other[1:], KEY), moved[1:])
+
+
+@pytest.mark.parametrize("gauge", [*GAUGES.values(), Signs()])
+def test_levels_share_the_copy_of_the_lowest_that_both_reached(gauge):
+    """Every number of a network comes from the same place, with the same sign, at all levels."""
+    surface = surface_of(MLP((4, 4), "tanh"), (1,))
+    begin, change = drawn(surface, 12), drawn(surface, 12, seed=1)
+    thetas = np.stack([begin, begin + change, begin + 2 * change], axis=1)
+    one, other = thetas[:6], thetas[6:].copy()
+    other[0, 2] = np.nan  # one level less
+    moved = gauge.align(surface, one, other, KEY)
+    assert np.isnan(moved[0, 2]).all()
+    for pair, lowest in enumerate([1, 2, 2, 2, 2, 2]):
+        given, copy = other[pair, lowest], moved[pair, lowest]
+        alone = gauge.align(surface, one[[pair], lowest], given[None], KEY)
+        assert np.array_equal(alone[0], copy)
+        places = np.abs(copy[:, None] - np.abs(given) * np.sign(copy[:, None])).argmin(1)
+        signs = np.sign(copy * given[places])
+        levels = slice(lowest + 1)
+        assert np.array_equal(moved[pair, levels], signs * other[pair, levels][:, places])
+        energies = surface.energies(moved[pair, levels])
+        assert np.allclose(energies, surface.energies(other[pair, levels]), rtol=1e-9)
+
+
+def test_factors_are_those_of_every_level():
+    """Orders are shared; how far a unit is stretched is asked for again at every point."""
+    surface = surface_of(*NETWORKS["relu mlp"])
+    one, other = drawn(surface, 2), drawn(surface, 2, seed=1)
+    moved = Scales().align(surface, one[None], other[None], KEY)[0]
+    assert np.array_equal(moved, Scales().align(surface, one, other, KEY))
+
+
 @pytest.mark.parametrize(
     ("gauge", "network", "words"),
     [
@@ -158,7 +198,7 @@ def test_a_network_without_hidden_units():
 def test_a_wrong_symmetry_is_never_returned(monkeypatch):
     surface = surface_of(*NETWORKS["tanh mlp"])
     thetas = drawn(surface, 2)
-    wrong = lambda self, *_: self.tree(thetas[1] + 0.01)
-    monkeypatch.setattr(WeightMatching, "copy", lambda self, _, symmetry, *rest: wrong(symmetry))
+    wrong = symmetry_of(surface, "copy").tree(thetas[1] + 0.01)
+    monkeypatch.setattr(WeightMatching, "move", lambda *_: lambda reference, own: wrong)
     with pytest.raises(RuntimeError, match="gives other outputs"):
         WeightMatching().align(surface, thetas[:1], thetas[1:], KEY)

@@ -34,6 +34,9 @@ def test_it_comes_back_with_its_tree(tmp_path):
     assert summary["trees"] == 1 and summary["rounds"] == 2
     assert summary["tree_height_max"] == pytest.approx(1.4)
     assert summary["tree_height_mean"] == pytest.approx((0.5 + 1.1 + 1.3 + 1.4) / 4)
+    spread = np.std([0.5, 1.1, 1.3, 1.4], ddof=1)  # no standard error: edges are not independent
+    assert summary["tree_height_spread"] == pytest.approx(spread)
+    assert "tree_height_error" not in summary
     assert summary["first_round_height_mean"] == pytest.approx(1.25)
     assert summary["height_over_minimum"] == pytest.approx(1.075 / 0.03)
     assert "upper bound" in summary["heights_are"]

@@ -3,7 +3,7 @@ import pytest
 
 from landscape_cli import plots
 from landscape_cli.records.encoding import netcdf, read_record
-from landscape_cli.records.shifts import Shifts, edge
+from landscape_cli.records.shifts import Shifts, edge, gap
 
 LEVELS = [0.18, 0.17, 0.16, 0.15]
 
@@ -36,6 +36,27 @@ def test_it_comes_back_with_the_edges_it_predicts_and_finds(tmp_path):
     first, second = back.rows()
     assert first.passed and first.found.startswith("0.1695")  # within one step of the level grid
     assert not second.passed and second.found == "no spike"
+
+
+def test_an_edge_without_an_error_is_found_within_a_step_of_the_grid():
+    """One pair of four is connected there: most resamples have no edge, so there is no error."""
+    record = Shifts.empty((0.9,), 4, LEVELS, 0.1575, "test mean absolute error")
+    record.data["normalized_length"].values[0, 0] = [np.nan, np.nan, 2.0, 1.5]
+    record.data["normalized_length"].values[0, 1] = [1.0, 1.0, np.nan, np.nan]
+    (value,), (error,) = record.edges()
+    assert value == pytest.approx(0.1695) and np.isnan(error)
+    (row,) = record.rows()
+    assert row.passed
+
+
+def test_the_step_is_that_of_the_grid_at_the_edge():
+    levels = np.array([0.3, 0.2, 0.19, 0.18, 0.17])
+    assert gap(levels, 0.17) == gap(levels, 0.175) == pytest.approx(0.01)
+    assert gap(levels, 0.25) == gap(levels, 0.3) == pytest.approx(0.1)
+    assert gap(levels[:1], 0.3) == 0
+    wide = Shifts.empty((0.9,), 2, [0.3, 0.2, 0.19, 0.18, 0.17], 0.9 * 0.22, "energy")
+    wide.data["normalized_length"].values[0] = [1.0, 2.0, 1.5, 1.5, 1.5]
+    assert wide.rows()[0].passed, "read at 0.295, within 0.1 of 0.22"
 
 
 def test_the_figure_is_drawn_from_the_data():

@@ -7,7 +7,7 @@ activations. Sought are orders (and signs, where units have them) with the large
 
 which is the least squared distance, since orders and signs change no norm. With all groups but
 one held, that is a linear assignment problem; groups take turns in random order until nothing is
-gained (Ainsworth and others, 2022, algorithm 1). A group along two axes of one array, such as
+gained (Ainsworth and others, 2023, algorithm 1). A group along two axes of one array, such as
 the stream of a residual layer, makes the problem quadratic: it is relaxed to doubly stochastic
 matrices and solved by Frank and Wolfe's method (Vogelstein and others, 2015). A group whose
 members have units of their own (heads) is solved together with them: for every pair of members
@@ -72,8 +72,9 @@ def match(
         assign: which unit goes where, by what it is worth; `in_place` to choose signs only.
     """
     matcher = Matcher(groups, list(pairs), assign)
-    starts = [start or identity(groups), *(shuffled(groups, generator) for _ in range(restarts))]
-    found = [matcher.descend(order, generator, sweeps) for order in starts]
+    found = [matcher.descend(start or identity(groups), generator, sweeps)]
+    for _ in range(restarts):  # one after the other: more of them find all that fewer do
+        found.append(matcher.descend(shuffled(groups, generator), generator, sweeps))
     return max(found, key=matcher.objective)
 
 

@@ -1,0 +1,37 @@
+"""Ends of the recipe `geodesic`: which copies of the networks are joined, level by level."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from landscape_cli.experiments.geodesic import Geodesic
+from setups import cubic
+
+from landscape_cli.gauges.weight_matching import WeightMatching
+from landscape_cli.models.mlp import MLP
+
+
+def ends(setup, **settings):
+    """(pair, level, end, param) where strings begin and end."""
+    records = {record.name: record for record in Geodesic(**settings).run(setup)}
+    strings, rows = records["strings"], records["geodesics"].data
+    assert (rows["state"] != "end not reached").all()
+    grid = np.ndindex(rows.sizes["pair"], rows.sizes["level"])
+    beads = np.array([strings.beads(*at)[[0, -1]] for at in grid])
+    return beads.reshape(rows.sizes["pair"], rows.sizes["level"], *beads.shape[1:])
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_levels_share_a_copy_where_they_share_their_pairs(paired):
+    setup = cubic((0.2, 0.1, 0.05), pairs=4, model=MLP((4, 4)))
+    raw = ends(setup, paired=paired)
+    moved = ends(replace(setup, gauge=WeightMatching()), paired=paired)
+    assert np.array_equal(moved[:, :, 0], raw[:, :, 0])
+    assert not np.array_equal(moved[:, :, 1], raw[:, :, 1])
+    own, copy = np.abs(raw[:, :, 1]), np.abs(moved[:, :, 1])
+    for pair in range(4):
+        places = np.abs(copy[pair, -1][:, None] - own[pair, -1]).argmin(1)
+        assert np.array_equal(np.sort(places), np.arange(copy.shape[-1]))
+        assert np.array_equal(copy[pair, -1], own[pair, -1][places])
+        if paired:
+            assert np.array_equal(copy[pair], own[pair][:, places])
