@@ -24,12 +24,14 @@ from landscape_cli.core.sampling import Sampling
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.tighten import bytes_of
 from landscape_cli.core.training import check_batch
+from landscape_cli.core.verdict import LONGEST
 from landscape_cli.errors import UserError
 
 DESCENT = 7  # copies of a network in training: position, moments, gradient, and what replaces them
 CROSSED = 2  # copies of what a program of full batches keeps of every crossing: before and after
 RESULTS = 3  # copies of all strings: found, on record, and in the file that is made of it
 CUT = 2  # copies of the data: as loaded, and in the blocks it is computed in
+LONG = 3  # normalized length that a string is taken to have at most, where it is judged
 SHORTCUT = 32  # energies of a look past a bead
 
 
@@ -273,7 +275,7 @@ def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost
         kept=pairs * levels * (counts[-1] + 1) * surface.dimension * item,
         gradients=usual,
         most=most + sampled.most,
-        energies=looks(dense, 1) + looks(dense, counts[1]),
+        energies=looks(dense, 1, length=1) + looks(dense, counts[1]),
         most_energies=sampled.most_energies
         + 3 * rounds * sum(looks(dense, segments) for segments in counts[1:]),
         change="method.max_beads, method.samples, method.history or pairs",
@@ -322,7 +324,7 @@ def sampled_cost(
 def chord_cost(surface: Surface, dense: int, pairs: int, levels: int) -> Cost:
     """Of chords that are judged."""
     point = surface.dimension * np.dtype(surface.dtype).itemsize
-    energies = looks(dense, 1)
+    energies = looks(dense, 1, length=1)
     kept = 2 * pairs * levels * point
     return Cost(dense * point, dense * point, kept, 0, 0, energies, energies, "method.dense")
 
@@ -341,9 +343,13 @@ def band_cost(
     )  # fmt: skip
 
 
-def looks(dense: int, segments: int) -> int:
-    """Energies of one dense check: grid, beads, and three rounds around the three peaks."""
-    return (dense + 1) * segments + 3 * 3 * 2
+def looks(dense: int, segments: int, length: int = LONG) -> int:
+    """Energies of one dense check: grid, beads, and three rounds around the three peaks.
+
+    Of a string of normalized `length`, whose segments are looked at in pieces.
+    """
+    pieces = segments - 1 + round(length / LONGEST)
+    return (dense + 1) * pieces + 3 * 3 * 2
 
 
 def in_bytes(count: float) -> str:
