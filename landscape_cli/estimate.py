@@ -112,6 +112,11 @@ class Estimate:
         return (DESCENT + crossed) * rung(self.networks)
 
     @property
+    def about(self) -> dict[str, int]:
+        """What figures are titled with: how large the network is, and the data."""
+        return {"parameters": self.surface.dimension, "examples": self.examples}
+
+    @property
     def examples(self) -> int:
         """Examples of an energy."""
         leaves = jax.tree.leaves(self.surface.data)

@@ -41,6 +41,7 @@ class RunDir:
     Attributes:
         path: the folder.
         manifest: what `manifest.json` holds now.
+        about: what every record is told of the run: its budget, sizes of network and data.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class RunDir:
     ) -> None:
         self.path = path
         self.manifest = manifest
+        self.about: dict[str, Any] = {}
         self.formats = tuple(formats)
         self._records: dict[str, Record] = {}
         self._summary: dict[str, Any] = {}
@@ -90,7 +92,8 @@ class RunDir:
     def save(self, record: Record, figures: bool = False) -> None:
         """Write `record`'s data and headline numbers; draw it now only if asked.
 
-        A record of the same name is replaced. `finish` draws the last version of each, so a
+        A record of the same name is replaced; one that does not say it itself is told what `about`
+        says of the run. `finish` draws the last version of each, so a
         record that is saved after every string is drawn once.
 
         Raises:
@@ -99,6 +102,8 @@ class RunDir:
         name = record.name
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
             raise ValueError(f"a record's name becomes a file's name; {name!r} cannot")
+        for key, value in self.about.items():
+            record.data.attrs.setdefault(key, value)
         write(self.path / "data" / f"{name}.nc", netcdf(record))
         self._records[name] = record
         self._summary[name] = plain(record.summary())

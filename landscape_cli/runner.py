@@ -269,6 +269,7 @@ def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
     setup = replace(setup, progress=progress)
     status, problem, compiled = "failed", None, compile_seconds()
     extra: dict[str, Any] = {"phases": progress.phases}
+    folder.about["budget"] = setup.names.get("budget", "")
     figures: list[Path] = []
     try:
         with progress:
@@ -277,6 +278,7 @@ def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
                 estimate.check(memory)
                 progress.message(estimate.line(memory))
                 extra["engine"] = estimate.engine
+                folder.about |= estimate.about
             for record in experiment.run(setup):
                 folder.save(record)
                 shed_programs()

@@ -56,6 +56,20 @@ def test_a_run_comes_back_from_its_folder(run):
     assert sorted(figures) == sorted((run.path / "plots").iterdir())
 
 
+def test_every_figure_says_how_large_the_network_was_and_which_budget_it_had(run):
+    run.formats = ("svg",)
+    run.about |= {"parameters": 75290, "examples": 128, "budget": "smoke"}
+    record = geodesics()
+    record.data.attrs |= {"model": "a_net", "data": "photographs", "budget": "paper"}
+    run.save(record)
+    run.finish("finished")
+    text = (run.path / "plots" / "length.svg").read_text()
+    words = "a_net (75,290 parameters)", "photographs (128 examples)", "budget paper"
+    assert all(word.replace(" ", "\u00a0") in text for word in words)
+    again = load(run.path)[-1]["geodesics"].data.attrs
+    assert (again["parameters"], again["budget"]) == (75290, "paper")
+
+
 def test_a_file_is_one_copy_of_its_record():
     record = Strings.empty(1, [0.1], 1000)
     record.put(0, 0, np.ones((1000, 1000)))

@@ -29,11 +29,21 @@ SERIES = (
 
 
 def heading(figure: Figure, attributes: dict[str, Any], *more: str) -> None:
-    """Model, data, method, gauge and seed of a run on top, in as many lines as they need."""
-    keys = ("model", "data", "method", "gauge")
-    words = [str(attributes[key]) for key in keys if attributes.get(key)]
-    words = [word for word in words if word not in ("NoGauge", "none")]
-    words += [f"seed {int(attributes.get('seed', 0))}", *more]
+    """Model, data, method, gauge and seed of a run on top, in as many lines as they need.
+
+    With the sizes of network and data, since a name stands for more than one; and with the budget
+    unless it is the usual one.
+    """
+    keys = {"model": "parameters", "data": "examples", "method": "", "gauge": ""}
+    words = []
+    for key, size in keys.items():
+        if (name := str(attributes.get(key, ""))) not in ("", "NoGauge", "none"):
+            count = int(attributes.get(size, 0))
+            words.append(f"{name} ({count:,} {size})" if count else name)
+    words += [f"seed {int(attributes.get('seed', 0))}"]
+    if (budget := attributes.get("budget", "")) not in ("", "desk"):
+        words += [f"budget {budget}"]
+    words += more
     text = " · ".join(word.replace(" ", "\u00a0") for word in words)  # lines break at the dots
     text = fill(text, int(15 * figure.get_figwidth()))
     figure.suptitle(text, x=0.01, ha="left", fontsize=9)
