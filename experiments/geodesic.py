@@ -91,7 +91,8 @@ class Geodesic(Experiment):
     def plan(self, setup: Setup) -> Estimate:
         """Bytes and evaluations of the strings of all pairs and levels."""
         setup.warm_start_for()
-        return estimate(setup)
+        found = estimate(setup)
+        return replace(found, steps=found.steps * (1 if self.paired else len(setup.levels)))
 
     def _counted(self, setup: Setup, dataset: Dataset, params: int, coordinates: int):
         """(coordinate,) True for those that lengths count; None for all."""

@@ -88,6 +88,7 @@ class Estimate:
         cost: of the strings; None: unknown.
         networks: trained at once.
         levels: energy levels.
+        steps: of training, at most.
     """
 
     surface: Surface
@@ -96,6 +97,7 @@ class Estimate:
     cost: Cost | None
     networks: int
     levels: int
+    steps: int = 0
 
     @property
     def strings(self) -> int:
@@ -179,7 +181,8 @@ class Estimate:
         """`0.4 GiB needed at most, 12.3 GiB free`."""
         needed, free, _ = self.need(memory)
         said = "unknown" if free is None else in_bytes(free)
-        return f"{in_bytes(needed)} needed at most, {said} free"
+        doubt = "" if free is None or needed <= free else ": it may not fit"
+        return f"{in_bytes(needed)} needed at most, {said} free{doubt}"
 
     def line(self, memory: Memory) -> str:
         """The estimate on one line, for the start of a run, which is not held up to be timed."""
@@ -209,10 +212,22 @@ class Estimate:
             rows.append(("gradients", gradients_line(cost)))
         each = f"gradient {in_seconds(timing.gradient)}, energy {in_seconds(timing.energy)}"
         rows.append(("speed", f"{each}; compiled in {in_seconds(timing.compiling)}"))
+        times = []
+        if self.steps:
+            times.append(f"training {in_seconds(self.training(timing))} at most")
         if cost is not None:
-            usual, most = self.seconds(cost, timing)
-            rows.append(("time", f"strings {in_seconds(usual)}, about {in_seconds(most)} at most"))
+            usual, most = map(in_seconds, self.seconds(cost, timing))
+            times.append(f"strings {usual}, about {most} at most")
+        if times:
+            rows.append(("time", "; ".join(times)))
         return [f"{name:12} {text}" for name, text in rows]
+
+    def training(self, timing: Timing) -> float:
+        """Seconds that training takes where no network is done before its last step."""
+        drawn, part = getattr(self.surface.batch, "size", None), 1.0
+        if drawn and self.examples and (self.cost is None or self.cost.of != "batch"):
+            part = drawn / self.examples  # else a gradient that was timed is that of a batch
+        return self.steps * self.networks * part * timing.gradient
 
     def seconds(self, cost: Cost, timing: Timing) -> tuple[float, float]:
         """Seconds that all strings take on the usual way, and at most."""

@@ -19,6 +19,7 @@ from landscape_cli.core.lanes import SHARE, side_by_side, workers
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Memory, Timing
 
+STEADY = 0.2  # seconds after which a gradient need not be timed again
 MAPPINGS = 30_000  # Linux grants a process 65,530, and XLA takes some for every program
 COMPILED = "/jax/core/compile/backend_compile_duration"
 
@@ -110,16 +111,21 @@ def timed(surface: Surface, of: str = "energy") -> Timing:
         if of == "batch" and surface.batch is not None:
             data = surface.batch(data, jax.random.key(0))
         followed = replace(surface, energy=surface.slope, rough=None, data=data)
-    first, gradient = seconds_of(lambda: gradients(followed, points), 1)
-    before, energy = seconds_of(lambda: surface.energies(points), 1)
+    first, gradient = seconds_of(lambda: gradients(followed, points), 10, STEADY)
+    before, energy = seconds_of(lambda: surface.energies(points), 10, STEADY)
     compiling = max(first - gradient, 0) + max(before - energy, 0)
     return Timing(gradient / count, energy / count, compiling)
 
 
-def seconds_of(work: Callable[[], Any], calls: int) -> tuple[float, float]:
-    """Seconds of the first call, and of the fastest of `calls` later ones."""
+def seconds_of(
+    work: Callable[[], Any], calls: int, enough: float = float("inf")
+) -> tuple[float, float]:
+    """Seconds of the first call, and of the fastest of `calls` later ones.
+
+    Of fewer, but of one at least, where they have taken `enough` seconds.
+    """
     taken = []
-    for _ in range(calls + 1):
+    while len(taken) <= calls and (len(taken) < 2 or sum(taken[1:]) < enough):
         began = time.perf_counter()
         jax.block_until_ready(work())
         taken.append(time.perf_counter() - began)

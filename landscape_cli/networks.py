@@ -69,4 +69,5 @@ def estimate(setup: Setup, cost: Cost | None = None) -> Estimate:
         engine=engine_line(surface, setup.engine),
         cost=cost or setup.method.cost(joined, setup.pairs, levels),
         networks=2 * setup.pairs, levels=levels,
+        steps=0 if isinstance(setup.model, ClosedForm) else getattr(setup.trainer, "steps", 0),
     )  # fmt: skip

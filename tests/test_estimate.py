@@ -173,6 +173,14 @@ def test_the_table_and_the_line():
     assert table[4].startswith("strings      6 (2 a level), 5.0 GiB while they are moved, 3.0")
     assert table[-2].endswith("gradient 10 ms, energy 1.0 ms; compiled in 2.0 s")
     assert table[-1] == "time         strings 60 s, about 20 min at most"
+    trained = replace(estimate(cost), steps=500).table(memory, timing)
+    assert trained[-1].startswith("time         training 20 s at most; strings 60 s, about ")
+    drawn = surface(10, data=(jnp.zeros((8, 1)),), batch=MiniBatch(2))
+    for of, seconds in (("loss", "5.0 s"), ("batch", "20 s")):
+        timed = replace(estimate(replace(cost, of=of)), surface=drawn, steps=500)
+        assert f"training {seconds} at most" in timed.table(memory, timing)[-1]
+    assert "unknown" not in table[5] and "may not fit" not in table[5]
+    assert "5.0 GiB free: it may not fit" in estimate(cost).line(Memory(None, 5 * GIB))
     assert len(estimate().table(memory, timing)) == 6, "of an unknown method"
     line = estimate(cost).line(memory)
     assert line.startswith("estimate: 10 parameters, 0 examples; engine by rule: loop; memory ")
