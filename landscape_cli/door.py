@@ -275,5 +275,6 @@ def _joined(job: _Job, method: PathMethod, **more: Any) -> Connection | list[Con
         latest = dict(method.connect(*question, **more))  # a string may come again, improved
     except UserError as error:  # the command line's exception
         raise ValueError(str(error)) from error
-    results = [Connection(latest[i], job.surface, job.unravel) for i in range(len(pairs))]
+    made = lambda found: Connection(found, job.surface, job.unravel, job.surface.dtype)
+    results = [made(latest[i]) for i in range(len(pairs))]
     return results if job.many else results[0]

@@ -1,5 +1,8 @@
 """The library door: any JAX energy, vectors and trees, one pair and many, every method by name."""
 
+import copy
+import pickle
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -79,6 +82,51 @@ def test_its_figure_and_file(tmp_path):
     assert path.save(tmp_path / "chord.png").stat().st_size > 1000
     assert path.save(tmp_path / "chord.nc").stat().st_size > 1000
     assert len(path.plot().axes[0].lines) == 1, "no line for a level that nobody asked for"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_result_is_pickled_without_its_energy(dtype):
+    start, end = ({"x": np.array(x, dtype), "y": np.zeros(2, dtype)} for x in (1.0, -1.0))
+    path = landscape.geodesic(ring_of_tree, start, end, level=0.1)
+    for _ in range(2):  # a pickle can be pickled
+        path, given = pickle.loads(pickle.dumps(path)), path
+        assert path.verdict == given.verdict and path.found.seconds == given.found.seconds
+        np.testing.assert_array_equal(path.beads, given.beads)
+        np.testing.assert_array_equal(path.profile(), given.profile())
+        assert {name: leaf.dtype for name, leaf in path.at(0.5).items()} == {
+            "x": dtype,
+            "y": dtype,
+        }
+        assert path.plot().axes
+    with pytest.raises(ValueError, match="beyond needs the energy, which a pickle or a file has"):
+        path.profile(beyond=0.5)
+
+
+def test_a_copy_of_a_result_keeps_its_energy():
+    path = landscape.connect(ring, A, B, "straight")
+    for made in (copy.copy(path), copy.deepcopy(path)):
+        np.testing.assert_array_equal(made.profile(beyond=0.5), path.profile(beyond=0.5))
+        assert made.beads is not path.beads
+
+
+def test_a_saved_result_is_loaded(tmp_path):
+    path = landscape.geodesic(ring, A, B, level=0.1)
+    loaded = landscape.load(path.save(tmp_path / "ring.nc"))
+    loaded = landscape.load(loaded.save(tmp_path / "again.nc"))
+    assert loaded.verdict == path.verdict and loaded.level == 0.1
+    for name in ("length", "normalized_length", "peak", "beads"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(path, name))
+    np.testing.assert_array_equal(loaded.profile(), path.profile())
+    np.testing.assert_array_equal(loaded.at(0.5), path.at(0.5), strict=True)
+    assert landscape.connect(ring, A, B, "straight", initial=loaded).connected
+
+
+def test_what_is_not_a_saved_result_is_not_loaded(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        landscape.load(tmp_path / "none.nc")
+    (tmp_path / "text.nc").write_text("text")
+    with pytest.raises(ValueError, match=r"text\.nc: not a string that this version's save wrote"):
+        landscape.load(tmp_path / "text.nc")
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.foo", "x", ".png", "x."])
