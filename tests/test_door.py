@@ -3,13 +3,22 @@
 import copy
 import pickle
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hydra import initialize_config_dir
 
 import landscape_cli as landscape
+from landscape_cli.methods.auto_neb import AutoNEB
+from landscape_cli.methods.bezier import Bezier
+from landscape_cli.methods.climb import Climb
+from landscape_cli.methods.doubly_nudged import DoublyNudged
+from landscape_cli.methods.dynamic_string import DynamicString
+from landscape_cli.methods.neb import NEB
+from landscape_cli.methods.polychain import Polychain
 from landscape_cli.methods.straight import Straight
+from landscape_cli.methods.string_method import StringMethod
 from landscape_cli.methods.taut_string import TautString
 
 RING_LENGTH = 1.367401  # PAPERS: closed form at level 0.1, antipodal ends
@@ -230,3 +239,25 @@ def test_a_geodesic_needs_a_level():
         landscape.geodesic(ring, A, B, level=np.inf)
     with pytest.raises(ValueError, match="start has energy 0, above level -1"):
         landscape.geodesic(ring, A, B, level=-1.0)
+
+
+BRIEF = [
+    TautString(evaluations=40, bead_steps=40),
+    DynamicString(bead_steps=40),
+    *(band(beads=5, steps=2) for band in (NEB, DoublyNudged, StringMethod)),
+    Climb(beads=5, steps=2, climb_steps=2, rounds=1),
+    AutoNEB(schedule=((2, 0.01, 1),)),
+    *(curve(steps=2, beads=9) for curve in (Bezier, Polychain)),
+    Straight(),
+]
+
+
+@pytest.mark.parametrize("method", BRIEF, ids=lambda method: type(method).__name__)
+def test_a_user_may_forbid_that_ranks_are_promoted(method):
+    """A switch of JAX's that would find them in the user's energy, if ours did not come first."""
+    traced_anew = lambda theta: ring(theta) + 0.01 * abs(theta[1])
+    jax.config.update("jax_numpy_rank_promotion", "raise")  # for threads, too
+    try:
+        landscape.connect(traced_anew, A, B, method, level=0.1)
+    finally:
+        jax.config.update("jax_numpy_rank_promotion", "allow")
