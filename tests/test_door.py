@@ -15,8 +15,10 @@ from landscape_cli.methods.bezier import Bezier
 from landscape_cli.methods.climb import Climb
 from landscape_cli.methods.doubly_nudged import DoublyNudged
 from landscape_cli.methods.dynamic_string import DynamicString
+from landscape_cli.methods.function_space import FunctionSpace
 from landscape_cli.methods.neb import NEB
 from landscape_cli.methods.polychain import Polychain
+from landscape_cli.methods.repair import Repair
 from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.string_method import StringMethod
 from landscape_cli.methods.taut_string import TautString
@@ -234,6 +236,25 @@ def test_the_wider_precision_of_both_ends_is_kept():
     assert {leaf.dtype for leaf in path.at(0.5).values()} == {np.dtype(float)}
 
 
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        (NEB, dict(beads=31.5)),
+        (NEB, dict(steps="9")),
+        (Climb, dict(rounds=1.5)),
+        (TautString, dict(segments=4.5)),
+        (DynamicString, dict(depth=1.5)),
+        (FunctionSpace, dict(beads=4.5)),
+        (Repair, dict(beads=4.5)),
+    ],
+)
+def test_counts_of_a_method_are_whole_numbers(method, words):
+    ((name, value),) = words.items()
+    with pytest.raises(ValueError, match=rf"^{name} must be a whole number, got {value!r}$"):
+        method(**words)
+    assert NEB(beads=np.int64(5)).beads == 5
+
+
 def test_a_geodesic_needs_a_level():
     with pytest.raises(ValueError, match="level must be finite"):
         landscape.geodesic(ring, A, B, level=np.inf)
@@ -242,7 +263,7 @@ def test_a_geodesic_needs_a_level():
 
 
 BRIEF = [
-    TautString(evaluations=40, bead_steps=40),
+    TautString(segments=4, max_beads=9, evaluations=20, bead_steps=40),
     DynamicString(bead_steps=40),
     *(band(beads=5, steps=2) for band in (NEB, DoublyNudged, StringMethod)),
     Climb(beads=5, steps=2, climb_steps=2, rounds=1),
