@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from io import BytesIO
+from numbers import Real
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
@@ -54,17 +55,17 @@ class Connection:
 
     @property
     def verdict(self) -> str:
-        """One line: the state, the length and what it rests on."""
-        f = self.found
+        """One line: the state, or "joined" without a level, the length and what it rests on."""
+        f, asked = self.found, np.isfinite(self.level)
         if not f.connected:
             where = f"highest energy {f.peak:.6g} in segment {f.worst_segment}"
-            return f"{f.state} within budget at level {f.level:g}: {where}"
-        level = f" <= level {f.level:g}" if np.isfinite(f.level) else ""
+            return f"{f.state} within budget{f' at level {f.level:g}' if asked else ''}: {where}"
+        level, state = (f" <= level {f.level:g}", f.state) if asked else ("", "joined")
         tests = "" if f.state == "straight" or np.isnan(f.kkt_residual) else (
             f", KKT residual {f.kkt_residual:.1e}, length change {f.length_change:.1e}"
         )  # fmt: skip
         return (
-            f"{f.state}: normalized length {f.normalized_length:.6f} with {len(f.beads)} beads, "
+            f"{state}: normalized length {f.normalized_length:.6f} with {len(f.beads)} beads, "
             f"peak {f.peak:.6g}{level}{tests}"
         )
 
@@ -118,8 +119,13 @@ class Connection:
             beyond: part of the string's length to go on straight at either end; at least 0.
 
         Raises:
-            ValueError: beyond is negative, or asks for energies that a pickle or a file left out.
+            ValueError: beyond is no number of at least 0, or asks for energies that were left out.
         """
+        if not isinstance(beyond, Real):
+            raise ValueError(
+                f"beyond must be a number, got {beyond!r}; to draw into axes of your own: "
+                "ax.plot(*result.profile())"
+            )
         if not 0 <= beyond < np.inf:
             raise ValueError(f"beyond must be at least 0, got {beyond}")
         if not beyond:

@@ -53,6 +53,7 @@ def test_any_path_will_do_without_a_level():
     chord = landscape.connect(ring, A, B, "straight")
     assert chord.connected and chord.normalized_length == 1
     assert chord.peak == pytest.approx(1.0, rel=1e-4), "F at the origin"
+    assert chord.verdict.startswith("joined: normalized length 1.000000 with 2 beads, peak 1")
     assert "level" not in chord.verdict
     judged = landscape.connect(ring, A, B, "straight", level=0.5)
     assert not judged.connected and np.isnan(judged.length)
@@ -69,6 +70,8 @@ def test_a_path_goes_on_straight_beyond_its_ends():
     assert chord.plot(beyond=0.5).axes[0].lines[0].get_xdata()[0] == pytest.approx(-0.5)
     with pytest.raises(ValueError, match="beyond must be at least 0, got -1"):
         chord.profile(beyond=-1.0)
+    with pytest.raises(ValueError, match=r"beyond must be a number, got <Axes: >; .* ax.plot"):
+        chord.plot(chord.plot().add_subplot())
 
 
 def test_trees_and_batches():
