@@ -82,6 +82,11 @@ def test_trees_and_batches():
     assert [one.beads[0, 0] for one in several] == [1.0, -1.0]
 
 
+def test_matrices_are_one_pair_where_that_is_said():
+    one = landscape.connect(lambda x: (x[0] @ x[1]) ** 2, np.eye(2), -np.eye(2), batched=False)
+    assert one.beads.shape[1] == 4 and one.at(0.5).shape == (2, 2)
+
+
 def test_a_path_can_begin_from_another():
     taut = landscape.geodesic(ring, A, B, level=0.1)
     brief = TautString(evaluations=3, bead_steps=1)  # too few to sample or to pull anything
@@ -171,6 +176,17 @@ def test_no_folder_is_made_for_a_file(tmp_path):
         (dict(start=np.zeros((4, 2)), end=np.zeros((4, 3))), r"\(4, 2\) and \(4, 3\)"),
         (dict(end={"x": B}), "same structure"),
         (dict(end=B + 0j), "end must hold real numbers, got complex128"),
+        (dict(start=A > 0), "start must hold real numbers, got bool"),
+        (dict(start=[1.0, 0.0]), r"start is a list of numbers: write np.array\(start\)"),
+        (dict(end=(1, [0, 2.0])), r"end is a tuple of numbers: write np.array\(end\)"),
+        (
+            dict(energy=lambda x: x[0, 0] ** 2, start=np.eye(2), end=-np.eye(2)),
+            r"two dimensions are a batch of pairs \(batched=False for matrices\): .",
+        ),
+        (
+            dict(start=np.eye(2), end=np.stack([A, B])),
+            r"batched=False for matrices\): start\[0\] and",
+        ),
         (dict(start="ab", end="ba"), "start must hold real numbers, got <U2"),
         (dict(start=A[:0], end=B[:0]), r"must hold at least one number, got array\(\[\]"),
         (dict(start={}, end={}), "must hold at least one number, got {}"),
@@ -261,6 +277,8 @@ def test_counts_of_a_method_are_whole_numbers(method, words):
 def test_a_geodesic_needs_a_level():
     with pytest.raises(ValueError, match="level must be finite"):
         landscape.geodesic(ring, A, B, level=np.inf)
+    with pytest.raises(ValueError, match="start and end are the same point"):
+        landscape.geodesic(ring, A, A, level=0.1)
     with pytest.raises(ValueError, match="start has energy 0, above level -1"):
         landscape.geodesic(ring, A, B, level=-1.0)
 
