@@ -138,7 +138,9 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
         (["levels=[nan]"], r"levels=\[nan\]: .*positive, finite"),
         (["levels=[0.1,-1]"], "levels=.*positive, finite"),
         (["precision=float16"], "precision=float16: choose float64 or float32"),
-        (["budget.pairs=few"], "budget.pairs=few: must be a positive number"),
+        (["budget.pairs=few"], "budget.pairs=few: must be a positive whole number"),
+        (["budget.train_steps=1e3"], "budget.train_steps=1000.0: must be a positive whole number"),
+        (["+budget.evaluatoins=3"], "budget.evaluatoins: no such .*did you mean 'evaluations'"),
         (["seed=0,1"], "seed=0,1: several values need -m"),
         (["seed=range(0,2)"], r"seed=range\(0,2\): several values need -m"),
         (["+x"], r"\+x: cannot be read; write key=value"),
@@ -308,6 +310,26 @@ def test_tune_asks_for_a_network(tmp_path):
         assert "model: Ring is a closed form" in refusal(result)
     assert not list(tmp_path.glob("outputs"))
     assert landscape("tune", "--forget", cwd=tmp_path, **cache).stdout == "forgotten: 0 plans\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("defaults: [smoke, _self_]\nevaluatoins: 33", "budget.evaluatoins: no such setting; .*"),
+        (
+            "pairs: 2",
+            "budget: has no .*train_steps, .*; begin its file with defaults: .desk, _self_",
+        ),
+        ("defaults: [smoke, _self_]\nrate: x", "budget.rate=x: must be a positive number"),
+    ],
+)
+def test_a_budget_of_the_users_holds_what_is_asked_of_it(tmp_path, content, said):
+    file = tmp_path / "mine" / "budget" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    words = ["run", "geodesic", "--dry-run", "budget=mine", "--config-dir", tmp_path / "mine"]
+    words += ["trainer.learning_rate=${budget.rate}"] if content.endswith("rate: x") else []
+    assert re.match(said, refusal(landscape(*words, cwd=tmp_path)))
 
 
 @pytest.mark.parametrize(
