@@ -312,6 +312,15 @@ def test_tune_asks_for_a_network(tmp_path):
     assert landscape("tune", "--forget", cwd=tmp_path, **cache).stdout == "forgotten: 0 plans\n"
 
 
+def test_a_cache_that_cannot_be_written_is_said_once(tmp_path):
+    (tmp_path / "file").touch()
+    words = ["run", "geodesic", "--dry-run", "model=ring"]
+    result = landscape(*words, cwd=tmp_path, LANDSCAPE_CACHE=str(tmp_path / "file"))
+    said = f"landscape: {tmp_path / 'file' / 'jax'} cannot be written (Not a directory), so every"
+    assert result.returncode == 0 and result.stderr.startswith(said)
+    assert result.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
