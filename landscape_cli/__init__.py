@@ -3,6 +3,7 @@
     import landscape_cli as landscape
     result = landscape.geodesic(energy, start, end, level=0.1)
     result = landscape.connect(energy, start, end, method="auto_neb")
+    result = landscape.load("ring.nc")
     params_b = landscape.align(module, params_a, params_b, inputs)
 
 Importing the package does not import JAX; using the door does.
@@ -15,18 +16,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from landscape_cli.alignment import align
-    from landscape_cli.door import Connection, connect, geodesic
+    from landscape_cli.connection import Connection, load
+    from landscape_cli.door import connect, geodesic
 
 __version__ = version("landscape-cli")
-__all__ = ["Connection", "__version__", "align", "connect", "geodesic"]
+__all__ = ["Connection", "__version__", "align", "connect", "geodesic", "load"]
 
 
 def __getattr__(name: str) -> Any:
     """Load the library door on first use, so that the command line starts without JAX."""
-    if name in ("connect", "geodesic", "Connection"):
+    if name in ("connect", "geodesic"):
         from landscape_cli import door
 
         return getattr(door, name)
+    if name in ("Connection", "load"):
+        from landscape_cli import connection
+
+        return getattr(connection, name)
     if name == "align":
         from landscape_cli.alignment import align
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import linen
 
 from landscape_cli.config import part_named
 from landscape_cli.contracts import Gauge
@@ -63,8 +64,8 @@ def align(
         A tree like `params_b`, of host arrays.
 
     Raises:
-        ValueError: trees that differ, no inputs, an unknown gauge, one that needs a loss, or one
-            that the network does not have.
+        ValueError: no linen module, trees that differ, no inputs, an unknown gauge, one that needs
+            a loss, or one that the network does not have.
 
     Example:
         >>> import flax.linen as nn
@@ -80,6 +81,8 @@ def align(
         Ainsworth, Hayase and Srinivasa, Git Re-Basin: merging models modulo permutation
         symmetries, 2023, arXiv 2209.04836.
     """
+    if not isinstance(module, linen.Module):
+        raise ValueError(f"module must be a Flax linen module, got a {type(module).__name__}")
     chosen, whole = gauge_named(gauge), "params" in params_b
     one, other = (tree if whole else {"params": tree} for tree in (params_a, params_b))
     _check_trees(params_a, params_b)

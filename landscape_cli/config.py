@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import inspect
 import math
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -101,11 +102,25 @@ def settings(cfg: DictConfig) -> Settings:
     for key in cfg:
         if key not in known:
             raise UserError(unknown(str(key), "setting", known))
-    budget = plain(cfg.get("budget", {}))
-    for key, value in budget.items():
-        good = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-        require(good, f"budget.{key}", value, "must be a positive number")
+    check_budget(cfg)
     return fill(Settings, {name: plain(cfg[name]) for name in names if name in cfg}, "")
+
+
+def check_budget(cfg: DictConfig) -> None:
+    """A budget holds what ours hold, which are counts, and what else the run asks of it."""
+    given = cfg.get("budget", {})
+    ours = OmegaConf.load(listing.conf_folder() / "budget" / "desk.yaml")
+    asked = re.findall(r"\$\{budget\.(\w+)\}", OmegaConf.to_yaml(cfg))
+    for key in given:
+        if key not in {*ours, *asked}:
+            raise UserError(unknown(f"budget.{key}", "setting", {*map(str, ours), *asked}))
+    if lacking := sorted({*asked} - {*given}):
+        cure = "begin its file with defaults: [desk, _self_]"
+        raise UserError(f"budget: has no {', '.join(lacking)}, which this run asks for; {cure}")
+    for key, value in plain(given).items():
+        kind, rule = (int, "whole number") if key in ours else (int | float, "number")
+        good = isinstance(value, kind) and not isinstance(value, bool) and value > 0
+        require(good, f"budget.{key}", value, f"must be a positive {rule}")
 
 
 def plain(node: Any) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 import jax
@@ -81,20 +82,21 @@ def geodesic(
         energy: F, any JAX function of a vector or pytree that returns a scalar. Keep one
             function object for many calls: a new one is compiled anew.
         start: vector (param,) or pytree; of a batch, (pair, param) or leaves with a leading axis.
-            All is computed in the widest float type of both ends, at least float32.
+            All is computed in the widest float type of both ends, at least float32. A list of
+            numbers is no vector for JAX, but a tree, and is refused: make it an array.
         end: like `start`, leaf by leaf of the same shape.
         level: λ; one number, or one for every pair.
         batched: whether the leading axis counts pairs; None: yes for a plain array of two
-            dimensions, no for everything else.
+            dimensions, no for everything else; False for one pair of matrices.
         method: how strings are found, as for `connect`.
 
     Returns:
         One `Connection`, or a list with one for every pair.
 
     Raises:
-        ValueError: ends that are empty, not real, differ in shape, lie above the level or are
-            not finite; an energy that is not a floating scalar; an unknown method, or one that
-            needs a network.
+        ValueError: ends that are empty, not real, differ in shape, coincide, lie above the level
+            or are not finite; an energy that is not a floating scalar; an unknown method, or one
+            that needs a network.
 
     Example:
         >>> ring = lambda theta: ((theta**2).sum() - 1) ** 2
@@ -155,9 +157,6 @@ def connect(
     """
     job = _posed(energy, start, end, level, batched)
     chosen = method_named(method)
-    for row in np.flatnonzero((job.starts == job.ends).all(axis=1)):
-        which = "start and end" if len(job.starts) == 1 else f"start[{row}] and end[{row}]"
-        raise ValueError(f"{which} are the same point; there is nothing to join")
     if not (chosen.level_free or np.isfinite(job.levels).all()):
         raise ValueError(f"method {method!r} looks inside a level set: give it a level")
     if initial is None:
@@ -191,12 +190,26 @@ class _Job:
 
 def _posed(energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batched: Any) -> _Job:
     """The question in arrays, checked."""
+    for name, tree in (("start", start), ("end", end)):
+        numbers = all(isinstance(leaf, Number) for leaf in jax.tree.leaves(tree))
+        if numbers and isinstance(tree, list | tuple):
+            raise ValueError(
+                f"{name} is a {type(tree).__name__} of numbers: write np.array({name})"
+            )
     start, end = (jax.tree.map(np.asarray, tree) for tree in (start, end))
     many = getattr(start, "ndim", 0) == 2 if batched is None else batched
     _check_ends(start, end, many)
     dtype = _precision(start, end)
     (starts, unravel), (ends, _) = (_rows(tree, many, dtype) for tree in (start, end))
-    _check_energy(energy, unravel(jnp.asarray(starts[0])))
+    try:
+        _check_energy(energy, unravel(jnp.asarray(starts[0])))
+        _check_apart(starts, ends)
+    except Exception as error:
+        if not many or batched:
+            raise
+        raise ValueError(
+            f"ends of two dimensions are a batch of pairs (batched=False for matrices): {error}"
+        ) from error
     levels = _levels(level, len(starts), many)
     surface = Surface(_OnTree(energy, unravel), (), starts.shape[1], dtype=starts.dtype)
     return _Job(surface, starts, ends, levels, unravel, many)
@@ -226,6 +239,12 @@ def _check_ends(start: Any, end: Any, many: bool) -> None:
         raise ValueError(f"start and end must hold at least one {what}, got {start!r}")
 
 
+def _check_apart(starts: np.ndarray, ends: np.ndarray) -> None:
+    for row in np.flatnonzero((starts == ends).all(axis=1)):
+        which = "start and end" if len(starts) == 1 else f"start[{row}] and end[{row}]"
+        raise ValueError(f"{which} are the same point; there is nothing to join")
+
+
 def _check_energy(energy: Callable[[Any], Any], point: Any) -> None:
     """Refuse what is not a scalar to descend on."""
     found = jax.eval_shape(energy, point)
@@ -241,7 +260,7 @@ def _check_energy(energy: Callable[[Any], Any], point: Any) -> None:
 def _levels(level: Any, count: int, many: bool) -> np.ndarray:
     """The level of every pair."""
     given = np.asarray(level)
-    if not _real(given.dtype) or given.dtype == bool:
+    if not _real(given.dtype):
         raise ValueError(f"level must be a number, got {level!r}")
     if given.shape not in ((), (count,)):
         known = f"one number, or one for each of {count} pairs" if many else "one number"
@@ -253,7 +272,7 @@ def _levels(level: Any, count: int, many: bool) -> np.ndarray:
 
 
 def _real(dtype: np.dtype) -> bool:
-    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer, np.bool_))
+    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.floating, jnp.integer))
 
 
 def _check_initial(begun: list[np.ndarray], job: _Job) -> None:
@@ -275,5 +294,6 @@ def _joined(job: _Job, method: PathMethod, **more: Any) -> Connection | list[Con
         latest = dict(method.connect(*question, **more))  # a string may come again, improved
     except UserError as error:  # the command line's exception
         raise ValueError(str(error)) from error
-    results = [Connection(latest[i], job.surface, job.unravel) for i in range(len(pairs))]
+    made = lambda found: Connection(found, job.surface, job.unravel, job.surface.dtype)
+    results = [made(latest[i]) for i in range(len(pairs))]
     return results if job.many else results[0]

@@ -7,6 +7,7 @@ import re
 import traceback
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
@@ -35,7 +36,7 @@ def one_line(error: BaseException) -> str | None:
     if isinstance(error, MissingConfigException):
         return missing_option(error)
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read; write key=value"
+        return unread(str(error.override))
     if isinstance(error, OSError):
         return disk(error)
     if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
@@ -45,6 +46,18 @@ def one_line(error: BaseException) -> str | None:
     if isinstance(error, HydraException):
         return composition(first_line(str(error)))
     return unnamed(error)
+
+
+def unread(override: str) -> str:
+    """An override that is none for Hydra, perhaps only for want of quotes."""
+    key, equals, value = override.partition("=")
+    text = value.replace("'", r"\'")
+    quoted = f"{key}{equals}'{text}'"
+    try:
+        OverridesParser.create().parse_override(quoted)
+    except HydraException:
+        return f"{override}: cannot be read; write key=value"
+    return f'{override}: cannot be read; if the value is a text, quote it: "{quoted}"'
 
 
 def unnamed(error: BaseException) -> str | None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 from typing import Any
 
 LARGEST_SEED = 2**32 - 1  # in single precision JAX keeps no more bits of a seed
 
 
-def check_counts(part: Any, *names: str) -> None:
-    """Whole numbers that must be at least 1."""
+def check_counts(part: Any, *names: str, least: int = 1) -> None:
+    """Whole numbers that must be at least `least`."""
     for name in names:
-        if getattr(part, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(part, name)}")
+        value = getattr(part, name)
+        if not isinstance(value, Integral):
+            raise ValueError(f"{name} must be a whole number, got {value!r}")
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
 def check_positive(part: Any, *names: str) -> None:

@@ -14,8 +14,9 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -307,6 +308,19 @@ def kept(folder: RunDir) -> str:
     return said if folder.empty else said + draw
 
 
+@cache
+def kept_programs(folder: Path) -> str | None:
+    """The folder of compiled programs; says once where none can be kept, as JAX would of each."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return str(folder)
+    except OSError as error:
+        text = f"{folder} cannot be written ({error.strerror}), so every run compiles anew"
+        print(f"landscape: {text}; LANDSCAPE_CACHE names another folder", file=sys.stderr)
+        return None
+
+
 def configure_jax(precision: str) -> None:
     """Set all of JAX's switches, for every job: they outlive a job of a multirun."""
     import jax
@@ -317,7 +331,7 @@ def configure_jax(precision: str) -> None:
     if __version_info__ < (0, 11) and SCHEDULER not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} --{SCHEDULER}=false".strip()
     jax.config.update("jax_enable_x64", precision == "float64")
-    jax.config.update("jax_compilation_cache_dir", str(cache_folder("jax")))
+    jax.config.update("jax_compilation_cache_dir", kept_programs(cache_folder("jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     logging.getLogger("jax").setLevel(logging.WARNING)  # else it tells of every backend it lacks

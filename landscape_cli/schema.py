@@ -62,7 +62,8 @@ def convert(value: Any, hint: Any, key: str) -> Any:
     """`value` as the type `hint`: lists become tuples, whole numbers may be floats."""
     if hint is Any or accepts(value, hint):
         return freeze(value, hint)
-    raise UserError(f"{key}={typed(value)}: expected {describe(hint)}")
+    as_list = f"; write {key}=[{typed(value)}]" if accepts([value], hint) else ""
+    raise UserError(f"{key}={typed(value)}: expected {describe(hint)}{as_list}")
 
 
 def accepts(value: Any, hint: Any) -> bool:

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 import landscape_cli as landscape
 from landscape_cli.core.symmetry.units import flat
@@ -106,6 +107,12 @@ def test_the_example_of_its_docstring():
 
     found = doctest.testmod(alignment)
     assert found.attempted and not found.failed
+
+
+def test_only_linen_modules_are_aligned():
+    module = nnx.Linear(2, 3, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="module must be a Flax linen module, got a Linear"):
+        landscape.align(module, nnx.state(module), nnx.state(module), np.ones((1, 2)))
 
 
 def test_what_is_refused():

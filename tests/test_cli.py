@@ -132,15 +132,24 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
         (["model.widths=3"], "model.widths=3: expected a list"),
         (["pairs=0"], "pairs=0: must be at least 1"),
         (["seed=-1"], "seed=-1: must be at least 0"),
+        (["levels=0.1"], r"levels=0.1: expected a list, each a number; write levels=\[0.1\]$"),
         (["levels=[]"], r"levels=\[\]: give at least one level"),
         (["levels=[0.1,0.2]"], r"levels=\[0.1,0.2\]: .*strictly decreasing"),
         (["levels=[nan]"], r"levels=\[nan\]: .*positive, finite"),
         (["levels=[0.1,-1]"], "levels=.*positive, finite"),
         (["precision=float16"], "precision=float16: choose float64 or float32"),
-        (["budget.pairs=few"], "budget.pairs=few: must be a positive number"),
+        (["budget.pairs=few"], "budget.pairs=few: must be a positive whole number"),
+        (["budget.train_steps=1e3"], "budget.train_steps=1000.0: must be a positive whole number"),
+        (["+budget.evaluatoins=3"], "budget.evaluatoins: no such .*did you mean 'evaluations'"),
         (["seed=0,1"], "seed=0,1: several values need -m"),
         (["seed=range(0,2)"], r"seed=range\(0,2\): several values need -m"),
         (["+x"], r"\+x: cannot be read; write key=value"),
+        (
+            ["hydra.run.dir=out(1)"],
+            r"""cannot be read; .* quote it: "hydra.run.dir='out\(1\)'"$""",
+        ),
+        (["data.dir=/tmp/jürgen"], "quote it: \"data.dir='/tmp/jürgen'\"$"),
+        (["data.dir=a=b'c"], r"""quote it: "data.dir='a=b\\'c'"$"""),
         (["pairs:3"], "pairs:3: cannot be read; write key=value"),
         (["="], "=: write key=value"),
         (["model=null"], "model=null: choose from alexnet, .*toy"),
@@ -301,6 +310,35 @@ def test_tune_asks_for_a_network(tmp_path):
         assert "model: Ring is a closed form" in refusal(result)
     assert not list(tmp_path.glob("outputs"))
     assert landscape("tune", "--forget", cwd=tmp_path, **cache).stdout == "forgotten: 0 plans\n"
+
+
+def test_a_cache_that_cannot_be_written_is_said_once(tmp_path):
+    (tmp_path / "file").touch()
+    words = ["run", "geodesic", "--dry-run", "model=ring"]
+    result = landscape(*words, cwd=tmp_path, LANDSCAPE_CACHE=str(tmp_path / "file"))
+    said = f"landscape: {tmp_path / 'file' / 'jax'} cannot be written (Not a directory), so every"
+    assert result.returncode == 0 and result.stderr.startswith(said)
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("defaults: [smoke, _self_]\nevaluatoins: 33", "budget.evaluatoins: no such setting; .*"),
+        (
+            "pairs: 2",
+            "budget: has no .*train_steps, .*; begin its file with defaults: .desk, _self_",
+        ),
+        ("defaults: [smoke, _self_]\nrate: x", "budget.rate=x: must be a positive number"),
+    ],
+)
+def test_a_budget_of_the_users_holds_what_is_asked_of_it(tmp_path, content, said):
+    file = tmp_path / "mine" / "budget" / "mine.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(content)
+    words = ["run", "geodesic", "--dry-run", "budget=mine", "--config-dir", tmp_path / "mine"]
+    words += ["trainer.learning_rate=${budget.rate}"] if content.endswith("rate: x") else []
+    assert re.match(said, refusal(landscape(*words, cwd=tmp_path)))
 
 
 @pytest.mark.parametrize(

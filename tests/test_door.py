@@ -1,12 +1,26 @@
 """The library door: any JAX energy, vectors and trees, one pair and many, every method by name."""
 
+import copy
+import pickle
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hydra import initialize_config_dir
 
 import landscape_cli as landscape
+from landscape_cli.methods.auto_neb import AutoNEB
+from landscape_cli.methods.bezier import Bezier
+from landscape_cli.methods.climb import Climb
+from landscape_cli.methods.doubly_nudged import DoublyNudged
+from landscape_cli.methods.dynamic_string import DynamicString
+from landscape_cli.methods.function_space import FunctionSpace
+from landscape_cli.methods.neb import NEB
+from landscape_cli.methods.polychain import Polychain
+from landscape_cli.methods.repair import Repair
 from landscape_cli.methods.straight import Straight
+from landscape_cli.methods.string_method import StringMethod
 from landscape_cli.methods.taut_string import TautString
 
 RING_LENGTH = 1.367401  # PAPERS: closed form at level 0.1, antipodal ends
@@ -39,6 +53,7 @@ def test_any_path_will_do_without_a_level():
     chord = landscape.connect(ring, A, B, "straight")
     assert chord.connected and chord.normalized_length == 1
     assert chord.peak == pytest.approx(1.0, rel=1e-4), "F at the origin"
+    assert chord.verdict.startswith("joined: normalized length 1.000000 with 2 beads, peak 1")
     assert "level" not in chord.verdict
     judged = landscape.connect(ring, A, B, "straight", level=0.5)
     assert not judged.connected and np.isnan(judged.length)
@@ -55,6 +70,8 @@ def test_a_path_goes_on_straight_beyond_its_ends():
     assert chord.plot(beyond=0.5).axes[0].lines[0].get_xdata()[0] == pytest.approx(-0.5)
     with pytest.raises(ValueError, match="beyond must be at least 0, got -1"):
         chord.profile(beyond=-1.0)
+    with pytest.raises(ValueError, match=r"beyond must be a number, got <Axes: >; .* ax.plot"):
+        chord.plot(chord.plot().add_subplot())
 
 
 def test_trees_and_batches():
@@ -63,6 +80,11 @@ def test_trees_and_batches():
     assert set(path.at(0.5)) == {"x", "y"} and path.beads.shape == (2, 3)
     several = landscape.connect(ring, np.stack([A, B]), np.stack([B, A]), "straight")
     assert [one.beads[0, 0] for one in several] == [1.0, -1.0]
+
+
+def test_matrices_are_one_pair_where_that_is_said():
+    one = landscape.connect(lambda x: (x[0] @ x[1]) ** 2, np.eye(2), -np.eye(2), batched=False)
+    assert one.beads.shape[1] == 4 and one.at(0.5).shape == (2, 2)
 
 
 def test_a_path_can_begin_from_another():
@@ -79,6 +101,51 @@ def test_its_figure_and_file(tmp_path):
     assert path.save(tmp_path / "chord.png").stat().st_size > 1000
     assert path.save(tmp_path / "chord.nc").stat().st_size > 1000
     assert len(path.plot().axes[0].lines) == 1, "no line for a level that nobody asked for"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_result_is_pickled_without_its_energy(dtype):
+    start, end = ({"x": np.array(x, dtype), "y": np.zeros(2, dtype)} for x in (1.0, -1.0))
+    path = landscape.geodesic(ring_of_tree, start, end, level=0.1)
+    for _ in range(2):  # a pickle can be pickled
+        path, given = pickle.loads(pickle.dumps(path)), path
+        assert path.verdict == given.verdict and path.found.seconds == given.found.seconds
+        np.testing.assert_array_equal(path.beads, given.beads)
+        np.testing.assert_array_equal(path.profile(), given.profile())
+        assert {name: leaf.dtype for name, leaf in path.at(0.5).items()} == {
+            "x": dtype,
+            "y": dtype,
+        }
+        assert path.plot().axes
+    with pytest.raises(ValueError, match="beyond needs the energy, which a pickle or a file has"):
+        path.profile(beyond=0.5)
+
+
+def test_a_copy_of_a_result_keeps_its_energy():
+    path = landscape.connect(ring, A, B, "straight")
+    for made in (copy.copy(path), copy.deepcopy(path)):
+        np.testing.assert_array_equal(made.profile(beyond=0.5), path.profile(beyond=0.5))
+        assert made.beads is not path.beads
+
+
+def test_a_saved_result_is_loaded(tmp_path):
+    path = landscape.geodesic(ring, A, B, level=0.1)
+    loaded = landscape.load(path.save(tmp_path / "ring.nc"))
+    loaded = landscape.load(loaded.save(tmp_path / "again.nc"))
+    assert loaded.verdict == path.verdict and loaded.level == 0.1
+    for name in ("length", "normalized_length", "peak", "beads"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(path, name))
+    np.testing.assert_array_equal(loaded.profile(), path.profile())
+    np.testing.assert_array_equal(loaded.at(0.5), path.at(0.5), strict=True)
+    assert landscape.connect(ring, A, B, "straight", initial=loaded).connected
+
+
+def test_what_is_not_a_saved_result_is_not_loaded(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        landscape.load(tmp_path / "none.nc")
+    (tmp_path / "text.nc").write_text("text")
+    with pytest.raises(ValueError, match=r"text\.nc: not a string that this version's save wrote"):
+        landscape.load(tmp_path / "text.nc")
 
 
 @pytest.mark.parametrize("name", ["x.csv", "x.foo", "x", ".png", "x."])
@@ -109,6 +176,17 @@ def test_no_folder_is_made_for_a_file(tmp_path):
         (dict(start=np.zeros((4, 2)), end=np.zeros((4, 3))), r"\(4, 2\) and \(4, 3\)"),
         (dict(end={"x": B}), "same structure"),
         (dict(end=B + 0j), "end must hold real numbers, got complex128"),
+        (dict(start=A > 0), "start must hold real numbers, got bool"),
+        (dict(start=[1.0, 0.0]), r"start is a list of numbers: write np.array\(start\)"),
+        (dict(end=(1, [0, 2.0])), r"end is a tuple of numbers: write np.array\(end\)"),
+        (
+            dict(energy=lambda x: x[0, 0] ** 2, start=np.eye(2), end=-np.eye(2)),
+            r"two dimensions are a batch of pairs \(batched=False for matrices\): .",
+        ),
+        (
+            dict(start=np.eye(2), end=np.stack([A, B])),
+            r"batched=False for matrices\): start\[0\] and",
+        ),
         (dict(start="ab", end="ba"), "start must hold real numbers, got <U2"),
         (dict(start=A[:0], end=B[:0]), r"must hold at least one number, got array\(\[\]"),
         (dict(start={}, end={}), "must hold at least one number, got {}"),
@@ -177,8 +255,51 @@ def test_the_wider_precision_of_both_ends_is_kept():
     assert {leaf.dtype for leaf in path.at(0.5).values()} == {np.dtype(float)}
 
 
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        (NEB, dict(beads=31.5)),
+        (NEB, dict(steps="9")),
+        (Climb, dict(rounds=1.5)),
+        (TautString, dict(segments=4.5)),
+        (DynamicString, dict(depth=1.5)),
+        (FunctionSpace, dict(beads=4.5)),
+        (Repair, dict(beads=4.5)),
+    ],
+)
+def test_counts_of_a_method_are_whole_numbers(method, words):
+    ((name, value),) = words.items()
+    with pytest.raises(ValueError, match=rf"^{name} must be a whole number, got {value!r}$"):
+        method(**words)
+    assert NEB(beads=np.int64(5)).beads == 5
+
+
 def test_a_geodesic_needs_a_level():
     with pytest.raises(ValueError, match="level must be finite"):
         landscape.geodesic(ring, A, B, level=np.inf)
+    with pytest.raises(ValueError, match="start and end are the same point"):
+        landscape.geodesic(ring, A, A, level=0.1)
     with pytest.raises(ValueError, match="start has energy 0, above level -1"):
         landscape.geodesic(ring, A, B, level=-1.0)
+
+
+BRIEF = [
+    TautString(segments=4, max_beads=9, evaluations=20, bead_steps=40),
+    DynamicString(bead_steps=40),
+    *(band(beads=5, steps=2) for band in (NEB, DoublyNudged, StringMethod)),
+    Climb(beads=5, steps=2, climb_steps=2, rounds=1),
+    AutoNEB(schedule=((2, 0.01, 1),)),
+    *(curve(steps=2, beads=9) for curve in (Bezier, Polychain)),
+    Straight(),
+]
+
+
+@pytest.mark.parametrize("method", BRIEF, ids=lambda method: type(method).__name__)
+def test_a_user_may_forbid_that_ranks_are_promoted(method):
+    """A switch of JAX's that would find them in the user's energy, if ours did not come first."""
+    traced_anew = lambda theta: ring(theta) + 0.01 * abs(theta[1])
+    jax.config.update("jax_numpy_rank_promotion", "raise")  # for threads, too
+    try:
+        landscape.connect(traced_anew, A, B, method, level=0.1)
+    finally:
+        jax.config.update("jax_numpy_rank_promotion", "allow")

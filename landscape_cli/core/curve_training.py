@@ -87,7 +87,7 @@ class Bending:
     dense: int
 
     def __post_init__(self) -> None:
-        check_counts(self, "bends", "points", "dense")
+        check_counts(self, "bends", "points", "beads", "dense")
         check_descent(self)
         if self.weighting not in WEIGHTINGS:
             names = ", ".join(WEIGHTINGS)

@@ -22,7 +22,7 @@ from landscape_cli.core.relax import relax
 from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import energies_inside
-from landscape_cli.ranges import LARGEST_SEED
+from landscape_cli.ranges import LARGEST_SEED, check_counts
 
 Cycle = tuple[int, float, int]  # steps, learning rate, beads inserted before
 
@@ -58,9 +58,8 @@ class Cycles:
             raise ValueError("schedule must begin with a cycle that inserts a bead")
         if not 0 <= self.threshold < np.inf:
             raise ValueError(f"threshold must be at least 0, got {self.threshold}")
-        for name, least in (("samples", 1), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_counts(self, "samples")
+        check_counts(self, "seed", least=0)
         if self.seed > LARGEST_SEED:
             raise ValueError(f"seed must be at most {LARGEST_SEED}, got {self.seed}")
 

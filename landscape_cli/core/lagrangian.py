@@ -165,14 +165,14 @@ def green(segments: int) -> np.ndarray:
 def sample_points(beads: Array, walls: Walls, samples: int) -> Array:
     """(point, param): every interior bead and `samples - 1` points inside every segment."""
     whole = jnp.concatenate([walls.start[None], beads, walls.end[None]])
-    f = (jnp.arange(samples) / samples).astype(beads.dtype)[:, None]
+    f = (jnp.arange(samples) / samples).astype(beads.dtype)[None, :, None]
     points = whole[:-1, None] * (1 - f) + whole[1:, None] * f
     return points.reshape(-1, beads.shape[1])[1:]
 
 
 def hats(segments: int, samples: int, dtype: Any) -> Array:
     """(bead, point): the transpose of `sample_points`, what a bead has of each point."""
-    place = jnp.arange(1, segments * samples) / samples  # of points, in segments
+    place = jnp.arange(1, segments * samples)[None] / samples  # of points, in segments
     bead = jnp.arange(1, segments)[:, None]
     return jnp.maximum(0, 1 - jnp.abs(place - bead)).astype(dtype)
 
@@ -190,13 +190,13 @@ def _evaluate(beads, energies, gradients, mu, rho, walls, samples) -> Evaluated:
     push = jnp.maximum(0, mu + rho * c)
     segments = beads.shape[0] + 1
     t = (jnp.arange(1, segments) / segments).astype(beads.dtype)[:, None]
-    off = beads - (walls.start + t * (walls.end - walls.start))
+    off = beads - (walls.start[None] + t * (walls.end - walls.start)[None])
     pull = stretch(off) / chord2(walls)
     excess = jnp.vdot(off, pull)
     value = excess / 2 + ((push**2 - mu**2) / (2 * rho)).mean()
     # A product with a matrix of zeros, mostly: sums of slices are slower, and copy all gradients.
     forces = push * slope / push.size
-    gradient = pull + (hats(segments, samples, beads.dtype) * forces) @ gradients
+    gradient = pull + (hats(segments, samples, beads.dtype) * forces[None]) @ gradients
     gap = 2 * (push * jnp.maximum(-c, 0)).mean() / least_excess(excess)
     return Evaluated(value, gradient, push, jnp.maximum(c, 0).max(), excess, gap)
 

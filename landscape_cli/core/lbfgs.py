@@ -125,7 +125,7 @@ def direction(history: History, scale: Array, raised: Array) -> Array:
         scale: of the metric.
         raised: (bead-2, param) the gradient, raised by the metric.
     """
-    valid, (on_x, on_z) = history.valid, history.valid * history.on
+    valid, (on_x, on_z) = history.valid, history.valid[None] * history.on
     a = valid * (history.inverse @ on_x)
     rest = valid * (history.gram @ a) - on_z
     c = (history.dots * a + scale * rest) @ history.inverse

@@ -47,7 +47,7 @@ def _met(state: State, walls: Walls, lane: Array) -> tuple[Array, Array]:
     change = since @ pick(history.on)[1, rows]
     products = since @ pick(history.gram)[rows][:, rows] @ since.T
     now = jnp.vdot(inner.now.gradient, inner.raised)
-    products = now - change - change[:, None] + products
+    products = now - change[None] - change[:, None] + products
 
     def back(moved: Array, row: Array) -> tuple[Array, Array]:
         moved = moved + history.rows[lane, 0, row]

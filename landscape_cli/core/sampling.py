@@ -23,6 +23,7 @@ from landscape_cli.core.lanes import hands, side_by_side
 from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import Peak, energies_inside, peaks
+from landscape_cli.ranges import check_counts
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,8 @@ class Sampling:
             raise ValueError(f"tau must be at least 1, got {self.tau}")
         if self.insertion not in ("worst", "midpoint"):
             raise ValueError(f"insertion must be worst or midpoint, got {self.insertion!r}")
-        for name, least in {"depth": 1, "points": 1, "bead_steps": 1, "max_beads": 3}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_counts(self, "depth", "points", "bead_steps")
+        check_counts(self, "max_beads", least=3)
 
 
 @dataclass

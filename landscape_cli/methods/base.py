@@ -38,8 +38,9 @@ class Band(PathMethod):
     dense: int = 50  # points per segment of the check
 
     def __post_init__(self) -> None:
-        check_start(self.beads, self.bow)
+        check_counts(self, "beads", least=3)
         check_counts(self, "steps", "dense")
+        check_start(self.beads, self.bow)
         check_positive(self, "learning_rate")
         _ = self.settings  # checks the rest
 

@@ -50,8 +50,7 @@ class FunctionSpace(PathMethod):
     dense: int = 50  # points per segment of the check
 
     def __post_init__(self) -> None:
-        if self.beads < 3:
-            raise ValueError(f"beads must be at least 3, got {self.beads}")
+        check_counts(self, "beads", least=3)
         check_counts(self, "dense")
         check_descent(self)
 

@@ -55,8 +55,7 @@ class Repair(PathMethod):
     dense: int = 10  # points per segment of the check; segments are short
 
     def __post_init__(self) -> None:
-        if self.beads < 3:
-            raise ValueError(f"beads must be at least 3, got {self.beads}")
+        check_counts(self, "beads", least=3)
         check_counts(self, "examples", "dense")
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:

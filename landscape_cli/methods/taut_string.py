@@ -50,8 +50,7 @@ class TautString(PathMethod):
     def __post_init__(self) -> None:
         check_positive(self, "learning_rate", "tolerance", "refinement", "history")
         check_counts(self, "samples", "evaluations", "dense")
-        if self.segments < 2:
-            raise ValueError(f"segments must be at least 2, got {self.segments}")
+        check_counts(self, "segments", least=2)
         if self.max_beads < 2 * self.segments + 1:
             raise ValueError(
                 f"max_beads must be at least 2 segments + 1 = {2 * self.segments + 1}, so that "
