@@ -58,7 +58,9 @@ class Connection:
         """One line: the state, or "joined" without a level, the length and what it rests on."""
         f, asked = self.found, np.isfinite(self.level)
         if not f.connected:
-            where = f"highest energy {f.peak:.6g} in segment {f.worst_segment}"
+            known = np.isfinite(f.peak)
+            what = f"highest energy {f.peak:.6g}" if known else "an infinite energy or NaN"
+            where = f"{what} in segment {f.worst_segment}"
             return f"{f.state} within budget{f' at level {f.level:g}' if asked else ''}: {where}"
         level, state = (f" <= level {f.level:g}", f.state) if asked else ("", "joined")
         tests = "" if f.state == "straight" or np.isnan(f.kkt_residual) else (

@@ -49,6 +49,12 @@ def test_a_program_that_uses_hydra_may_call_the_door(tmp_path):
         assert landscape.geodesic(ring, A, B, level=0.1).connected
 
 
+def test_a_verdict_of_an_energy_that_is_not_finite():
+    hole = lambda theta: jnp.where(theta @ theta < 0.3, jnp.inf, (theta @ theta - 1.0) ** 2)
+    lost = landscape.geodesic(hole, A, B, level=0.1, method="straight")
+    assert lost.verdict.endswith("at level 0.1: an infinite energy or NaN in segment 0")
+
+
 def test_any_path_will_do_without_a_level():
     chord = landscape.connect(ring, A, B, "straight")
     assert chord.connected and chord.normalized_length == 1
