@@ -14,6 +14,7 @@ import numpy as np
 
 from landscape_cli.contracts import Record
 from landscape_cli.errors import UserError
+from landscape_cli.records.meanings import explain
 
 
 def netcdf(record: Record) -> memoryview:
@@ -27,6 +28,7 @@ def netcdf(record: Record) -> memoryview:
     attributes["record"] = f"{kind.__module__}.{kind.__qualname__}"
     data = record.data.copy()
     data.attrs = attributes
+    explain(data, kind)
     return data.to_netcdf(engine="h5netcdf")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray
 
 from landscape_cli.contracts import Record
+from landscape_cli.records.meanings import NONE
 
 
 class Paths(Record):
@@ -23,6 +24,10 @@ class Paths(Record):
     """
 
     name = "paths"
+    meanings: ClassVar = {
+        "beads": ("parameters at every bead, ends included", NONE),
+        "string": ("number of the string that the bead belongs to", NONE),
+    }
 
     def __init__(self, data: xarray.Dataset) -> None:
         """Wrap `data`; further strings may be added."""

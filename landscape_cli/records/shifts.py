@@ -14,6 +14,7 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.plots import BLUE, GRAY, GREEN, ORANGE, PALE, PURPLE, new_figure
+from landscape_cli.records.meanings import ONE, shared
 from landscape_cli.records.statistics import mean_and_error
 from landscape_cli.records.table import Row
 
@@ -31,6 +32,9 @@ class Shifts(Record):
     """Normalized lengths for every α, pair and level, and the edges read off them."""
 
     name = "plateau_shift"
+    meanings = shared("pair", "level", "normalized_length") | {
+        "alpha": ("part of λ that the method descends beads to", ONE)
+    }
 
     @classmethod
     def empty(

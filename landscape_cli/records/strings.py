@@ -13,6 +13,7 @@ import numpy as np
 import xarray
 
 from landscape_cli.contracts import Record
+from landscape_cli.records.meanings import NONE, shared
 
 
 class Strings(Record):
@@ -26,6 +27,9 @@ class Strings(Record):
     """
 
     name = "strings"
+    meanings = shared("pair", "level", "bead_count") | {
+        "beads": ("parameters at every bead, NaN behind the last one", NONE)
+    }
 
     @classmethod
     def empty(
