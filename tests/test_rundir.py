@@ -52,7 +52,7 @@ def test_a_run_comes_back_from_its_folder(run):
     assert config["levels"] == [0.1, 0.01]
     assert summary["geodesics"]["connected"] == 2
     assert records["geodesics"].data.equals(record.data)
-    assert {path.name for path in figures} >= {"length.png", "training.png"}
+    assert {path.name for path in figures} >= {"length.png", "overview.png"}
     assert sorted(figures) == sorted((run.path / "plots").iterdir())
 
 

@@ -175,6 +175,11 @@ class Geodesics(Record):
         return self.count(*CONNECTED_STATES, *FAILED_STATES)
 
     @property
+    def trained(self) -> bool:
+        """Whether networks were trained; a formula may know its minima."""
+        return self.data.sizes["record"] > 0
+
+    @property
     def plateaux(self) -> dict[str, float]:
         """Energies of trivial predictors by label."""
         return json.loads(self.data.attrs["plateaux"] or "{}")
