@@ -245,7 +245,8 @@ def plot(words: list[str]) -> None:
     rundir.read_manifest(chosen.folder)
     if chosen.config_dir or chosen.plugin:
         trust_plugins(chosen.folder, chosen.config_dir, chosen.plugin)
-    figures = rundir.redraw(chosen.folder)
+    left_out = lambda text: print(f"landscape: left out: {text}", file=sys.stderr)
+    figures = rundir.redraw(chosen.folder, complain=left_out)
     if not figures:
         raise UserError(f"{chosen.folder}: there is nothing to draw (its data have no figures)")
     for path in figures:

@@ -426,6 +426,14 @@ def test_a_record_of_a_plugin_is_drawn_where_the_user_names_it(
     assert f"figure: {toy_run}/plots/numbers.png" in result.stdout
 
 
+def test_a_damaged_file_is_told_and_the_others_are_drawn(toy_run, toy_folder):
+    (toy_run / "data" / "strings.nc").write_bytes(b"junk")
+    result = landscape("plot", toy_run, "--config-dir", toy_folder)
+    (toy_run / "data" / "strings.nc").unlink()
+    assert result.returncode == 0 and "numbers.png" in result.stdout
+    assert result.stderr.startswith("landscape: left out: ") and result.stderr.count("\n") == 1
+
+
 def test_a_run_folder_does_not_choose_what_is_imported(toy_run, tmp_path):
     """Not even a module that the run declared and that lies right here."""
     (tmp_path / "toy.py").write_text("open('imported', 'w')\nraise SystemError\n")

@@ -83,6 +83,8 @@ def attribute(value: Any) -> str | int | float:
 
 def _record_class(file: Path, name: str) -> type[Record]:
     """The class `name`, if it is a record of this package or of a module imported already."""
+    if not name:
+        raise UserError(f"{file}: not a file of a run (it names no record)")
     module, _, attribute = name.rpartition(".")
     try:
         if module.startswith("landscape_cli."):
