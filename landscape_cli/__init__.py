@@ -4,6 +4,7 @@
     result = landscape.geodesic(energy, start, end, level=0.1)
     result = landscape.connect(energy, start, end, method="auto_neb")
     params_b = landscape.align(module, params_a, params_b, inputs)
+    variables = landscape.unravel(strings, bead)
 
 Importing the package does not import JAX; using the door does.
 """
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from landscape_cli.alignment import align
     from landscape_cli.door import Connection, connect, geodesic
+    from landscape_cli.records.layout import unravel
 
 __version__ = version("landscape-cli")
-__all__ = ["Connection", "__version__", "align", "connect", "geodesic"]
+__all__ = ["Connection", "__version__", "align", "connect", "geodesic", "unravel"]
 
 
 def __getattr__(name: str) -> Any:
@@ -31,4 +33,8 @@ def __getattr__(name: str) -> Any:
         from landscape_cli.alignment import align
 
         return align
+    if name == "unravel":
+        from landscape_cli.records.layout import unravel
+
+        return unravel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
