@@ -24,6 +24,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError, nearest
 from landscape_cli.estimate import Estimate, in_turn
+from landscape_cli.models.base import named_arrays
 from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.connections import Connections
@@ -92,7 +93,7 @@ class Connect(Experiment):
             seed=setup.seed,
         )  # fmt: skip
         dimension = lift(networks[:1]).shape[1]
-        paths = Paths.empty(dimension, surfaces[own].dtype)
+        paths = Paths.empty(dimension, surfaces[own].dtype, named_arrays(surfaces[own]))
         reached = np.asarray(np.isfinite(networks).all(axis=1))
         for gauge, (name, chosen) in enumerate(gauges_of(setup).items()):
             good = np.flatnonzero(reached[first] & reached[second])

@@ -18,7 +18,7 @@ from landscape_cli.core import string
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate
-from landscape_cli.models.base import Lift, weight_mask
+from landscape_cli.models.base import Lift, named_arrays, weight_mask
 from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
 from landscape_cli.pace import Pace
 from landscape_cli.published import PUBLISHED, published
@@ -112,7 +112,11 @@ class Geodesic(Experiment):
             level_unit=setup.functional.unit, seed=setup.seed,
             plateaux=setup.functional.plateaux(dataset), published=overlay, paired=self.paired,
         )  # fmt: skip
-        strings = Strings.empty(setup.pairs, setup.levels, surface.dimension, surface.dtype)
+        strings = Strings.empty(
+            setup.pairs, setup.levels, surface.dimension, surface.dtype, named_arrays(surface),
+            model=setup.called("model"), data=dataset.name,
+            functional=setup.functional.describe(), level_unit=setup.functional.unit,
+        )  # fmt: skip
         return record, strings
 
     def _ends(self, setup: Setup, surface: Surface, dataset: Dataset, record) -> Ends:

@@ -25,7 +25,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.trees import next_pairs
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import Estimate
-from landscape_cli.models.base import ClosedForm, initial_thetas
+from landscape_cli.models.base import ClosedForm, initial_thetas, named_arrays
 from landscape_cli.networks import estimate, joined_surface, surface_of, trained
 from landscape_cli.pace import Pace
 from landscape_cli.ranges import check_counts, check_positive
@@ -109,7 +109,7 @@ class NetworkOfMinima(Experiment):
         thetas = lift(found.thetas) if len(found.thetas) else found.thetas
         distances = np.linalg.norm(thetas[:, None] - thetas, axis=-1)
         slopes = _slopes(surface, thetas)
-        paths = Paths.empty(thetas.shape[1], surface.dtype)
+        paths = Paths.empty(thetas.shape[1], surface.dtype, named_arrays(surface))
         budget = self._budget(len(thetas))
 
         def record(tried: list[Connection]) -> Minima:

@@ -54,7 +54,9 @@ class PlateauShift(Experiment):
             raise UserError(f"experiment.plateau={self.plateau}: choose from {known}")
         record = Shifts.empty(
             self.alphas, setup.pairs, setup.levels, plateaux[self.plateau],
-            setup.functional.describe(),
+            setup.functional.describe(), unit=setup.functional.unit, model=setup.called("model"),
+            data=setup.dataset.name, method=setup.called("method"), gauge=setup.called("gauge"),
+            seed=setup.seed,
         )  # fmt: skip
         for index, alpha in enumerate(self.alphas):
             setup.progress.message(f"alpha {alpha:g}")

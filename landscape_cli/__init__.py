@@ -5,6 +5,7 @@
     result = landscape.connect(energy, start, end, method="auto_neb")
     result = landscape.load("ring.nc")
     params_b = landscape.align(module, params_a, params_b, inputs)
+    variables = landscape.unravel(strings, bead)
 
 Importing the package does not import JAX; using the door does.
 """
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from landscape_cli.alignment import align
     from landscape_cli.connection import Connection, load
     from landscape_cli.door import connect, geodesic
+    from landscape_cli.records.layout import unravel
 
 __version__ = version("landscape-cli")
-__all__ = ["Connection", "__version__", "align", "connect", "geodesic", "load"]
+__all__ = ["Connection", "__version__", "align", "connect", "geodesic", "load", "unravel"]
 
 
 def __getattr__(name: str) -> Any:
@@ -37,4 +39,8 @@ def __getattr__(name: str) -> Any:
         from landscape_cli.alignment import align
 
         return align
+    if name == "unravel":
+        from landscape_cli.records.layout import unravel
+
+        return unravel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

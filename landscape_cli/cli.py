@@ -21,6 +21,7 @@ from landscape_cli import listing, overrides
 from landscape_cli.errors import UserError, nearest
 from landscape_cli.flags import Parser, hydra_flags, run_parser, tune_parser
 from landscape_cli.interrupts import interruptible
+from landscape_cli.schema import Formats, convert
 
 OVERVIEW = """\
 Strings, level sets and geodesics on the loss surfaces of neural networks.
@@ -239,13 +240,17 @@ def plot(words: list[str]) -> None:
         help="your folder: the plug-ins of the run are taken from it",
     )
     add("--plugin", action="append", default=[], metavar="NAME", help="a module to import for it")
+    add("--format", metavar="png,svg,pdf", help="of the files; those of the run unless given")
     chosen = parser.parse_args(words)
     from landscape_cli import rundir
 
+    given = chosen.format
+    formats = None if given is None else convert(given.split(","), Formats, "--format")
     rundir.read_manifest(chosen.folder)
     if chosen.config_dir or chosen.plugin:
         trust_plugins(chosen.folder, chosen.config_dir, chosen.plugin)
-    figures = rundir.redraw(chosen.folder)
+    left_out = lambda text: print(f"landscape: left out: {text}", file=sys.stderr)
+    figures = rundir.redraw(chosen.folder, formats, left_out)
     if not figures:
         raise UserError(f"{chosen.folder}: there is nothing to draw (its data have no figures)")
     for path in figures:

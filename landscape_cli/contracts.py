@@ -286,6 +286,7 @@ class Record(ABC):
     """
 
     name: str  # of a class, or of one record
+    meanings: ClassVar[Mapping[str, tuple[str, str]]] = {}  # words and unit of every variable
 
     def __init__(self, data: xarray.Dataset) -> None:
         self.data = data

@@ -15,7 +15,7 @@ import platform
 import re
 import shlex
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -214,25 +214,45 @@ def read_config(file: Path) -> dict[str, Any]:
 
 def load_records(path: str | Path) -> dict[str, Record]:
     """The records of a run folder by name, each of the class that wrote it."""
-    records = [read_record(file) for file in sorted((Path(path) / "data").glob("*.nc"))]
+    records = [read_record(file) for file in data_files(path)]
     return {record.name: record for record in records}
 
 
-def redraw(path: str | Path, formats: Sequence[str] | None = None) -> list[Path]:
+def data_files(path: str | Path) -> list[Path]:
+    """The files of a run's records, and whatever else of their kind lies beside them."""
+    return sorted((Path(path) / "data").glob("*.nc"))
+
+
+def redraw(
+    path: str | Path,
+    formats: Sequence[str] | None = None,
+    complain: Callable[[str], None] = lambda text: None,
+) -> list[Path]:
     """Draw the figures of a run folder again from its data; returns their paths.
 
-    The formats are those of the run (`figures` in its configuration) unless others are given.
+    Args:
+        path: the run folder.
+        formats: of the files; None: those of the run (`figures` in its configuration).
+        complain: told of every file in `data/` that holds no record that can be drawn.
 
     Raises:
-        UserError: a file is missing or damaged, or there is no data.
+        UserError: the manifest or the configuration is damaged, or no record can be read.
     """
     path, manifest = Path(path), read_manifest(path)
     if formats is None:
         formats = _formats(path / "config.yaml")
-    records = load_records(path)
+    records, troubles = [], []
+    for file in data_files(path):
+        try:
+            records.append(read_record(file))
+        except UserError as error:
+            troubles.append(str(error))
     if not records:
-        raise UserError(f"{path}: there is nothing to draw (no data was saved)")
-    figures = draw(path, records.values(), formats)
+        nothing = f"{path}: there is nothing to draw (no data was saved)"
+        raise UserError("; ".join(troubles) or nothing)
+    for trouble in troubles:
+        complain(trouble)
+    figures = draw(path, records, formats)
     if manifest.pop(UNDRAWN, None):
         write(path / "manifest.json", json_text(manifest).encode())
     return figures

@@ -464,6 +464,24 @@ def test_a_record_of_a_plugin_is_drawn_where_the_user_names_it(
     assert f"figure: {toy_run}/plots/numbers.png" in result.stdout
 
 
+def test_figures_are_drawn_in_other_formats(toy_run, toy_folder):
+    words = ("plot", toy_run, "--config-dir", toy_folder, "--format")
+    result = landscape(*words, "pdf,svg")
+    assert re.findall(r"plots/(.*)", result.stdout) == ["numbers.pdf", "numbers.svg"]
+    for wrong in ("pdf,exe", ""):
+        said = refusal(landscape(*words, wrong))
+        assert f"--format=[{wrong}]: expected a list, each one of png, svg, pdf" in said
+    (toy_run / "plots" / "numbers.pdf").unlink()
+
+
+def test_a_damaged_file_is_told_and_the_others_are_drawn(toy_run, toy_folder):
+    (toy_run / "data" / "strings.nc").write_bytes(b"junk")
+    result = landscape("plot", toy_run, "--config-dir", toy_folder)
+    (toy_run / "data" / "strings.nc").unlink()
+    assert result.returncode == 0 and "numbers.png" in result.stdout
+    assert result.stderr.startswith("landscape: left out: ") and result.stderr.count("\n") == 1
+
+
 def test_a_run_folder_does_not_choose_what_is_imported(toy_run, tmp_path):
     """Not even a module that the run declared and that lies right here."""
     (tmp_path / "toy.py").write_text("open('imported', 'w')\nraise SystemError\n")

@@ -52,7 +52,7 @@ def test_a_run_comes_back_from_its_folder(run):
     assert config["levels"] == [0.1, 0.01]
     assert summary["geodesics"]["connected"] == 2
     assert records["geodesics"].data.equals(record.data)
-    assert {path.name for path in figures} >= {"length.png", "training.png"}
+    assert {path.name for path in figures} >= {"length.png", "overview.png"}
     assert sorted(figures) == sorted((run.path / "plots").iterdir())
 
 
@@ -314,12 +314,26 @@ def test_a_truncated_file_is_refused(run):
         rundir.redraw(run.path)
 
 
+def test_what_can_be_drawn_is_drawn_and_the_rest_is_told(run):
+    run.save(geodesics())
+    run.finish("interrupted")
+    (run.path / "data" / "strings.nc").write_bytes(b"junk")
+    mine = Table.of([]).data.to_netcdf(engine="h5netcdf")
+    (run.path / "data" / "mine.nc").write_bytes(bytes(mine))
+    said = []
+    assert run.path / "plots" / "length.png" in rundir.redraw(run.path, complain=said.append)
+    assert "mine.nc: not a file of a run" in said[0] and "strings.nc: not readable" in said[1]
+    (run.path / "data" / "geodesics.nc").unlink()
+    with pytest.raises(UserError, match=r"mine.nc: .*; .*strings.nc: "):
+        rundir.redraw(run.path)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("os.system", "is not a record"),
         ("antigravity.X", "not one of landscape_cli.* --config-dir DIR or it with --plugin"),
-        ("", "not one of landscape_cli"),
+        ("", "not a file of a run"),
         ("landscape_cli_evil.records.X", "not one of landscape_cli"),
         ("landscape_cli.records.nowhere.X", "has no record"),
         ("landscape_cli.records.table.Nothing", "has no record"),

@@ -214,6 +214,18 @@ def with_stored_statistics(surface: Surface) -> tuple[Surface, Lift]:
     return wider, lift
 
 
+def named_arrays(surface: Surface) -> dict[str, tuple[int, ...]] | None:
+    """Names and shapes of all arrays of a point, as Flax names its variables; None for a formula.
+
+    Stored statistics of batch norm come last, as `batch_stats/...`.
+    """
+    network = surface.network
+    if network is None:
+        return None
+    params = {f"params/{name}": shape for name, shape in network.layout.arrays.items()}
+    return params | (network.statistics.arrays if isinstance(network, StoredEnergy) else {})
+
+
 def _closed_surface(
     form: ClosedForm, dataset: Dataset | None, functional: Functional | None, dtype: np.dtype
 ) -> Surface:

@@ -37,6 +37,11 @@ class Layout:
         return cls(tuple(path for path, _ in leaves), tuple(leaf.shape for _, leaf in leaves))
 
     @property
+    def arrays(self) -> dict[str, tuple[int, ...]]:
+        """Shapes by name, such as "Dense_0/kernel"."""
+        return dict(zip(map("/".join, self.paths), self.shapes, strict=True))
+
+    @property
     def sizes(self) -> tuple[int, ...]:
         """Number of entries of each array."""
         return tuple(math.prod(shape) for shape in self.shapes)

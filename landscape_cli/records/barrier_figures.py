@@ -14,6 +14,7 @@ from landscape_cli.records.furniture import counted, energy_words, heading, lege
 from landscape_cli.records.geodesic_marks import say
 
 MARKERS = "osD^vPX*"
+MOST_TICKS = 8  # sizes whose numbers fit below a panel
 
 
 def figures(record: Barriers) -> dict[str, Figure]:
@@ -81,6 +82,10 @@ def _grid(
         ).any():
             say(ax, "no pair is joined")
     _scales(axes, x, np.concatenate([shown, shown + np.nan_to_num(errors[..., 0])]))
+    if name != "level" and len(x) <= MOST_TICKS:
+        for ax in axes.flat:
+            ax.set_xticks(x, [str(size) for size in x])
+            ax.set_xticks([], minor=True)
     for ax in axes[:, 0]:
         ax.set_ylabel(f"barrier above the mean of the ends:\n{energy_words(data.attrs)}")
     if ((joined > 0) & (joined < data.sizes["pair"])).any():

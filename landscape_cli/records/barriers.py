@@ -17,6 +17,7 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.encoding import attribute
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
 from landscape_cli.records.statistics import BARRIER, mean_and_error
 
 if TYPE_CHECKING:
@@ -25,12 +26,22 @@ if TYPE_CHECKING:
 STATES = ("pending", "joined", "end not reached", "diverged")
 STATE_TYPE = "<U16"  # wide enough for every state: NumPy cuts longer words off without a word
 WORDS = {"model": "", "data": "", "functional": "", "unit": "", "gauge": "", "seed": 0}
+MEANINGS = shared("level", "split", "pair", "normalized_length", "gradient_evaluations") | {
+    "width": ("units of a layer of the networks", ONE),
+    "depth": ("layers of the networks", ONE),
+    "path": ("how pairs were joined", NONE),
+    "barrier": ("highest energy on the path above the mean of its ends", ENERGY),
+    "end_energy": ("energies of the two ends", ENERGY),
+    "state": ("what became of the pair: " + ", ".join(STATES), NONE),
+    "params": ("parameters of a network", ONE),
+}
 
 
 class Barriers(Record):
     """Barriers of every pair, at every size and level, by every way to join it."""
 
     name = "barrier_scan"
+    meanings = MEANINGS
 
     def __init__(self, data: xarray.Dataset) -> None:
         """Wrap `data`, laid out as `empty` makes it."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import xarray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from landscape_cli.plots import (
     AMBER,
@@ -27,6 +30,8 @@ from landscape_cli.records.geodesic_marks import say
 COLORS = (BLACK, BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, GRAY)
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))  # the next eight methods are told apart by these
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+SIZES = {"median over pairs": 8, "one pair": 3}  # of marks, in points
+CLOSE = 1e-3  # excess lengths below are drawn on a linear scale
 SPARSE = 17  # points of a curve from one mark to the next
 
 
@@ -62,25 +67,44 @@ def heights(record: Connections) -> Figure:
     for gauge, method, part in record.rows():
         here = part.isel(level=record.shown(part))
         y, length = here["height"].isel(split=0).values, here["length"] / here["chord"]
-        x = length.values
+        x = length.values - 1
         known = np.isfinite(x) & np.isfinite(y)
         if not known.any():
             continue
         color, marker = _line(record, method)["color"], _marker(record, method)
         ax = panels[gauge]
-        ax.plot(x[known], y[known], ls="", marker=marker, ms=3, color=color, alpha=0.35)
+        ax.plot(
+            x[known], y[known], ls="", marker=marker, ms=SIZES["one pair"], color=color, alpha=0.35
+        )
         middle = np.median(x[known]), np.median(y[known])
-        ax.plot(*middle, ls="", marker=marker, ms=8, color=color, mec="white", label=method)
+        large = {"ms": SIZES["median over pairs"], "mec": "white", "label": method}
+        ax.plot(*middle, ls="", marker=marker, color=color, **large)
     for ax in panels.values():
-        ax.set_xlabel("length / |end - start|")
-    _finish(figure, panels, record, "highest energy of the dense check")
+        ax.set_xlabel("length / |end - start|\n(spread by what exceeds 1)")
+    shown = [np.ravel(line.get_xdata()) for ax in panels.values() for line in ax.lines]
+    _length_axis(next(iter(panels.values())), np.concatenate([[0.0], *shown]))
+    _finish(figure, panels, record, "highest energy of the dense check", SIZES)
     return figure
+
+
+def _length_axis(ax: Axes, excess: np.ndarray) -> None:
+    """Lengths spread by their excess over the chord: logarithmic but close to 1."""
+    bent = excess[excess > CLOSE]
+    least = 10.0 ** np.floor(np.log10(np.quantile(bent, 0.05))) if len(bent) else CLOSE
+    top = 1.2 * max(excess.max(), 10 * least)
+    decades = np.arange(np.log10(least).round(), np.log10(top))
+    parts = (1, 2, 5) if len(decades) < 4 else (1,)
+    ticks = [tick for d in decades for part in parts if (tick := part * 10.0**d) < top]
+    ax.set_xscale("symlog", linthresh=least, linscale=0.4)
+    ax.set_xlim(-0.15 * least, top)
+    ax.set_xticks([0.0, *ticks], [number(1 + tick) for tick in (0.0, *ticks)])
+    ax.set_xticks([], minor=True)
 
 
 def _panels(record: Connections) -> tuple[Figure, dict[str, Axes]]:
     gauges = [str(name) for name in record.data["gauge"].values]
     figure = new_figure(max(6.4, 4.2 * len(gauges)), 4.6)
-    axes = figure.subplots(1, len(gauges), sharey=True, squeeze=False)[0]
+    axes = figure.subplots(1, len(gauges), sharex=True, sharey=True, squeeze=False)[0]
     return figure, dict(zip(gauges, axes, strict=True))
 
 
@@ -114,8 +138,17 @@ def _label(record: Connections, part: xarray.Dataset, level: int) -> str:
     return name if same else f"{name} at {number(float(part['level'][level]))}"
 
 
-def _finish(figure: Figure, panels: dict[str, Axes], record: Connections, label: str) -> None:
-    """Axes, a legend in the order of what it names, from the highest down, the heading."""
+def _finish(
+    figure: Figure,
+    panels: dict[str, Axes],
+    record: Connections,
+    label: str,
+    sizes: dict[str, int] | None = None,
+) -> None:
+    """Axes, a legend in the order of what it names, from the highest down, the heading.
+
+    `sizes` explains, below the methods, marks that differ in size.
+    """
     first, attributes = next(iter(panels.values())), record.data.attrs
     unit = attributes.get("level_unit", "")
     first.set_ylabel(f"{label}\n{attributes['functional']}{f' [{unit}]' if unit else ''}")
@@ -134,5 +167,8 @@ def _finish(figure: Figure, panels: dict[str, Axes], record: Connections, label:
                 tops[name] = max(tops.get(name, -np.inf), np.max(line.get_ydata()))
     names = sorted(found, key=lambda name: -tops[name])
     if names:
+        mark = partial(Line2D, [], [], color=GRAY, marker="o", ls="")
+        found |= {name: mark(ms=size) for name, size in (sizes or {}).items()}
+        names += sizes or {}
         figure.legend([found[name] for name in names], names, loc="outside right upper")
     heading(figure, attributes, counted(record.data.sizes["pair"], "pair"))

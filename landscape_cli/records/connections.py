@@ -16,6 +16,7 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.geodesic import CONNECTED_STATES
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
 from landscape_cli.records.statistics import BARRIER
 
 if TYPE_CHECKING:
@@ -28,12 +29,29 @@ FLOATS = (
 )
 COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "string": -1}
 STATE_TYPE = "<U16"
+MEANINGS = shared(
+    *("gauge", "pair", "level", "split", "t", "start_network", "end_network", "connected"),
+    *("normalized_length", "chord", "peak", "kkt_residual", "length_change", "seconds"),
+    *("gradient_evaluations", "energy_evaluations"),
+) | {
+    "path_method": ("method that looked for the path", NONE),
+    "state": ("what became of the pair, as in geodesics.nc; or left out, or pending", NONE),
+    "length": ("length of the path, connected or not", NONE),
+    "output_length": ("length of the path in the space of outputs", NONE),
+    "beads": ("beads of the path, ends included: how many", ONE),
+    "string": ("number of the path in paths.nc; -1: none", NONE),
+    "height": ("highest energy of the dense check, on every split", ENERGY),
+    "barrier": ("height above the mean of the two ends", ENERGY),
+    "integral": ("mean energy over the length of the path", ENERGY),
+    "profile": ("energy along the path", ENERGY),
+}
 
 
 class Connections(Record):
     """How every method joins every pair, as it is and in every gauge."""
 
     name = "connections"
+    meanings = MEANINGS
 
     def __init__(self, data: xarray.Dataset) -> None:
         """Wrap `data`, laid out as `empty` makes it."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from landscape_cli.contracts import Record
 from landscape_cli.errors import UserError
+from landscape_cli.records.meanings import explain
 
 
 def netcdf(record: Record) -> memoryview:
@@ -27,6 +28,7 @@ def netcdf(record: Record) -> memoryview:
     attributes["record"] = f"{kind.__module__}.{kind.__qualname__}"
     data = record.data.copy()
     data.attrs = attributes
+    explain(data, kind)
     return data.to_netcdf(engine="h5netcdf")
 
 
@@ -81,6 +83,8 @@ def attribute(value: Any) -> str | int | float:
 
 def _record_class(file: Path, name: str) -> type[Record]:
     """The class `name`, if it is a record of this package or of a module imported already."""
+    if not name:
+        raise UserError(f"{file}: not a file of a run (it names no record)")
     module, _, attribute = name.rpartition(".")
     try:
         if module.startswith("landscape_cli."):

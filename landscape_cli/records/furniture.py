@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from landscape_cli.plots import (
     AMBER,
     BLUE,
+    GRAY,
     GREEN,
     ORANGE,
     PURPLE,
@@ -47,6 +48,14 @@ def heading(figure: Figure, attributes: dict[str, Any], *more: str) -> None:
     text = " · ".join(word.replace(" ", "\u00a0") for word in words)  # lines break at the dots
     text = fill(text, int(15 * figure.get_figwidth()))
     figure.suptitle(text, x=0.01, ha="left", fontsize=9)
+
+
+def nothing(figure: Figure, ax: Axes, attributes: dict[str, Any], why: str) -> Figure:
+    """The figure when there is nothing to draw: its heading, and why."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=GRAY)
+    heading(figure, attributes)
+    return figure
 
 
 def legend_below(figure: Figure, axes: Sequence[Axes], columns: int | None = None) -> None:

@@ -19,6 +19,7 @@ import xarray
 from landscape_cli.contracts import Record
 from landscape_cli.core.string import CONNECTED
 from landscape_cli.records.encoding import attribute
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
 from landscape_cli.records.statistics import (
     bootstrap_interval,
     mean_and_error,
@@ -43,12 +44,33 @@ PLAIN_ATTRIBUTES = {
     **{"model": "", "data": "", "functional": "", "method": "", "level_unit": "", "seed": 0},
     **{"gauge": "none", "plateaux": "{}", "published": "", "paired": "true"},
 }
+MEANINGS = shared(
+    *("pair", "level", "network", "t", "start_network", "end_network", "connected", "chord"),
+    *("normalized_length", "peak", "kkt_residual", "length_change", "seconds"),
+    *("gradient_evaluations", "energy_evaluations"),
+) | {
+    "state": ("what became of the pair: " + ", ".join(STATES), NONE),
+    "length": ("length of the string; NaN where it is not connected", NONE),
+    "sampled_length": ("normalized length of the sampled string, before it was shortened", ONE),
+    "margin": ("margin below the level, (λ - peak) / λ", ONE),
+    "worst_segment": ("segment of the peak, from 0, where it is above the level; else -1", NONE),
+    "beads": ("beads of the string, ends included: how many", ONE),
+    "start_energy": ("energy at the start", ENERGY),
+    "end_energy": ("energy at the end", ENERGY),
+    "profile": ("energy along the string", ENERGY),
+    "lowest_connected_level": ("lowest level at which the pair is connected", ENERGY),
+    "lowest_energy": ("lowest energy that training reached", ENERGY),
+    "diverged": ("whether training met a NaN or infinity", NONE),
+    "training_step": ("training steps made when the energy was recorded", ONE),
+    "training_curve": ("energy in the course of training", ENERGY),
+}
 
 
 class Geodesics(Record):
     """One row for every pair and level, the training curves, and energies along the strings."""
 
     name = "geodesics"
+    meanings = MEANINGS
 
     def __init__(self, data: xarray.Dataset) -> None:
         """Wrap `data`, laid out as `empty` makes it."""
@@ -151,6 +173,11 @@ class Geodesics(Record):
     def tried(self) -> np.ndarray:
         """(level,) pairs whose two ends reached the level and whose search has ended."""
         return self.count(*CONNECTED_STATES, *FAILED_STATES)
+
+    @property
+    def trained(self) -> bool:
+        """Whether networks were trained; a formula may know its minima."""
+        return self.data.sizes["record"] > 0
 
     @property
     def plateaux(self) -> dict[str, float]:

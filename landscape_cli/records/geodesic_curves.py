@@ -20,8 +20,8 @@ from landscape_cli.records.furniture import SERIES, counted
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.geodesic_marks import energy_label, say
 
-MARGIN = "margin below the wall, 1 − F/λ"
-NEAR = 1e-3  # margins below are drawn on a linear scale, which goes on above the wall
+MARGIN = "margin below λ, 1 − F/λ"
+NEAR = 1e-3  # margins below are drawn on a linear scale, which goes on above the level
 
 
 def draw_profiles(ax: Axes, record: Geodesics, level: int) -> None:
@@ -65,7 +65,7 @@ def margins(record: Geodesics, pair: int, level: int) -> np.ndarray:
 
 
 def margin_axis(ax: Axes, record: Geodesics) -> None:
-    """The wall near the top, and what lies above it: logarithmic but close to the wall."""
+    """The level near the top, and what lies above it: logarithmic but close to the level."""
     profiles = record.data["profile"].values / record.levels[:, None]
     lowest = 1 - np.nanmax(profiles[np.isfinite(record.connected_lengths)])
     ticks = np.array([1, 0.1, 0.01, NEAR, 0, -NEAR, -0.01, -0.1, -1])
@@ -85,7 +85,7 @@ def draw_training(ax: Axes, record: Geodesics) -> None:
     ax.set_xlabel("training step")
     ax.set_ylabel(energy_label(record))
     if not np.isfinite(curves).any():
-        say(ax, "no training curve")
+        say(ax, "no energy above 0 was recorded")
         return
     kinds = ((~diverged, "one network", BLUE, 0.7), (diverged, "diverged network", PURPLE, 1.4))
     for chosen, label, color, width in kinds:

@@ -30,14 +30,17 @@ from landscape_cli.records.geodesic_marks import (
 
 
 def figures(record: Geodesics) -> dict[str, Figure]:
-    """All figures by file stem."""
-    return {
-        "length": length_figure(record),
-        "beads": beads_figure(record),
-        "profiles": profiles_figure(record),
-        "training": training_figure(record),
-        "overview": overview_figure(record),
+    """All figures by file stem; known minima of a formula were not trained."""
+    drawn = {
+        "length": length_figure,
+        "beads": beads_figure,
+        "profiles": profiles_figure,
+        "training": training_figure,
+        "overview": overview_figure,
     }
+    if not record.trained:
+        del drawn["training"]
+    return {stem: draw(record) for stem, draw in drawn.items()}
 
 
 def length_figure(record: Geodesics) -> Figure:
@@ -106,20 +109,25 @@ def training_figure(record: Geodesics) -> Figure:
 
 
 def overview_figure(record: Geodesics) -> Figure:
-    """Four panels: lengths, beads, energies along median strings, training."""
+    """Four panels: lengths, beads, energies along median strings, training if there was any."""
     figure = new_figure(9.6, 7.2)
-    lengths, beads, profiles, training = figure.subplots(2, 2).flat
+    if record.trained:
+        panels = dict(zip("abcd", figure.subplots(2, 2).flat, strict=True))
+    else:
+        panels = figure.subplot_mosaic("ab;cc")
+    lengths, beads, profiles, *training = panels.values()
     draw_lengths(lengths, record)
     draw_beads(beads, record)
     for ax in (lengths, beads):
         draw_plateaux([ax], record, labels=False)
         level_axis(ax, record)
     draw_median_profiles(profiles, record)
-    draw_training(training, record)
-    for letter, ax in zip("abcd", (lengths, beads, profiles, training), strict=True):
+    for ax in training:
+        draw_training(ax, record)
+    for letter, ax in panels.items():
         ax.set_title(letter, fontweight="bold")
     title(figure, record)
-    legend(figure, [lengths, training])
+    legend(figure, [lengths, *training])
     return figure
 
 

@@ -55,7 +55,7 @@ def draw_lengths(ax: Axes, record: Geodesics) -> None:
     draw_published(ax, record, "length")
     ax.set_ylabel("normalized length")
     if not np.isfinite(lengths).any():
-        say(ax, "no pair is connected")
+        say(ax, "no pair is connected", above=record.published is not None)
     finish_lengths(ax, record)
 
 
@@ -88,7 +88,7 @@ def draw_beads(ax: Axes, record: Geodesics) -> None:
     ax.set_ylim(*log_limits(np.append(np.concatenate(shown), 3)))  # a bent string has 3 beads
     number_axis(ax, "y")
     if not np.isfinite(beads).any():
-        say(ax, "no pair is connected")
+        say(ax, "no pair is connected", above=record.published is not None)
 
 
 def draw_pairs(ax: Axes, levels: np.ndarray, values: np.ndarray, paired: bool) -> None:
@@ -158,7 +158,10 @@ def draw_counts(ax: Axes, record: Geodesics) -> None:
     connected = record.count(*CONNECTED_STATES)[order]
     fraction = np.where(tried > 0, connected / np.maximum(tried, 1), np.nan)
     marks = {"color": GREEN, "marker": "D", "ms": 3, "lw": 1.0, "clip_on": False}
-    ax.plot(levels, fraction, label="fraction connected", **marks)
+    if tried.any():
+        ax.plot(levels, fraction, label="fraction connected", **marks)
+    else:
+        say(ax, "at no level were there two ends to connect")
     ax.set_ylim(0, 1)
     ax.set_yticks([0, 1])
     ax.set_ylabel("fraction\nconnected", fontsize=8)
@@ -259,6 +262,9 @@ def energy_label(record: Geodesics) -> str:
     return f"{name or 'energy'} ({unit})" if unit else name or "energy"
 
 
-def say(ax: Axes, text: str) -> None:
-    """Words in the middle of empty axes."""
-    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GRAY)
+def say(ax: Axes, text: str, above: bool = False) -> None:
+    """Words in the middle of empty axes, or `above` what else is on them."""
+    if above:
+        ax.set_title(text, loc="right", color=GRAY)
+    else:
+        ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=GRAY)

@@ -116,18 +116,20 @@ def off_line_figure(record: Interpolations) -> Figure:
 
 
 def _name_levels(ax: Axes, levels: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
-    """The level at some of the median points, where there is room."""
-    span = np.nanmax(y)
-    last = (-np.inf, -np.inf)
+    """The level at the median points, to the right or else to the left, where there is room."""
+    span, taken = np.nanmax(y), []
+    outline = [withStroke(linewidth=2, foreground="white")]
     for level, at, height in zip(levels, x, y, strict=True):
-        close = abs(at - last[0]) < 0.12 and abs(height - last[1]) < 0.1 * span
-        if close or not np.isfinite(at):
-            continue
-        last = (at, height)
-        ax.annotate(
-            f"{number(level, 3)}", (at, height), xytext=(4, 4), textcoords="offset points",
-            fontsize=7.5, color=BLUE, path_effects=[withStroke(linewidth=2, foreground="white")],
-        )  # fmt: skip
+        for offset, side in ((4, "left"), (-4, "right")):  # points, side of the words at the mark
+            middle = at + 0.01 * offset
+            near = [abs(middle - a) < 0.08 and abs(height - b) < 0.08 * span for a, b in taken]
+            if np.isfinite(at) and not any(near):
+                taken.append((middle, height))
+                ax.annotate(
+                    number(level, 3), (at, height), xytext=(offset, 4), ha=side,
+                    textcoords="offset points", fontsize=7.5, color=BLUE, path_effects=outline,
+                )  # fmt: skip
+                break
 
 
 def _panels(record: Interpolations) -> tuple[Figure, list[Axes]]:

@@ -19,6 +19,7 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.encoding import attribute
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
 from landscape_cli.records.statistics import BARRIER, mean_and_error
 
 if TYPE_CHECKING:
@@ -33,12 +34,28 @@ WORDS = {
 }
 OF_NETWORKS = ("rise", "plateau")
 OF_PAIRS = ("barrier", "above_linear")
+MEANINGS = shared("network", "pair", "level", "split", "gauge") | {
+    "alpha": ("position on the line: 0 its first end, 1 the other", ONE),
+    "state": ("how training ended: " + ", ".join(STATES), NONE),
+    "energy": ("energy on the line from the beginning to the solution", ENERGY),
+    "rise": ("largest rise from the beginning to the solution; 0: none", ENERGY),
+    "plateau": ("part of the line where the energy is that of the beginning", ONE),
+    "solution_level": ("lowest level that training crossed: where the solution is", ENERGY),
+    "line_length": ("distance of the beginning and the solution", NONE),
+    "along": ("where training crossed the level: position along the line", ONE),
+    "aside": ("where training crossed the level: distance from the line / its length", ONE),
+    "pair_energy": ("energy on the line between two solutions", ENERGY),
+    "barrier": ("highest energy between two solutions above their mean", ENERGY),
+    "above_linear": ("highest energy above linear interpolation of the two solutions", ENERGY),
+    "chord": ("distance of the two solutions", NONE),
+}
 
 
 class Interpolations(Record):
     """Lines from beginnings to solutions, lines between solutions, and training off the line."""
 
     name = "interpolation"
+    meanings = MEANINGS
 
     def __init__(self, data: xarray.Dataset) -> None:
         """Wrap `data`, laid out as `empty` makes it."""

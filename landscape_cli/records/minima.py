@@ -19,6 +19,7 @@ import xarray
 from landscape_cli.contracts import Record
 from landscape_cli.core import trees
 from landscape_cli.records.encoding import attribute
+from landscape_cli.records.meanings import ENERGY, NONE, ONE
 from landscape_cli.records.statistics import mean_and_error
 
 if TYPE_CHECKING:
@@ -29,6 +30,27 @@ STATE_TYPE = "<U16"  # wide enough for every state: NumPy cuts longer words off 
 WORDS = {
     **{"model": "", "data": "", "functional": "", "unit": "", "method": "", "gauge": ""},
     **{"seed": 0, "budget": 0, "tight": 0.0, "levels": "[]"},
+}
+MEANINGS = {
+    "minimum": ("which minimum, the lowest first", NONE),
+    "state": ("how the descent ended: " + ", ".join(STATES), NONE),
+    "minimum_of": ("minimum that the descent ended at; -1: none", NONE),
+    "energy": ("energy of the minimum", ENERGY),
+    "gradient_norm": ("norm of the gradient at the minimum", NONE),
+    "distance": ("distance of two minima", NONE),
+    "bound": ("lowest height that paths found join two minima at: an upper bound", ENERGY),
+    "first": ("minimum at the start of the path", NONE),
+    "second": ("minimum at the end of the path", NONE),
+    "height": ("highest energy of the path; NaN: none was found", ENERGY),
+    "round": ("round in which the pair was tried; 0 joins all to the lowest", NONE),
+    "path_state": ("what became of the pair, as in geodesics.nc", NONE),
+    "length": ("length of the path", NONE),
+    "chord": ("distance of the ends of the path", NONE),
+    "beads": ("beads of the path, ends included: how many", ONE),
+    "gradients": ("gradients spent on the path", ONE),
+    "energies": ("energies spent on the path", ONE),
+    "path": ("number of the path in paths.nc; -1: not kept", NONE),
+    "in_tree": ("whether the path is an edge of the minimum spanning tree", NONE),
 }
 UPPER = "every height is that of a path found: an upper bound"
 
@@ -68,6 +90,7 @@ class Minima(Record):
     """A network of minima."""
 
     name = "network_of_minima"
+    meanings = MEANINGS
 
     @classmethod
     def of(

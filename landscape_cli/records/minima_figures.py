@@ -13,6 +13,7 @@ from landscape_cli.records.furniture import (
     energy_words,
     heading,
     legend_below,
+    nothing,
 )
 from landscape_cli.records.geodesic_marks import say
 from landscape_cli.records.minima import UPPER, Minima
@@ -52,7 +53,7 @@ def tree_figure(record: Minima) -> Figure:
     shown = np.concatenate([record.energies, record.tree_heights])
     energy_axis(ax, shown, record.data.attrs)
     if len(record.tree_heights) == 0 and len(line) > 1:
-        say(ax, "no two minima are joined yet")
+        say(ax, "no two minima are joined")
     ax.set_xlim(-0.7, max(len(line) - 0.3, 0.7))
     few = len(line) <= MOST_NAMES
     ax.set_xticks(range(len(line)) if few else [], [str(i) for i in line] if few else [])
@@ -72,8 +73,8 @@ def components_figure(record: Minima) -> Figure:
     bars = trees.bars(record.energies, record.heights)
     finite = bars[np.isfinite(bars)]
     if len(finite) == 0:
-        say(counts, "no minimum")
-        return figure
+        barcode.set_axis_off()
+        return nothing(figure, counts, record.data.attrs, "no minimum was found")
     energy_axis(barcode, finite, record.data.attrs, "x")
     low, high = barcode.get_xlim()
     levels = np.unique(np.concatenate([[low], finite, [high]]))
@@ -108,8 +109,7 @@ def bounds_figure(record: Minima) -> Figure:
     bounds = trees.bounds(record.heights)[np.ix_(line, line)]
     finite = np.isfinite(bounds)
     if not finite.any():
-        say(ax, "no two minima are joined yet")
-        return figure
+        return nothing(figure, ax, record.data.attrs, "no two minima are joined")
     limits = {"vmin": record.energies.min(), "vmax": bounds[finite].max()}
     image = ax.imshow(np.where(finite, bounds, np.nan), cmap="viridis_r", **limits)
     figure.colorbar(image, ax=ax, label=f"bound: {energy_words(record.data.attrs)}")

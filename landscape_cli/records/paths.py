@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray
 
 from landscape_cli.contracts import Record
+from landscape_cli.records import layout
+from landscape_cli.records.meanings import NONE
 
 
 class Paths(Record):
@@ -23,6 +26,11 @@ class Paths(Record):
     """
 
     name = "paths"
+    meanings: ClassVar = {
+        **layout.MEANINGS,
+        "beads": ("parameters at every bead, ends included", NONE),
+        "string": ("number of the string that the bead belongs to", NONE),
+    }
 
     def __init__(self, data: xarray.Dataset) -> None:
         """Wrap `data`; further strings may be added."""
@@ -32,9 +40,15 @@ class Paths(Record):
         self._strings = [beads[first:end] for first, end in pairwise(firsts)]
 
     @classmethod
-    def empty(cls, params: int, dtype: Any = np.float64) -> Paths:
-        """No string yet."""
-        return cls(_table(np.zeros((0, params), dtype), np.zeros(0, int)))
+    def empty(
+        cls,
+        params: int,
+        dtype: Any = np.float64,
+        arrays: Mapping[str, tuple[int, ...]] | None = None,
+    ) -> Paths:
+        """No string yet; `arrays` are names and shapes of what parameters belong to."""
+        rows = _rows(np.zeros((0, params), dtype), np.zeros(0, int))
+        return cls(xarray.Dataset(rows | layout.described(arrays, params)))
 
     def add(self, beads: np.ndarray) -> int:
         """Keep a string (bead, param); returns its number."""
@@ -45,7 +59,8 @@ class Paths(Record):
         """Lay out what was added, to be saved."""
         counts = [len(beads) for beads in self._strings]
         beads = np.concatenate([self.data["beads"].values[:0], *self._strings])
-        self.data = _table(beads, np.repeat(np.arange(len(counts)), counts))
+        rows = _rows(beads, np.repeat(np.arange(len(counts)), counts))
+        self.data = self.data.drop_dims("row").assign(rows)
         return self
 
     def beads(self, string: int) -> np.ndarray:
@@ -61,6 +76,6 @@ class Paths(Record):
         }
 
 
-def _table(beads: np.ndarray, string: np.ndarray) -> xarray.Dataset:
+def _rows(beads: np.ndarray, string: np.ndarray) -> dict[str, Any]:
     """Beads (row, param), and of which string every row is."""
-    return xarray.Dataset({"beads": (("row", "param"), beads), "string": ("row", string)})
+    return {"beads": (("row", "param"), beads), "string": ("row", string)}

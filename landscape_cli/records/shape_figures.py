@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from landscape_cli.core.shape import RANDOM_WALK
 from landscape_cli.plots import GRAY, PALE, log_limits, new_figure, number, number_axis
-from landscape_cli.records.furniture import SERIES, energy_words, heading, legend_below
+from landscape_cli.records.furniture import SERIES, energy_words, heading, legend_below, nothing
 from landscape_cli.records.geodesic_marks import say
 from landscape_cli.records.shapes import Shapes
 from landscape_cli.records.statistics import mean_and_error
@@ -93,8 +93,7 @@ def metrics_figure(record: Shapes) -> Figure:
         ax.errorbar(beside, means[some, 0], means[some, 1], label=_metric(metric), **marks)
         shown.append(means[some, 0])
     if not shown:
-        say(ax, "no string is connected")
-        return figure
+        return nothing(figure, ax, record.data.attrs, "no string is connected")
     ax.axhline(1.0, color=PALE, lw=0.8, zorder=0)
     ax.set_xscale("log")
     ax.set_xlim(low, high)
@@ -116,8 +115,7 @@ def axes_figure(record: Shapes) -> Figure:
     for ax in list(grid.flat)[len(chosen) :]:
         ax.set_axis_off()
     if not chosen:
-        say(grid[0, 0], "no string is connected")
-        return figure
+        return nothing(figure, grid[0, 0], record.data.attrs, "no string is connected")
     ratios = [
         record.data["energy"].values[at] / record.data["level"].values[at[1]] for at in chosen
     ]

@@ -18,6 +18,7 @@ import xarray
 from landscape_cli.contracts import Record
 from landscape_cli.core.shape import RANDOM_WALK
 from landscape_cli.records.encoding import attribute
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
 from landscape_cli.records.statistics import mean_and_error
 
 if TYPE_CHECKING:
@@ -28,11 +29,20 @@ WORDS = {
     "seed": 0,
 }
 OF_BEADS = {
-    "position": "part of the length before the bead",
-    "energy": "energy at the bead",
-    "turning": "angle between the segments of the bead, radians",
-    "curvature": "of the circle through the bead and its neighbors, 1 / length",
-    "hessian": "second derivative of the energy along the unit tangent",
+    "position": ("part of the length before the bead", ONE),
+    "energy": ("energy at the bead", ENERGY),
+    "turning": ("angle between the segments of the bead", "radian"),
+    "curvature": ("curvature of the circle through the bead and its neighbors", NONE),
+    "hessian": ("second derivative of the energy along the unit tangent", ENERGY),
+}
+MEANINGS = shared("pair", "level", "connected", "bead_count") | {
+    "axis": ("which principal axis of the beads", NONE),
+    "metric": ("what lengths are taken in", NONE),
+    "coordinates": ("position of the bead along the principal axes", NONE),
+    "explained": ("part of the variance of the beads along the principal axis", ONE),
+    "length": ("length of the string, by metric", NONE),
+    "chord": ("length of the chord, by metric", NONE),
+    **OF_BEADS,
 }
 
 
@@ -40,6 +50,7 @@ class Shapes(Record):
     """One row of measurements for every string."""
 
     name = "path_shape"
+    meanings = MEANINGS
 
     @classmethod
     def empty(
@@ -57,8 +68,7 @@ class Shapes(Record):
             raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
         shape, rows = (pairs, len(levels)), ("pair", "level")
         variables: dict[str, Any] = {
-            name: ((*rows, "bead"), np.zeros((*shape, 0)), {"long_name": text})
-            for name, text in OF_BEADS.items()
+            name: ((*rows, "bead"), np.zeros((*shape, 0))) for name in OF_BEADS
         }
         variables |= {
             "coordinates": ((*rows, "bead", "axis"), np.zeros((*shape, 0, 2))),

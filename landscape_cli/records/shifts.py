@@ -14,6 +14,8 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.plots import BLUE, GRAY, GREEN, ORANGE, PALE, PURPLE, new_figure
+from landscape_cli.records.furniture import counted, heading
+from landscape_cli.records.meanings import ONE, shared
 from landscape_cli.records.statistics import mean_and_error
 from landscape_cli.records.table import Row
 
@@ -31,6 +33,9 @@ class Shifts(Record):
     """Normalized lengths for every α, pair and level, and the edges read off them."""
 
     name = "plateau_shift"
+    meanings = shared("pair", "level", "normalized_length") | {
+        "alpha": ("part of λ that the method descends beads to", ONE)
+    }
 
     @classmethod
     def empty(
@@ -40,6 +45,7 @@ class Shifts(Record):
         levels: Sequence[float],
         plateau: float,
         functional: str,
+        **words: Any,
     ) -> Shifts:
         """A record of nothing but NaN.
 
@@ -49,6 +55,7 @@ class Shifts(Record):
             levels: energy levels, in the order given.
             plateau: C, the energy of the trivial predictor.
             functional: the energy in words.
+            words: model, data, method, gauge, unit (texts), seed.
         """
         shape = (len(alphas), pairs, len(levels))
         coordinates = {
@@ -57,7 +64,7 @@ class Shifts(Record):
             "level": np.asarray(levels, float),
         }
         lengths = (tuple(coordinates), np.full(shape, np.nan))
-        words = {"functional": functional, "plateau": plateau}
+        words |= {"functional": functional, "plateau": plateau}
         return cls(xarray.Dataset({"normalized_length": lengths}, coordinates, words))
 
     def put(self, index: int, part: Any) -> None:
@@ -120,23 +127,36 @@ class Shifts(Record):
         return numbers
 
     def figures(self) -> dict[str, Figure]:
-        """Length against λ with the predicted edges, and against αλ, where upper edges agree."""
-        figure = new_figure(8.4, 3.8)
-        left, right = figure.subplots(1, 2, sharey=True)
+        """Length against λ with the predicted edges, and against αλ, where upper edges agree.
+
+        Below, the part of all pairs that is connected, of which lengths are the means.
+        """
+        figure = new_figure(8.4, 4.8)
+        shared = {"sharex": "col", "sharey": "row", "height_ratios": [5, 1]}
+        (left, right), strips = figure.subplots(2, 2, **shared)
+        connected = np.isfinite(self.data["normalized_length"].values).mean(axis=1)
         levels, (means, errors) = self.data["level"].values, self.means
         for i, alpha in enumerate(self.data["alpha"].values):
             marks = {"color": COLORS[i % 5], "marker": MARKERS[i % 5], "ms": 3, "capsize": 1.5}
             for ax, x in ((left, levels), (right, alpha * levels)):
                 ax.errorbar(x, means[i], errors[i], lw=1.0, label=f"α = {alpha:g}", **marks)
+            del marks["capsize"]
+            for ax, x in zip(strips, (levels, alpha * levels), strict=True):
+                ax.plot(x, connected[i], lw=1.0, clip_on=False, **marks)
             left.axvline(self.predicted[i], color=COLORS[i % 5], lw=0.9, ls=(0, (4, 2)), zorder=0)
         right.axvline(self.data.attrs["plateau"], color=GRAY, lw=0.9, ls=(0, (4, 2)), zorder=0)
         words = self.data.attrs["functional"]
-        left.set_xlabel(f"level λ: {words}\n(dashed: predicted edge C / α)")
-        right.set_xlabel("αλ, the level beads are descended to\n(dashed: C, the best constant)")
+        strips[0].set_xlabel(f"level λ: {words}\n(dashed: predicted edge C / α)")
+        strips[1].set_xlabel(
+            "αλ, the level beads are descended to\n(dashed: C, the best constant)"
+        )
         left.set_ylabel("normalized length, mean ± standard error")
+        strips[0].set_ylabel("fraction\nconnected", fontsize=8)
+        strips[0].set(ylim=(0, 1), yticks=[0, 1])
         for ax in (left, right):
             ax.axhline(1.0, color=PALE, lw=0.8, zorder=0)
         left.legend()
+        heading(figure, self.data.attrs, counted(self.data.sizes["pair"], "pair"))
         return {"plateau_shift": figure}
 
 

@@ -6,13 +6,15 @@ filled up with NaN behind the last bead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray
 
 from landscape_cli.contracts import Record
+from landscape_cli.records import layout
+from landscape_cli.records.meanings import NONE, shared
 
 
 class Strings(Record):
@@ -26,19 +28,40 @@ class Strings(Record):
     """
 
     name = "strings"
+    meanings: ClassVar = {
+        **shared("pair", "level", "bead_count"),
+        **layout.MEANINGS,
+        "beads": ("parameters at every bead, NaN behind the last one", NONE),
+    }
 
     @classmethod
     def empty(
-        cls, pairs: int, levels: Sequence[float], params: int, dtype: Any = np.float64
+        cls,
+        pairs: int,
+        levels: Sequence[float],
+        params: int,
+        dtype: Any = np.float64,
+        arrays: Mapping[str, tuple[int, ...]] | None = None,
+        **attributes: Any,
     ) -> Strings:
-        """A record without a string; it widens as longer strings are put in."""
+        """A record without a string; it widens as longer strings are put in.
+
+        Args:
+            pairs: number of pairs.
+            levels: energy levels, in the order given.
+            params: of a network.
+            dtype: of the beads.
+            arrays: names and shapes of the arrays that parameters belong to, in their order.
+            attributes: model, data, functional, level_unit (texts).
+        """
         shape = (pairs, len(levels))
         variables = {
             "beads": (("pair", "level", "bead", "param"), np.zeros((*shape, 0, params), dtype)),
             "bead_count": (("pair", "level"), np.zeros(shape, np.int64)),
+            **layout.described(arrays, params),
         }
         coordinates = {"pair": np.arange(pairs), "level": np.asarray(levels, float)}
-        return cls(xarray.Dataset(variables, coordinates))
+        return cls(xarray.Dataset(variables, coordinates, attributes))
 
     def put(self, pair: int, level: int, beads: np.ndarray) -> None:
         """Keep the string `beads` (bead, param); `level` is an index."""

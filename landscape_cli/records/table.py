@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray
 
 from landscape_cli.contracts import Record
+from landscape_cli.records.meanings import NONE
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ class Table(Record):
     """Rows under a name of their own, so that a run can save several tables."""
 
     name = "table"
+    meanings: ClassVar = {
+        "statement": ("what is claimed", NONE),
+        "expected": ("what it predicts", NONE),
+        "found": ("what was seen", NONE),
+        "passed": ("whether they agree", NONE),
+        "value": ("the number behind what was seen; NaN: none", NONE),
+    }
 
     def __init__(self, data: xarray.Dataset) -> None:
         """Wrap `data`; its attribute `name` names the record and its file."""

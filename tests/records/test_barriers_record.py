@@ -73,3 +73,4 @@ def test_size_is_a_logarithmic_axis_with_a_line_for_every_level():
     shown = [line for line in ax.lines if len(line.get_xdata()) == 3 and line.get_ls() == "-"]
     assert len(shown) == len(LEVELS)
     np.testing.assert_allclose(shown[0].get_ydata(), 0.3 / np.array([4, 16, 64]))
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["4", "16", "64"]

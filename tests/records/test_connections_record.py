@@ -1,6 +1,7 @@
 """The figures of `Connections`: methods told apart, named from the highest down."""
 
 import numpy as np
+import pytest
 
 from landscape_cli import plots
 from landscape_cli.records.connections import Connections
@@ -26,11 +27,28 @@ def test_methods_differ_in_marks_and_are_named_in_order_of_height():
     with plots.style():
         figures = connections(heights).figures()
     expected = [METHODS[i] for i in np.argsort(-heights)]
-    for figure in figures.values():
-        assert [text.get_text() for text in figure.legends[0].get_texts()] == expected
+    for stem, more in {"profiles": [], "heights": ["median over pairs", "one pair"]}.items():
+        said = [text.get_text() for text in figures[stem].legends[0].get_texts()]
+        assert said == expected + more
     lines = figures["profiles"].axes[0].lines
     assert len({(line.get_color(), line.get_marker()) for line in lines}) == len(METHODS)
     assert len({line.get_markevery() for line in lines}) == len(METHODS)
+
+
+def test_short_paths_are_told_apart_beside_long_ones():
+    record = connections(np.geomspace(1e-3, 1.0, 5))
+    record.data["length"].values[0, :5, 0, 0] = 1.0, 1.1, 1.2, 1.5, 21.0
+    with plots.style():
+        ax = record.figures()["heights"].axes[0]
+    ax.figure.draw_without_rendering()
+    ticks = dict(
+        zip([text.get_text() for text in ax.get_xticklabels()], ax.get_xticks(), strict=True)
+    )
+    assert [ticks[name] for name in ("1", "1.1", "1.5", "2")] == pytest.approx([0, 0.1, 0.5, 1])
+    places = [
+        ax.transAxes.inverted().transform(ax.transData.transform((x, 0.1)))[0] for x in (0.1, 0.2)
+    ]
+    assert places[1] - places[0] > 0.08, "of the width of the axis"
 
 
 def test_an_empty_figure_says_so():

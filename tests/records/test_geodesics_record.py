@@ -243,7 +243,7 @@ def test_margins_are_drawn_and_levels_left_out_are_counted():
     with plots.style():
         figures = record.figures()
     said = " ".join(words(figures["profiles"])).replace("\xa0", " ")
-    assert "6 of 8 levels" in said and "1 − F/λ" in said
+    assert "6 of 8 levels" in said and "margin below λ, 1 − F/λ" in said
     assert any("4 of 8 levels" in text for text in words(figures["overview"]))
     ax = figures["profiles"].axes[0]
     bottom, top = ax.get_ylim()
@@ -321,6 +321,29 @@ def test_whether_pairs_are_the_same_is_kept_in_the_file(tmp_path):
         assert isinstance(back, Geodesics) and back.paired is paired
     del back.data.attrs["paired"]
     assert back.paired, "a file from before there was the entry"
+
+
+def test_what_was_not_trained_has_no_training_curves():
+    record = Geodesics.empty(2, [0.1], 4, t=5)
+    record.fill(0, 0, state="straight", normalized_length=1.0, beads=2, profile=np.zeros(5))
+    with plots.style():
+        figures = record.figures()
+    assert set(figures) == {"length", "beads", "profiles", "overview"}
+    assert [ax.get_title() or ax.get_title("left") for ax in figures["overview"].axes] == list(
+        "abc"
+    )
+
+
+def test_words_are_not_written_across_a_published_curve():
+    for published in (None, PUBLISHED):
+        record = Geodesics.empty(2, LEVELS, 4, published=published)
+        with plots.style():
+            figures = record.figures()
+        for name in ("length", "beads", "overview"):
+            ax = figures[name].axes[0]
+            inside = "no pair is connected" in [text.get_text() for text in ax.texts]
+            assert inside == (published is None)
+            assert (ax.get_title("right") == "no pair is connected") == (not inside)
 
 
 def test_style_does_not_leak():

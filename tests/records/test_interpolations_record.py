@@ -108,3 +108,15 @@ def test_figures_of_odd_results(kind):
     assert set(figures) == {"from_beginning", "between_solutions", "off_line"}
     assert all(plots.render(figure, "svg").startswith(b"<?xml") for figure in figures.values())
     json.dumps(made.summary())
+
+
+def test_every_median_point_names_its_level():
+    levels = [0.1, 0.02, 0.01, 0.005, 0.001]
+    made = Interpolations.empty(2, levels, ["train"], ["none"], ALPHAS)
+    made.set_networks(np.full(2, 0.001), np.zeros(2, bool))
+    along, aside = [0.01, 0.6, 0.74, 0.84, 1.0], [0.02, 0.152, 0.142, 0.152, 0.0]
+    for network in range(2):
+        made.set_track(network, np.array(along), np.array(aside), 1.0)
+    with plots.style():
+        ax = made.figures()["off_line"].axes[0]
+    assert [text.get_text() for text in ax.texts] == [f"{level:g}" for level in levels]

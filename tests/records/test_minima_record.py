@@ -81,3 +81,11 @@ def test_the_tree_says_that_its_heights_are_bounds():
     said = [text.get_text() for text in figure.findobj(Text)]
     assert any("upper bound" in words for words in said)
     assert any("train mean squared error" in words for words in said)
+
+
+def test_figures_without_anything_to_draw_say_why_under_their_heading():
+    with plots.style():
+        figure = network(3, []).figures()["bounds"]
+    (ax,) = figure.axes
+    assert not ax.axison and ax.texts[0].get_text() == "no two minima are joined"
+    assert figure.get_suptitle().startswith("net")

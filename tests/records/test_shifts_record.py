@@ -10,7 +10,9 @@ LEVELS = [0.18, 0.17, 0.16, 0.15]
 
 def shifts():
     """Excess lengths 0, 0, 1, 0.5 of two equal pairs at the first α; nothing connected after."""
-    record = Shifts.empty((0.9, 1.0), 2, LEVELS, 0.1575, "test mean absolute error")
+    record = Shifts.empty(
+        (0.9, 1.0), 2, LEVELS, 0.1575, "test mean absolute error", model="net", seed=3
+    )
     record.data["normalized_length"].values[0] = [1.0, 1.0, 2.0, 1.5]
     return record
 
@@ -63,3 +65,7 @@ def test_the_figure_is_drawn_from_the_data():
     with plots.style():
         (figure,) = shifts().figures().values()
         assert plots.render(figure, "svg").startswith(b"<?xml")
+    assert figure.get_suptitle().replace("\xa0", " ") == "net · seed 3 · 2 pairs"
+    for strip in figure.axes[2:]:
+        assert strip.lines[0].get_ydata().tolist() == [1, 1, 1, 1], "all connected"
+        assert strip.lines[1].get_ydata().tolist() == [0, 0, 0, 0]
