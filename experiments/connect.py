@@ -32,6 +32,10 @@ from landscape_cli.records.geodesic import CONNECTED_STATES
 from landscape_cli.records.paths import Paths
 from landscape_cli.splits import both_splits, own_split
 
+LEGEND = (
+    "medians over pairs, lengths of connected ones; level: the lowest at which most connect; "
+    "barrier: above the mean of both ends; gradients and seconds: mean of a pair, all levels"
+)
 COLUMNS = {  # of the table in the terminal: number of the summary -> heading
     "level": "level",
     "connected": "connected",
@@ -249,7 +253,7 @@ def table(record: Connections) -> list[str]:
         words = [f"{v:.3g}" if isinstance(v, float) else str(v) for v in values]
         cells.append([gauge, method, *words])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
+    return [LEGEND] + [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]

@@ -8,7 +8,7 @@ dimension is called `path_method` because `method` is an argument of xarray's `s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -128,25 +128,27 @@ class Connections(Record):
                     yield str(gauge), str(method), part
 
     def numbers(self, part: xarray.Dataset) -> dict[str, Any]:
-        """What the table says of one gauge and method: means over pairs, costs of a pair.
+        """What the table says of one gauge and method: medians over pairs, mean costs of a pair.
 
         Heights, lengths and integrals are those at the level that `shown` picks; costs are those
-        of all levels together.
+        of all levels together. Connected are so many of the pairs whose ends got there.
         """
-        level = self.shown(part)
-        here = part.isel(level=level)
-        mean = lambda name: _mean(here[name].values)
+        here = part.isel(level=self.shown(part))
+        here = here.isel(pair=here["state"].values != "end not reached")
+        mean, median = (
+            lambda name, of=of: _finite(of, here[name].values) for of in (np.mean, np.median)
+        )
         numbers: dict[str, Any] = {
             "level": float(here["level"]),
-            "connected": f"{int(here['connected'].sum())} of {part.sizes['pair']}",
+            "connected": f"{int(here['connected'].sum())} of {here.sizes['pair']}",
         }
         for name in ("height", "barrier", "integral"):
             for s, split in enumerate(part["split"].values):
                 suffix = "" if s == 0 else f"_{split}"
-                numbers[f"{name}{suffix}"] = _mean(here[name].values[:, s])
-        numbers["normalized_length"] = mean("normalized_length")
+                numbers[f"{name}{suffix}"] = _finite(np.median, here[name].values[:, s])
+        numbers["normalized_length"] = median("normalized_length")
         if np.isfinite(here["output_length"].values).any():
-            numbers["output_length"] = mean("output_length")
+            numbers["output_length"] = median("output_length")
         numbers["gradient_evaluations"] = mean("gradient_evaluations")
         return numbers | {"seconds": mean("seconds")}
 
@@ -175,7 +177,7 @@ class Connections(Record):
         return figures(self)
 
 
-def _mean(values: np.ndarray) -> float:
-    """Mean of what is finite; NaN where nothing is."""
+def _finite(of: Callable[[np.ndarray], Any], values: np.ndarray) -> float:
+    """Mean or median of what is finite; NaN where nothing is."""
     finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float("nan")
+    return float(of(finite)) if len(finite) else float("nan")

@@ -67,3 +67,16 @@ def test_an_axis_may_span_all_numbers():
         ax.set_xlim(1e-300, 1e20)
         plots.number_axis(ax)
         assert 2 < len(ax.get_xticks()) < 200
+
+
+def test_the_table_says_medians_of_the_pairs_that_were_tried():
+    networks = [(0, 1), (2, 3), (4, 5), (6, 7)]
+    record = Connections.empty(["none"], ["neb"], networks, [0.1], ["train"], t=3)
+    for pair, height in enumerate([0.05, 0.2, 30.0]):
+        state = "loose" if height < 0.1 else "not connected"
+        record.fill(0, 0, pair, 0, state=state, height=height, gradient_evaluations=3 + pair)
+    record.fill(0, 0, 3, 0, state="end not reached")
+    ((*_, part),) = record.rows()
+    numbers = record.numbers(part)
+    assert numbers["connected"] == "1 of 3" and numbers["height"] == 0.2
+    assert numbers["gradient_evaluations"] == 4.0, "a mean over pairs"
