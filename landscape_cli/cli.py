@@ -221,7 +221,7 @@ def show_list(words: list[str]) -> None:
 
 
 def show(words: list[str]) -> None:
-    """Print a run's settings, headline numbers and references."""
+    """Print a run's settings, headline numbers and references; a multirun in brief."""
     parser = Parser(prog="landscape show", description="What a run was and what it found.")
     parser.add_argument("folder", type=Path)
     from landscape_cli import rundir
@@ -230,7 +230,7 @@ def show(words: list[str]) -> None:
 
 
 def plot(words: list[str]) -> None:
-    """Draw a run's figures again from its saved files."""
+    """Draw a run's figures again from its saved files, or those of all runs of a multirun."""
     parser = Parser(prog="landscape plot", description="Redraw a run's figures.")
     add = parser.add_argument
     add("folder", type=Path)
@@ -246,11 +246,18 @@ def plot(words: list[str]) -> None:
 
     given = chosen.format
     formats = None if given is None else convert(given.split(","), Formats, "--format")
-    rundir.read_manifest(chosen.folder)
-    if chosen.config_dir or chosen.plugin:
-        trust_plugins(chosen.folder, chosen.config_dir, chosen.plugin)
     left_out = lambda text: print(f"landscape: left out: {text}", file=sys.stderr)
-    figures = rundir.redraw(chosen.folder, formats, left_out)
+    figures, several = [], rundir.runs_inside(chosen.folder)
+    for run in several or [chosen.folder]:
+        rundir.read_manifest(run)
+        if chosen.config_dir or chosen.plugin:
+            trust_plugins(run, chosen.config_dir, chosen.plugin)
+        try:
+            figures += rundir.redraw(run, formats, left_out)
+        except UserError as error:
+            if not several:
+                raise
+            left_out(str(error))
     if not figures:
         raise UserError(f"{chosen.folder}: there is nothing to draw (its data have no figures)")
     for path in figures:

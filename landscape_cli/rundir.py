@@ -26,7 +26,7 @@ from landscape_cli.empties import Ground
 from landscape_cli.errors import UserError
 from landscape_cli.files import write
 from landscape_cli.records.encoding import first_line, json_text, netcdf, plain, read_record
-from landscape_cli.records.words import in_words
+from landscape_cli.records.words import in_brief, in_words
 from landscape_cli.schema import Formats, convert
 
 STATUSES = ("finished", "interrupted", "failed")
@@ -132,6 +132,7 @@ class RunDir:
         ended = datetime.now().astimezone().isoformat(timespec="seconds")
         self.manifest |= {"status": status, "ended": ended, "seconds": seconds}
         self.manifest |= {"error": error} if error else {}
+        self.manifest |= {"found": self.headlines}
         self.manifest |= plain(extra or {})
         records = () if status == "interrupted" else self._records.values()
         self.manifest |= {UNDRAWN: True} if records and self.formats else {}
@@ -285,8 +286,17 @@ def draw(path: Path, records: Iterable[Record], formats: Sequence[str]) -> list[
     return drawn
 
 
+def runs_inside(path: str | Path) -> list[Path]:
+    """The runs of a multirun, in their order; none where `path` is a run itself."""
+    path = Path(path)
+    runs = [] if (path / "manifest.json").exists() else path.glob("*/manifest.json")
+    return sorted((file.parent for file in runs), key=lambda run: (len(run.name), run.name))
+
+
 def show(path: str | Path) -> str:
-    """A run in words: how it ended, settings, headline numbers, references."""
+    """A run in words: how it ended, settings, headline numbers, references; several in brief."""
+    if runs := runs_inside(path):
+        return in_brief({str(run): read_manifest(run) for run in runs})
     path, manifest = Path(path), read_manifest(path)
     text = in_words(manifest, read_config(path / "config.yaml"), read_summary(path))
     figures = [f"figure: {file}" for file in sorted((path / "plots").glob("*"))]

@@ -115,6 +115,15 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
     words = ["toy", "--config-dir", toy_folder, "plugins=[toy]", "model.depth=1,2"]
     assert landscape("sweep", *words, cwd=tmp_path).returncode == 0
     assert [path.name for path in sorted(tmp_path.glob("outputs/*/*/[0-9]"))] == ["0", "1"]
+    (folder,) = tmp_path.glob("outputs/*/*")
+    shown = landscape("show", folder, cwd=tmp_path).stdout.splitlines()
+    assert [line for line in shown if line.startswith("run: ")] == [
+        f"run: {folder}/0",
+        f"run: {folder}/1",
+    ]
+    assert sum("numbers: the largest is" in line for line in shown) == 2
+    drawn = landscape("plot", folder, "--config-dir", toy_folder, cwd=tmp_path)
+    assert drawn.stdout.count("figure: ") == 4, drawn.stderr
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,23 @@ def in_words(manifest: dict[str, Any], config: dict[str, Any], summary: dict[str
     return "\n".join(line for block in blocks for line in block)
 
 
+def in_brief(manifests: dict[str, dict[str, Any]]) -> str:
+    """The runs of a multirun: how each ended, its command and what it found."""
+    return "\n".join(
+        line
+        for run, manifest in manifests.items()
+        for line in (f"run: {run}", *[f"  {line}" for line in _headline(manifest)])
+    )
+
+
 def _headline(manifest: dict[str, Any]) -> list[str]:
-    """The experiment and how it ended, the command, the error."""
+    """The experiment and how it ended, the command, what was found, the error."""
     seconds = manifest.get("seconds")
     lasted = f" in {seconds:.3g} s" if isinstance(seconds, int | float) else ""
     title = f"{manifest.get('experiment', 'run')}: {manifest.get('status', 'unknown')}{lasted}"
     lines = [f"{title}, started {manifest.get('started', 'at an unknown time')}"]
     lines += [f"  {manifest['command']}"] if manifest.get("command") else []
+    lines += [f"  {line}" for line in manifest.get("found", [])]
     return lines + ([f"  {manifest['error']}"] if manifest.get("error") else [])
 
 
