@@ -11,7 +11,7 @@ from landscape_cli.core.descent import adam
 from landscape_cli.core.feasible import Search, Work
 from landscape_cli.core.sampling import Sampled
 from landscape_cli.core.search import Look, Sample, Verdict, search_pair, shorter_below
-from landscape_cli.core.string import Found
+from landscape_cli.core.string import Found, length
 from landscape_cli.core.verdict import Peak
 
 START, END = np.array([0.0, 0.0]), np.array([1.0, 0.0])
@@ -34,8 +34,11 @@ def works(*levels):
     return [Work(i, 0, START, END, level) for i, level in enumerate(levels)]
 
 
-def answered(searched, pull, outside=()):
-    """Run a search: `pull(string)` moves it; levels in `outside` fail every look. What it told."""
+def answered(searched, pull, outside=(), above=2):
+    """Run a search: `pull(string)` moves it. What it told.
+
+    Levels in `outside` fail every look, with `above` times the level.
+    """
     told, answer = [], None
     try:
         while True:
@@ -54,7 +57,7 @@ def answered(searched, pull, outside=()):
             else:
                 assert isinstance(ask, Look)
                 level = ask.work.level
-                high = level * (2 if level in outside else 0.5)
+                high = level * (above if level in outside else 0.5)
                 answer = Peak(high, 0, np.full(len(ask.beads) - 1, high), len(ask.beads))
     except StopIteration:
         return told
@@ -147,3 +150,56 @@ def test_a_straight_pair_asks_for_nothing_and_helps_the_level_below():
     told = answered(search_pair(pair, SEARCH), taut)
     assert told[0] == ("pull", 0.2, 4), "no sample is needed"
     assert [each[1] for each in told if each[0] == "verdict"] == [0.2]
+
+
+def doubled_to(heights, residual=0.0):
+    """A pull that is as balanced as said; the first string and its doubles get these heights."""
+    left = iter(heights)
+
+    def pull(string):
+        taut(string)
+        string.residual = residual
+        string.beads = detour(next(left), string.segments)
+
+    return pull
+
+
+@pytest.mark.parametrize(
+    ("residual", "height", "state"),
+    [
+        (0.0, LONG, "taut"),
+        (0.02, LONG, "loose"),
+        (np.nan, LONG, "loose"),
+        (0.0, 0.8 * LONG, "loose"),
+        (0.0, 1.2 * LONG, "loose"),
+        (0.02, 0.8 * LONG, "loose"),
+    ],
+)
+def test_taut_is_who_is_balanced_and_as_long_as_with_half_the_beads(residual, height, state):
+    (work,) = works(0.4)
+    pull = doubled_to([LONG, height], residual)
+    answered(search_pair([work], replace(SEARCH, max_beads=9)), pull)
+    change = abs(length(detour(height)) / length(detour(LONG)) - 1)
+    assert work.best.state == state and work.best.length_change == pytest.approx(change)
+
+
+@pytest.mark.parametrize(("most", "segments"), [(16, [4, 8]), (17, [4, 8, 16])])
+def test_beads_double_as_long_as_the_length_changes_up_to_the_most(most, segments):
+    pull = doubled_to(LONG * 0.8 ** np.arange(9))
+    told = answered(search_pair(works(0.4), replace(SEARCH, max_beads=most)), pull)
+    assert [each[2] for each in told if each[0] == "pull"] == segments
+
+
+@pytest.mark.parametrize(("height", "tried"), [(0.22, False), (0.25, True)])
+def test_two_percent_shorter_is_shorter(height, tried):
+    """Lengths over a chord of 1: 1.077 below, and 1.093 or 1.118."""
+    high, low = works(0.4, 0.2)
+    high.best, low.best = Found("taut", detour(height), 0.4), Found("taut", detour(SHORT), 0.2)
+    assert (shorter_below(high, [high, low]) is low.best.beads) == tried
+
+
+@pytest.mark.parametrize(("above", "state"), [(2, "not connected"), (np.nan, "diverged")])
+def test_a_sample_without_a_value_is_diverged(above, state):
+    (work,) = works(0.4)
+    answered(search_pair([work], SEARCH), taut, outside=(0.4,), above=above)
+    assert (work.best.state, work.best.worst_segment) == (state, 0)

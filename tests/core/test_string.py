@@ -69,3 +69,14 @@ def test_beyond_its_ends_a_string_goes_on_straight():
     np.testing.assert_allclose(found, [[3, 0], [1, 0], [0, 0], [0, 3], [0, 4]], atol=1e-15)
     still = np.zeros((2, 2))
     np.testing.assert_array_equal(string.beyond(still, t), np.zeros((5, 2)))
+
+
+def test_a_bow_is_an_arch_across_the_chord_and_the_same_from_either_end():
+    beads = np.linspace([1.0, 2.0, 0.0], [4.0, 2.0, 4.0], 9)
+    moved = string.bowed(beads, 0.1) - beads
+    np.testing.assert_array_equal(moved[[0, -1]], 0)
+    np.testing.assert_allclose(moved @ (beads[-1] - beads[0]), 0, atol=1e-12)
+    assert np.linalg.norm(moved[4]) == pytest.approx(0.1 * 5)
+    np.testing.assert_allclose(string.bowed(beads[::-1], 0.1)[::-1], beads + moved, atol=1e-12)
+    line = np.linspace([0.0], [1.0], 5)
+    np.testing.assert_array_equal(string.bowed(line, 0.1), line)  # there is no other side

@@ -25,7 +25,7 @@ def test_a_narrow_peak_between_two_samples_is_found():
     np.testing.assert_allclose(top.per_segment, [0.0, 1.0], atol=1e-9)
 
 
-@pytest.mark.parametrize("where", [0.0, 0.137, 0.5, 1.0, 1.731, 2.0])
+@pytest.mark.parametrize("where", [0.0, 0.125, 0.137, 0.25, 0.5, 1.0, 1.731, 2.0])
 def test_smooth_peaks_are_found_to_a_part_in_a_thousand(where):
     # Three bisections of a spacing of 0.02 end within 0.00125 of the peak, of curvature 2/0.05².
     surface = Surface(bump, (where, 0.05), 2)
@@ -87,6 +87,12 @@ def test_no_string_is_cut_into_more_pieces_than_a_few_thousand():
     far = np.array([[0.0, 0.0], [0.0, 1e9], [1.0, 0.0]])
     surface = Surface(bump, (0.3, 0.1), 2)
     assert peak(surface, far, points=2).energies < 3 * 4100 + 20
+
+
+@pytest.mark.parametrize(("slope", "highest"), [(1.0, 2.0), (-1.0, 0.0)])
+def test_nothing_beyond_the_ends_is_looked_at(slope, highest):
+    uphill = Surface(lambda theta, data: data * theta[0], slope, 2)
+    assert peak(uphill, LINE).energy == highest
 
 
 def test_ends_count():
