@@ -10,8 +10,8 @@ import pytest
 from zoo import connect, dense_peak, ring, rotation
 
 from landscape_cli.core import sampling
-from landscape_cli.core.descent import adam
-from landscape_cli.core.sampling import Sampling, sample, shortcut
+from landscape_cli.core.descent import Descended, adam
+from landscape_cli.core.sampling import Sampled, Sampling, sample, shortcut
 from landscape_cli.core.string import length, normalized_length
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
@@ -105,6 +105,28 @@ def test_alpha_times_the_level_may_lie_below_the_lowest_energy():
         assert not string.connected and string.gradient_evaluations == 2 * (len(string.beads) - 2)
 
 
+def test_beads_descend_below_a_negative_level_too():
+    lowered = Surface(lambda theta, data: RING.energy(theta, data) - 1, (), 3)
+    job = STARTS[:1], -STARTS[:1], np.array([-0.9]), Sampling(alpha=0.95)
+    (string,) = sample(lowered, adam(0.01), *job)
+    assert string.inside and len(string.beads) > 2
+    assert (ring(string.beads[1:-1]) - 1 <= -0.9 * 1.05 + 1e-12).all()
+
+
+def test_beads_go_deeper_from_the_fifth_round_on(monkeypatch):
+    asked = []
+
+    def stays(surface, optimizer, points, targets, steps, every):
+        """On the chord, and says that it arrived."""
+        asked.append(targets[0])
+        return Descended(points, np.full(len(points), 0.1), np.zeros(len(points), int))
+
+    monkeypatch.setattr(sampling, "descend", stays)
+    settings = Sampling(alpha=0.5, deeper=0.8, depth=7, kick=False, max_beads=10**4)
+    sample(RING, adam(0.01), STARTS[:1], -STARTS[:1], np.array([0.1]), settings)
+    np.testing.assert_allclose(asked, 0.05 * 0.8 ** np.array([0, 0, 0, 0, 1, 2, 3]))
+
+
 def test_slack_needs_fewer_beads():
     strict = sampled(alpha=0.95)
     slack = sampled(alpha=0.95, tau=1.5)
@@ -131,6 +153,11 @@ def test_budgets_end_a_string_and_are_no_proof(budget):
     assert np.array_equal(string.beads[[0, -1]], [START, -START])
 
 
+def test_as_many_beads_as_are_allowed_are_no_failure():
+    most = len(sampled()[2].beads)
+    assert sampled(max_beads=most)[2].inside and not sampled(max_beads=most - 1)[2].inside
+
+
 def test_a_point_where_the_gradient_vanishes_is_left_by_a_kick():
     """The midpoint of antipodes of the ring is the top of the hill, exactly."""
     start = np.array([1.0, 0.0, 0.0])
@@ -143,6 +170,13 @@ def test_a_point_where_the_gradient_vanishes_is_left_by_a_kick():
         Sampling(insertion="midpoint"),
     )
     assert string.inside
+
+
+def test_who_comes_to_rest_beside_an_end_slid_back():
+    """Within 5 % of the segment, however wide of it."""
+    segments = np.tile([[0.0, 0.0], [10.0, 0.0]], (4, 1, 1))
+    thetas = np.array([[0.3, 0.3], [9.7, 0.0], [5.0, 0.0], [0.6, 0.0]])
+    assert sampling._slid_back(thetas, segments).tolist() == [True, True, False, False]
 
 
 def test_rounding_does_not_turn_a_kick_around():
@@ -178,6 +212,18 @@ def test_shortcuts_never_lengthen_and_never_leave_the_set():
         assert dense_peak(ring, new.beads, 34) <= new.level * 1.02  # its own grid: 32
         assert np.array_equal(new.beads[[0, -1]], old.beads[[0, -1]])
         assert normalized_length(new.beads) >= 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_neighbors_only_the_one_that_saves_more_is_cut_off(order):
+    """A hump below two corners: each may go, and without both the string crosses it."""
+    hump = Surface(
+        lambda x, data: jnp.where((jnp.abs(x[0]) < 0.5) & (x[1] < 0.1), 1.0, 0.0), (), 2
+    )
+    corners = np.array([[-2.0, 0.0], [-1.0, 1.0], [0.8, 0.9], [2.0, 0.0]])
+    string = Sampled(corners[::order], 0.5, bad=[])
+    shortcut(hump, [string])
+    np.testing.assert_array_equal(string.beads, corners[[0, 2, 3]][::order])
 
 
 def test_shortcuts_leave_two_beads_of_a_convex_set():

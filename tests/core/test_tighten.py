@@ -184,6 +184,34 @@ def test_a_string_that_walls_push_from_afar_is_not_taut():
         assert one.ended(inner, SETTINGS) == taut
 
 
+def test_gradients_that_cancel_do_not_make_it_taut_either(monkeypatch):
+    """It runs out of evaluations, and the walls are as far as before."""
+    found = pulled(exact_string(0.1, 16)[None], [0.1]).pulls[0]
+    monkeypatch.setattr(batch, "least_residual", lambda *_: 0.0)
+    pull = Pull(found.beads, 0.15, 0.0, 1, multipliers=found.multipliers * 1.5, rho=1e-9)
+    tighten(model_surface(Ring(2)), [pull], SETTINGS)
+    assert pull.residual > SETTINGS.tolerance
+
+
+@pytest.mark.parametrize(("excess", "residual"), [(1e-3, 1.0), (1e-6, 0.1)])
+def test_a_pull_that_no_wall_carries_is_all_of_the_residual(excess, residual):
+    """Unless the string is straight to five digits anyway."""
+    t = np.linspace(0, 1, 33)[1:-1]
+    beads = np.stack([2 * t - 1, np.sqrt(8 * excess) / np.pi * np.sin(np.pi * t)], 1)
+    walls = walls_of(np.array([-1.0, 0.0]), np.array([1.0, 0.0]), 100.0)
+    now, found = evaluated(jnp.asarray(beads), jnp.zeros(95), jnp.asarray(1e-9), walls, 3)
+    assert float(now.excess) == pytest.approx(excess, rel=1e-2)  # of 32 straight segments
+    assert float(found) == pytest.approx(residual, rel=1e-2)
+
+
+def test_the_price_of_a_margin_is_the_length_that_it_costs():
+    exact = dict(tolerance=1e-3, feasibility=1e-5, inner=5e-4, evaluations=3000)
+    string = exact_string(0.1, 16)[None]
+    without, narrow = (pulled(string, [0.1], margin, **exact).pulls[0] for margin in (0.0, 0.02))
+    cost = normalized_length(narrow.beads) / normalized_length(without.beads) - 1
+    assert narrow.price == pytest.approx(cost, rel=0.1)  # to first order in the margin
+
+
 def test_sampled_strings_become_shorter_and_taut():
     surface = model_surface(Ring(3))
     start, end = rotation(3, 2)[0], -rotation(3, 2)[0]
