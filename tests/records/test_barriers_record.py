@@ -21,7 +21,8 @@ def barriers(
         made.data["state"].values[:] = "joined"
         size = np.asarray(widths, float).reshape(-1, 1, 1, 1, 1, 1)
         pair = np.array([0.9, 1.0, 1.1])
-        made.data["barrier"].values[:] = at / size * pair
+        split = np.array([[1.0], [5.0]])  # the run's own comes first
+        made.data["barrier"].values[:] = at / size * split * pair
     return made
 
 

@@ -59,6 +59,14 @@ def test_an_empty_figure_says_so():
         assert plots.render(figure, "svg").startswith(b"<?xml")
 
 
+def test_the_lowest_level_at_which_most_pairs_are_connected_is_shown():
+    record = Connections.empty(["none"], ["a"], [(0, 1), (0, 2)], [0.3, 0.2, 0.1], ["train"])
+    for pair, level in [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]:
+        record.fill(0, 0, pair, level, state="taut")
+    ((_, _, part),) = record.rows()
+    assert record.numbers(part)["level"] == 0.2
+
+
 def test_an_axis_may_span_all_numbers():
     """As of the smallest levels; their ratio overflowed."""
     with plots.style():

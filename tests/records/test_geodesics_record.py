@@ -10,6 +10,13 @@ from landscape_cli.records.encoding import netcdf, read_record
 from landscape_cli.records.furniture import counted
 from landscape_cli.records.geodesic import STATES, Geodesics
 from landscape_cli.records.geodesic_curves import arrivals
+from landscape_cli.records.geodesic_marks import (
+    draw_beads,
+    draw_counts,
+    draw_failures,
+    draw_lengths,
+    draw_published,
+)
 
 LEVELS = [0.05, 0.02, 0.01, 0.001]
 PUBLISHED = {
@@ -101,8 +108,9 @@ def test_summary_by_hand():
     for pair, length in enumerate([1.0, 1.1, 1.6]):
         record.fill(pair, 0, state="taut", normalized_length=length, beads=3 + pair)
     record.fill(3, 0, state="loose", normalized_length=1.3, beads=9)
-    record.fill(0, 1, state="taut", normalized_length=2.0, seconds=1.5)
-    record.fill(1, 1, state="not connected", normalized_length=9.0, seconds=2.0)
+    costs = dict(gradient_evaluations=7, energy_evaluations=11)
+    record.fill(0, 1, state="taut", normalized_length=2.0, seconds=1.5, **costs)
+    record.fill(1, 1, state="not connected", normalized_length=9.0, seconds=2.0, **costs)
     record.fill(2, 1, state="end not reached")
     record.data["lowest_energy"].values[:] = np.linspace(0.001, 0.008, 8)
     summary = record.summary()
@@ -118,10 +126,19 @@ def test_summary_by_hand():
     totals = ("rows", "connected", "taut", "loose", "not_connected", "end_not_reached", "pending")
     assert [summary[name] for name in totals] == [8, 5, 4, 1, 1, 1, 1]
     assert summary["seconds"] == 3.5
+    assert (summary["gradient_evaluations"], summary["energy_evaluations"]) == (14, 22)
     assert summary["lowest_level_all_connected"] == 0.1
     assert summary["lowest_level_any_connected"] == 0.01
     assert summary["lowest_energy_best_network"] == 0.001
     assert summary["lowest_energy_worst_network"] == 0.008
+
+
+def test_a_search_that_diverged_was_tried_too():
+    record = Geodesics.empty(4, [0.1], 8)
+    for pair, state in enumerate(["taut", "diverged", "end not reached"]):
+        record.fill(pair, 0, state=state)
+    assert record.tried.tolist() == [2]
+    assert record.summary()["fraction_connected@0.1"] == 0.5
 
 
 def test_published_energies_are_numbers_and_lines_of_their_own():
@@ -150,11 +167,19 @@ def test_distance_to_published_values():
     assert not [name for name in summary if name.endswith("@0.02") and "published" in name]
 
 
+@pytest.mark.parametrize(("level", "same"), [(0.05002, True), (0.0505, False)])
+def test_a_published_level_is_ours_to_a_part_in_a_thousand(level, same):
+    summary = Geodesics.empty(2, [level], 4, published=PUBLISHED).summary()
+    assert (f"published_length@{level:g}" in summary) == same
+
+
 @pytest.mark.parametrize(
     ("lengths", "words"),
     [
         ({0.05: (1.1, 1.3), 0.01: (1.4, 1.5)}, "2 of 2"),  # z = 0.9 and -0.9
         ({0.05: (1.1, 1.3), 0.01: (1.7, 1.74)}, "1 of 2"),  # z = 6.1 at 0.01
+        ({0.05: (1.31, 1.51), 0.01: (1.4, 1.5)}, "2 of 2"),  # z = 2.9 at 0.05
+        ({0.05: (1.34, 1.54), 0.01: (1.4, 1.5)}, "1 of 2"),  # z = 3.2
         ({0.05: (1.1, 1.3), 0.01: (1.5,)}, "1 of 2, 1 with too few lengths of ours"),
         ({0.05: (), 0.01: ()}, "0 of 2, 2 with too few lengths of ours"),
     ],
@@ -215,6 +240,69 @@ def test_too_few_lengths_have_no_bootstrap_band():
         with plots.style():
             figure = synthetic(pairs=pairs, fail=0).figures()["length"]
         assert ("95 % bootstrap interval" in words(figure)) == shown
+
+
+def drawn(draw, record, *more):
+    with plots.style():
+        ax = plots.new_figure().subplots()
+        draw(ax, record, *more)
+    return ax
+
+
+@pytest.mark.parametrize(
+    ("draw", "mean", "error"),
+    [(draw_lengths, "mean", "error"), (draw_beads, "beads", "beads_error")],
+)
+def test_means_and_their_errors_stand_at_their_levels(draw, mean, error):
+    """Levels come from the highest down, and axes rise."""
+    record = synthetic(fail=0.2)
+    found = record.statistics()
+    (bars,) = drawn(draw, record).containers
+    line, _, (errors,) = bars.lines
+    np.testing.assert_allclose(line.get_xydata(), np.stack([LEVELS, found[mean]], 1)[::-1])
+    expected = np.stack([found[mean] - found[error], found[mean] + found[error]], 1)
+    np.testing.assert_allclose(np.array(errors.get_segments())[:, :, 1], expected[::-1])
+
+
+def test_the_bootstrap_band_stands_at_its_levels():
+    record = synthetic(pairs=5, fail=0)
+    found = record.statistics(bootstrap=True)
+    bands = drawn(draw_lengths, record).collections
+    (band,) = (each for each in bands if each.get_label() == "95 % bootstrap interval")
+    edge = band.get_paths()[0].vertices
+    for level, low, high in zip(LEVELS, found["low"], found["high"], strict=True):
+        here = edge[np.isclose(edge[:, 0], level), 1]
+        assert (here.min(), here.max()) == pytest.approx((low, high))
+
+
+def test_fractions_and_failures_stand_at_their_levels():
+    record = Geodesics.empty(2, LEVELS, 4)
+    for level in range(4):
+        record.fill(0, level, state="taut" if level < 3 else "not connected")
+        record.fill(1, level, state="taut" if level < 2 else "diverged")
+    (line,) = drawn(draw_counts, record).lines
+    np.testing.assert_array_equal(
+        line.get_xydata(), [[1e-3, 0], [0.01, 0.5], [0.02, 1], [0.05, 1]]
+    )
+    marks = {
+        line.get_label(): line.get_xydata().tolist() for line in drawn(draw_failures, record).lines
+    }
+    assert marks == {"not connected": [[1e-3, 0.25]], "diverged": [[0.01, 0.75], [1e-3, 0.75]]}
+
+
+def test_published_points_have_their_own_errors():
+    published = {"level": [0.05, 0.01], "length": [1.1, 1.5], "length_error": [0.04, 0.03]}
+    ax = drawn(draw_published, synthetic(published=published), "length")
+    line, _, (errors,) = ax.containers[0].lines
+    np.testing.assert_allclose(line.get_xydata(), [[0.01, 1.5], [0.05, 1.1]])
+    segments = np.array(errors.get_segments())
+    np.testing.assert_allclose(segments[:, :, 1], [[1.47, 1.53], [1.06, 1.14]])
+
+
+def test_strings_that_were_only_sampled_have_no_rings():
+    """None of them could be taut."""
+    shown = [str(line.get_label()) for line in drawn(draw_lengths, synthetic(fail=0)).lines]
+    assert not [label for label in shown if label.startswith("loose")]
 
 
 def test_open_rings_lie_on_top_of_the_mean():

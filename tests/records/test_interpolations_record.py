@@ -96,6 +96,22 @@ def test_rounding_is_no_rise():
     assert not made.monotone[1:].any(), "what was not measured is not monotone"
 
 
+@pytest.mark.parametrize(("precision", "monotone"), [("float32", True), ("float64", False)])
+def test_rounding_is_that_of_the_run(precision, monotone):
+    made = Interpolations.empty(2, [0.1], ["train"], ["none"], ALPHAS, precision=precision)
+    flat = np.full((1, len(ALPHAS)), 0.3)
+    flat[:, 40] += 1e-7
+    made.fill_network(0, flat)
+    assert made.monotone[0] == monotone
+
+
+def test_who_diverged_says_so():
+    made = record()
+    made.set_networks(np.array([0.01, 0.1, np.nan, np.nan]), np.arange(4) == 3)
+    states = ["trained", "above the lowest level", "not trained", "diverged"]
+    assert made.data["state"].values.tolist() == states and made.summary()["diverged"] == 1
+
+
 @pytest.mark.parametrize("kind", ["whole", "nothing", "one split", "negative"])
 def test_figures_of_odd_results(kind):
     made = {"whole": filled, "nothing": record}.get(kind, filled)()

@@ -51,6 +51,21 @@ def test_a_bound_is_tight_where_nothing_rises_above_the_higher_minimum():
     assert network(3, pairs[:1]).tight().tolist() == [True, False, False], "not joined at all"
 
 
+def test_bounds_below_zero_are_tight_as_those_above():
+    record = network(2, [Connection(0, 1, -4.8)], shift=-4.92, tight=0.05)
+    assert record.tight().tolist() == [True], "2 % above the higher minimum, at -4.9"
+
+
+def test_a_formula_has_no_ratio_of_heights():
+    """Its zero means nothing."""
+    pairs = [Connection(0, 1, 3.0)]
+    of_formula = Minima.of(
+        ["minimum"] * 2, range(2), [1.0, 2.0], np.zeros(2), np.ones((2, 2)), pairs,
+        functional="energy", levels=[],
+    )  # fmt: skip
+    assert np.isnan(of_formula.summary()["height_over_minimum"])
+
+
 def test_pairs_without_a_path_count_as_tried():
     record = network(3, [Connection(0, 1, np.nan, state="diverged"), Connection(0, 2, 0.9)])
     assert record.tried[0, 1] and np.isinf(record.heights[0, 1])

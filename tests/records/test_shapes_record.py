@@ -62,6 +62,12 @@ def test_it_comes_back_with_strings_of_all_sizes(tmp_path):
     json.dumps(summary)
 
 
+def test_the_variation_of_spacing_is_a_standard_deviation():
+    made = shapes({})
+    put(made, 0, 0, np.array([[0.0, 0.0], [1.0, 0.0], [4.0, 0.0]]))  # 1/2 and 3/2 of the mean
+    assert made.summary()["spacing_variation@0.1"] == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize(
     "made",
     [

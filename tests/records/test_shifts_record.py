@@ -25,6 +25,20 @@ def test_an_edge_by_hand():
     assert np.isnan(edge(np.array(LEVELS), np.full(4, np.nan)))
 
 
+def test_pairs_that_differ_give_an_edge_an_error_the_same_in_every_call():
+    record = shifts()
+    record.data["normalized_length"].values[0, 1] += [0.0, 0.02, 0.3, 0.1]
+    error, again = (record.edges()[1][0] for _ in range(2))
+    assert error == again > 0
+
+
+@pytest.mark.parametrize(("off", "passed"), [(0.025, True), (0.035, False)])
+def test_an_edge_counts_within_three_of_its_errors(monkeypatch, off, passed):
+    record = Shifts.empty((1.0,), 2, [0.2, *LEVELS], 0.17, "energy")
+    monkeypatch.setattr(Shifts, "edges", lambda _: (np.array([0.17 + off]), np.array([0.01])))
+    assert record.rows()[0].passed == passed
+
+
 def test_it_comes_back_with_the_edges_it_predicts_and_finds(tmp_path):
     (tmp_path / "x.nc").write_bytes(netcdf(shifts()))
     back = read_record(tmp_path / "x.nc")
