@@ -219,7 +219,8 @@ def test_no_folder_is_made_for_a_file(tmp_path):
         (dict(method="dropout_path"), "method=dropout_path: a closed form has no hidden units"),
         (dict(method="taut_string"), "'taut_string' looks inside a level set: give it a level"),
         (dict(level=np.nan), "level must be a number"),
-        (dict(initial=np.stack([B, A])), "initial must join the same two points"),
+        (dict(initial=np.stack([A, A])), "initial must join the same two points"),
+        (dict(initial=np.stack([B, B])), "initial must join the same two points"),
         (dict(initial=np.zeros((2, 3))), r"initial must be beads of shape \(bead, 2\)"),
     ],
 )
@@ -287,6 +288,8 @@ def test_a_geodesic_needs_a_level():
         landscape.geodesic(ring, A, A, level=0.1)
     with pytest.raises(ValueError, match="start has energy 0, above level -1"):
         landscape.geodesic(ring, A, B, level=-1.0)
+    with pytest.raises(ValueError, match="end has energy 9, above level 1"):
+        landscape.geodesic(ring, A, 2 * B, level=1.0)
 
 
 BRIEF = [

@@ -64,6 +64,18 @@ def test_plateaux_of_classes():
     assert entropy == {"class frequencies": pytest.approx(-(shares @ np.log(shares)))}
 
 
+def test_plateaux_of_classes_are_of_weighted_examples():
+    examples = Examples(np.zeros((2, 1)), np.array([0, 1], np.int32), np.array([0.9, 0.1]))
+    data = Dataset("labels", examples, examples, classes=2)
+    found = Functional("error", loss="cross_entropy").plateaux(data)
+    assert found == {"majority class": pytest.approx(0.1)}
+
+
+def test_predictors_that_solve_the_task_are_no_plateaux():
+    """A parabola fits a quadratic up to rounding."""
+    assert list(Functional("mse").plateaux(load(QUADRATIC))) == ["best constant", "best line"]
+
+
 def test_closed_forms_have_no_plateaux():
     assert Functional("energy").plateaux(load(CUBIC)) == {}
 

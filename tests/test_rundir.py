@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from landscape_cli.records.encoding import json_text, netcdf, read_record
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.strings import Strings
 from landscape_cli.records.table import Row, Table
-from landscape_cli.rundir import RunDir
+from landscape_cli.rundir import RunDir, write
 
 CONFIG = "seed: 0\nlevels: [0.1, 0.01]\nmodel:\n  _target_: a.Net\n  width: 4\nfigures: [png]\n"
 MANIFEST = {"experiment": "geodesic", "seed": 0, "references": ["@misc{a,\n  title={A}}"]}
@@ -274,25 +275,22 @@ def test_folders_that_hold_no_readable_run(run, spoil, message):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("name", "text", "verb", "message"),
     [
-        (lambda path: (path / "config.yaml").unlink(), "config.yaml: missing"),
-        (
-            lambda path: (path / "config.yaml").write_text("figures: [exe]"),
-            r"figures=\[exe\]: exp",
-        ),
-        (lambda path: (path / "config.yaml").write_text("figures: 3"), "figures=3: expected a li"),
-        (lambda path: (path / "data" / "geodesics.nc").unlink(), "there is nothing to draw"),
-        (lambda path: (path / "summary.json").write_text('{"a": 3}'), "summary.json: damaged"),
+        ("config.yaml", None, "show", "config.yaml: missing"),
+        ("config.yaml", None, "redraw", "config.yaml: missing"),
+        ("config.yaml", "figures: [exe]", "redraw", r"figures=\[exe\]: exp"),
+        ("config.yaml", "figures: 3", "redraw", "figures=3: expected a li"),
+        ("data/geodesics.nc", None, "redraw", "there is nothing to draw"),
+        ("summary.json", '{"a": 3}', "show", "summary.json: damaged"),
     ],
 )
-def test_what_cannot_be_shown_or_drawn_is_said(run, spoil, message):
+def test_what_cannot_be_shown_or_drawn_is_said(run, name, text, verb, message):
     run.save(geodesics())
     run.finish("interrupted")
-    spoil(run.path)
+    (run.path / name).unlink() if text is None else (run.path / name).write_text(text)
     with pytest.raises(UserError, match=message):
-        rundir.show(run.path)
-        rundir.redraw(run.path)
+        getattr(rundir, verb)(run.path)
 
 
 def test_figures_that_could_not_be_written_are_told_until_they_are_drawn(run):
@@ -371,3 +369,34 @@ def test_show_says_what_matters(run):
 def test_an_unknown_status_is_refused(run):
     with pytest.raises(ValueError, match="finished, interrupted, failed"):
         run.finish("done")
+
+
+def test_content_is_on_the_disk_before_it_gets_the_name(monkeypatch, tmp_path):
+    """Else a power cut can leave the name on an empty file."""
+    calls = mock.Mock(wraps=os)
+    monkeypatch.setattr(os, "fsync", calls.fsync)
+    monkeypatch.setattr(os, "replace", calls.replace)
+    write(tmp_path / "x", b"1")
+    assert [name for name, *_ in calls.mock_calls] == ["fsync", "replace"]
+    assert (tmp_path / "x").read_bytes() == b"1"
+
+
+def test_a_run_with_results_is_not_discarded(run):
+    run.save(Table.of([], name="checks"))
+    assert not run.discard()
+    names = {file.name for file in run.path.rglob("*")}
+    assert names >= {"config.yaml", "manifest.json", "checks.nc"}
+
+
+@pytest.mark.parametrize(
+    ("host", "error", "status"),
+    [
+        ("", ProcessLookupError, "interrupted (killed)"),
+        ("", PermissionError, "running"),  # it is another user's
+        ("another machine", ProcessLookupError, "running"),  # for all that is known here
+    ],
+)
+def test_only_a_run_that_is_known_to_have_ended_was_killed(run, monkeypatch, host, error, status):
+    monkeypatch.setattr(os, "kill", mock.Mock(side_effect=error))
+    monkeypatch.setattr("platform.node", lambda: host or run.manifest["host"])
+    assert rundir.read_manifest(run.path)["status"] == status

@@ -150,4 +150,7 @@ def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("LANDSCAPE_CACHE", str(tmp_path))
     assert cache_folder("data") == tmp_path / "data"
     monkeypatch.delenv("LANDSCAPE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder("data") == tmp_path / "landscape" / "data"
+    monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder("data").parts[-3:] == (".cache", "landscape", "data")
