@@ -106,12 +106,13 @@ def test_every_run_in_the_readme_builds(line, importable):
 
 def test_the_other_commands_answer(run_folder, monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
-    known = [f"landscape {verb}" for verb in ("list", "doctor", "show", "plot")]
-    for line in commands(README):
-        if " ".join(line[:2]) in known:
-            words = [str(run_folder) if word.startswith("outputs/") else word for word in line[1:]]
-            assert cli.main(words) == 0, line
-            assert capsys.readouterr().out, line
+    known = {f"landscape {verb}" for verb in ("list", "doctor", "show", "plot")}
+    lines = [line for line in commands(README) if " ".join(line[:2]) in known]
+    assert {" ".join(line[:2]) for line in lines} == known
+    for line in lines:
+        words = [str(run_folder) if word.startswith("outputs/") else word for word in line[1:]]
+        assert cli.main(words) == 0, line
+        assert capsys.readouterr().out, line
 
 
 def test_make_targets_and_extras_exist():

@@ -161,8 +161,9 @@ def test_manners(method):
     assert dataclasses.is_dataclass(method) and method.__dataclass_params__.frozen
     assert method.__doc__ and not method.__doc__.startswith(f"{method.__name__}(")
     assert method.reference.startswith("@"), "a run prints the references it used"
-    assert "surface" in (method.connect.__doc__ or "") or method.connect.__doc__
-    assert hash(method()) == hash(method())
+    assert method.connect.__doc__
+    one, other = method(), method()
+    assert one == other and hash(one) == hash(other)
     targets = [composed(name).method._target_ for name in NAMES]
     assert f"{method.__module__}.{method.__name__}" in targets, "no YAML names it"
 
