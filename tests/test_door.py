@@ -41,6 +41,7 @@ def test_a_method_by_name_is_that_of_the_command_line():
     by_name = landscape.connect(ring, A, B, "taut_string", level=0.1)
     by_default = landscape.geodesic(ring, A, B, level=0.1)
     assert np.array_equal(by_name.beads, by_default.beads)
+    assert "<= level 0.1" in by_default.verdict
     assert by_name.normalized_length == pytest.approx(RING_LENGTH, rel=5e-3)
 
 
@@ -290,6 +291,8 @@ def test_a_geodesic_needs_a_level():
         landscape.geodesic(ring, A, B, level=-1.0)
     with pytest.raises(ValueError, match="end has energy 9, above level 1"):
         landscape.geodesic(ring, A, 2 * B, level=1.0)
+    with pytest.raises(ValueError, match="start has energy nan"):
+        landscape.geodesic(lambda theta: jnp.log(theta[0] - 2), A, B, level=1.0)
 
 
 BRIEF = [

@@ -30,6 +30,15 @@ def test_the_point_of_a_hull_nearest_to_the_origin(vectors, least):
     assert nearby.shortest(vectors @ vectors.T) == pytest.approx(least, rel=1e-6, abs=1e-7)
 
 
+@pytest.mark.parametrize(("far", "least"), [(5e-4, 1.0), (2e-3, np.sqrt(2))])
+def test_gradients_met_more_than_a_thousandth_of_the_chord_away_do_not_count(
+    monkeypatch, far, least
+):
+    vectors = np.array([[1.0, 1.0], [1.0, -1.0]])
+    monkeypatch.setattr(nearby, "_met", lambda *_: (vectors @ vectors.T, np.array([0.0, far])))
+    assert nearby.least_residual(None, None, 0) == pytest.approx(least)
+
+
 def test_products_are_those_of_the_gradients_that_were_met():
     settings = Tightening(memory=6, every=100, inner=0.0, ahead=0.0, tolerance=0.0)
     batch = Batch(model_surface(Ring(3)), settings, 8, check=1)

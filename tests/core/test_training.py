@@ -211,14 +211,15 @@ def test_an_error_rate_of_undefined_outputs_is_divergence():
         return jnp.where(theta[0] > 0.5, 0.0, 1.0)
 
     def loss(theta, data):
-        return -jnp.sqrt(1.0 - theta[0]) + 0 * theta[0]
+        return -jnp.sqrt(1.0 - theta[0] ** 2)
 
     for strategy, batch in (("vmap", False), ("vmap", True), ("loop", False), ("loop", True)):
         surface = Surface(
             error, (), 1, loss=loss, smooth=False, strategy=strategy, batch=lambda d, k: d
         )
-        found = run(surface, np.array([[2.0], [0.9]]), levels=(0.5,), batch=batch, steps=50)
-        np.testing.assert_array_equal(found.diverged, [not batch, False])
+        starts = np.array([[2.0], [-2.0], [0.9]])  # the first and the last arrive at once
+        found = run(surface, starts, levels=(0.5,), batch=batch, steps=50)
+        np.testing.assert_array_equal(found.diverged, [not batch, True, False])
 
 
 @pytest.mark.parametrize("steps", [100, 5000])
