@@ -43,7 +43,7 @@ def test_an_error_that_is_the_level_only_in_float32_has_not_crossed_it():
 
 def test_what_comes_after_an_arrival_or_a_nan_is_no_history():
     ledger = books(3)
-    rows = [[0.05, 0.01, 0.001], [2.0, NAN, 0.05], [2.0, 1.9, 1.8]]
+    rows = [[0.05, 0.01, NAN], [2.0, NAN, 0.05], [2.0, 1.9, 1.8]]
     ledger.record(np.arange(3), 0, np.array(rows))
     np.testing.assert_array_equal(ledger.diverged, [False, True, False])
     np.testing.assert_array_equal(ledger.steps[1], -1)

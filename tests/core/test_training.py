@@ -261,6 +261,12 @@ def test_training_stops_when_everybody_has_arrived(starts):
     assert progress.notes[-1] == "6 of 6 networks below 1e-06"
 
 
+def test_gradients_are_those_of_networks_in_training(starts):
+    """Up to the look at which a network has arrived, whoever goes on beside it."""
+    found = run(Surface(bowl, (), 3), starts)
+    assert found.gradient_evaluations == 32 * (found.steps[:, -1] // 32 + 1).sum()
+
+
 @pytest.mark.parametrize("batch", [False, True])
 def test_a_finished_network_costs_nothing_in_the_host_loop(data, starts, batch):
     surface = Surface(regression, data, 3, batch=draw, strategy="loop")

@@ -103,6 +103,10 @@ def test_the_valley_is_the_published_one(alpha, x0):
     np.testing.assert_allclose(model_surface(CurvyValley(x0)).energies(points), published)
 
 
+def test_curvatures_of_a_bowl_are_even_in_their_logarithm():
+    np.testing.assert_allclose(QuadraticBowl(3, 100.0).curvatures, [1, 10, 100])
+
+
 @pytest.mark.parametrize("form", [EggCarton(2), EggCarton(4)], ids=repr)
 def test_the_carton_is_the_published_one_raised(form):
     points = np.random.default_rng(0).uniform(-2, 2, (50, form.dimension))

@@ -120,6 +120,7 @@ def test_epochs_are_passes_over_the_examples(settings, looks):
         ({"schedule": "cosine", "milestones": (0.5,)}, "schedule=cosine takes none"),
         ({"schedule": "steps", "milestones": (80.0,)}, "milestones are fractions of the run"),
         ({"schedule": "steps", "milestones": (0.7, 0.5)}, "milestones must increase"),
+        ({"schedule": "steps", "milestones": (0.5, 0.5)}, "milestones must increase"),
         ({"schedule": "steps", "milestones": (0.5,), "decay": 0.0}, "decay must be in"),
         ({"schedule": "cosine", "decay": 1.5}, "decay must be in"),
         ({"weight_decay": -1e-4}, "weight_decay must be at least 0"),
