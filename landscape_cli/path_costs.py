@@ -10,6 +10,8 @@ from landscape_cli.core.curve_training import Bending, together
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import looks
 
+FAR = 20  # normalized length that a path of a proof may have: it visits networks of half the units
+
 
 def curve_cost(surface: Surface, settings: Bending, pairs: int, levels: int) -> Cost:
     """Of curves that are trained together, as many as fit, and judged as polylines."""
@@ -46,6 +48,6 @@ def route_cost(
     """Of paths of a proof, that are built one after another and judged."""
     point = surface.dimension * np.dtype(surface.dtype).itemsize
     beads = dropout.segments(layers) + 1
-    energies = 2 * draws * layers + looks(dense, beads - 1)
+    energies = 2 * draws * layers + looks(dense, beads - 1, length=FAR)
     moved, kept = 3 * beads * point, pairs * levels * beads * point
     return Cost(moved, moved, kept, 0, 0, energies, energies, "pairs")
