@@ -83,7 +83,7 @@ class BarrierScan(Experiment):
 
     def plan(self, setup: Setup) -> Estimate:
         """Bytes and evaluations of the size with the most parameters."""
-        setup.warm_start_for(anywhere=True)
+        setup.warm_start_for(anywhere=True)  # refused here, before any work
         sized = [_sized(setup, model) for model in self._models(setup)[0].values()]
         return estimate(max(sized, key=lambda each: surface_of(each).dimension))
 

@@ -125,7 +125,7 @@ class Connect(Experiment):
         surface, _ = joined_surface(setup)
         pairs, levels = len(self._pairs(setup)), len(setup.levels)
         methods = self._methods(setup).values()
-        for method in methods:
+        for method in methods:  # refused here, before any work
             setup.warm_start_for(method, anywhere=method.level_free)
         costs = [
             method.cost(surface, pairs, 1 if method.level_free else levels) for method in methods

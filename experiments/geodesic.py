@@ -90,7 +90,7 @@ class Geodesic(Experiment):
 
     def plan(self, setup: Setup) -> Estimate:
         """Bytes and evaluations of the strings of all pairs and levels."""
-        setup.warm_start_for()
+        setup.warm_start_for()  # refused here, before any work
         found = estimate(setup)
         return replace(found, steps=found.steps * (1 if self.paired else len(setup.levels)))
 

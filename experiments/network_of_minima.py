@@ -151,7 +151,7 @@ class NetworkOfMinima(Experiment):
 
     def plan(self, setup: Setup) -> Estimate:
         """Bytes and evaluations of all paths that may be looked for."""
-        setup.warm_start_for(anywhere=True)
+        setup.warm_start_for(anywhere=True)  # refused here, before any work
         paths = self._budget(self.minima or 2 * setup.pairs)
         cost = setup.method.cost(joined_surface(setup)[0], paths, 1)
         return replace(estimate(setup, cost), networks=2 * paths, levels=1)

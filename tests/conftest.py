@@ -31,7 +31,8 @@ def float64():
 
 @pytest.fixture(autouse=True, scope="module")
 def few_programs():
-    """One process runs all tests: see `measure.shed_programs`."""
+    """One process runs all tests: see `measure.shed_programs`. A module's fixtures are float64."""
+    runner.configure_jax("float64")
     yield
     measure.shed_programs()
 

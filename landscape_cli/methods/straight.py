@@ -25,7 +25,7 @@ class Straight(PathMethod):
     reference: ClassVar[str] = GOODFELLOW
     level_free: ClassVar[bool] = True
     warms: ClassVar[bool] = False
-    dense: int = 100  # points of the check
+    dense: int = 100  # points of the check, for every sixth of the chord
 
     def __post_init__(self) -> None:
         check_counts(self, "dense")

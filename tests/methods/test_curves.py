@@ -38,7 +38,6 @@ def named(name, *more):
 @pytest.fixture(scope="module")
 def net():
     """(surface, starts, ends) of three pairs of small trained networks."""
-    jax.config.update("jax_enable_x64", True)
     dataset = Polynomial((0.0, 3.0, -10.0, 8.0)).load(jax.random.key(0))
     model = MLP((4, 4))
     surface = model_surface(model, dataset, Functional("mse"))
