@@ -114,6 +114,11 @@ class Estimate:
         return (DESCENT + crossed) * rung(self.networks)
 
     @property
+    def of(self) -> str:
+        """What gradients are of; see `Cost`."""
+        return "energy" if self.cost is None else self.cost.of
+
+    @property
     def about(self) -> dict[str, int]:
         """What figures are titled with: how large the network is, and the data."""
         return {"parameters": self.surface.dimension, "examples": self.examples}
@@ -184,16 +189,16 @@ class Estimate:
         doubt = "" if free is None or needed <= free else ": it may not fit"
         return f"{in_bytes(needed)} needed at most, {said} free{doubt}"
 
-    def line(self, memory: Memory) -> str:
-        """The estimate on one line, for the start of a run, which is not held up to be timed."""
+    def line(self, memory: Memory, timing: Timing) -> str:
+        """The estimate on one line, for the start of a run."""
         count = self.surface.dimension
-        said = (
-            f"estimate: {count:,} parameters, {self.examples:,} examples; engine {self.engine}; "
-            f"memory {self.memory_line(memory)}"
-        )
-        if self.cost is None:
-            return said
-        return f"{said}; {self.strings} strings, gradients {gradients_line(self.cost)}"
+        said = [
+            f"estimate: {count:,} parameters, {self.examples:,} examples", f"engine {self.engine}",
+            f"memory {self.memory_line(memory)}",
+        ]  # fmt: skip
+        if self.cost is not None:
+            said.append(f"{self.strings} strings, gradients {gradients_line(self.cost)}")
+        return "; ".join([*said, *self.time_words(timing)])
 
     def table(self, memory: Memory, timing: Timing) -> list[str]:
         """The estimate in aligned lines."""
@@ -212,15 +217,19 @@ class Estimate:
             rows.append(("gradients", gradients_line(cost)))
         each = f"gradient {in_seconds(timing.gradient)}, energy {in_seconds(timing.energy)}"
         rows.append(("speed", f"{each}; compiled in {in_seconds(timing.compiling)}"))
-        times = []
-        if self.steps:
-            times.append(f"training {in_seconds(self.training(timing))} at most")
-        if cost is not None:
-            usual, most = map(in_seconds, self.seconds(cost, timing))
-            times.append(f"strings {usual}, about {most} at most")
-        if times:
+        if times := self.time_words(timing):
             rows.append(("time", "; ".join(times)))
         return [f"{name:12} {text}" for name, text in rows]
+
+    def time_words(self, timing: Timing) -> list[str]:
+        """`training 20 s at most`, `strings 60 s, about 20 min at most`: what is known of them."""
+        words = []
+        if self.steps:
+            words.append(f"training {in_seconds(self.training(timing))} at most")
+        if self.cost is not None:
+            usual, most = map(in_seconds, self.seconds(self.cost, timing))
+            words.append(f"strings {usual}, about {most} at most")
+        return words
 
     def training(self, timing: Timing) -> float:
         """Seconds that training takes where no network is done before its last step."""

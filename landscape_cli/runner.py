@@ -198,8 +198,7 @@ def dry_run(parts: dict[str, Any], setup: Setup) -> None:
     estimate.check(memory)
     if estimate.examples:
         check_batch(estimate.surface, getattr(setup.trainer, "batch", None))
-    of = "energy" if estimate.cost is None else estimate.cost.of
-    print("\n".join(estimate.table(memory, timed(estimate.surface, of))))
+    print("\n".join(estimate.table(memory, timed(estimate.surface, estimate.of))))
 
 
 def tuned(limit: float, parts: dict[str, Any], setup: Setup) -> None:
@@ -263,7 +262,7 @@ def run(cfg: DictConfig, job: Job) -> None:
 
 def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
     """Save every record as the recipe yields it, write how it ended, draw unless interrupted."""
-    from landscape_cli.measure import compile_seconds, free_memory, shed_programs
+    from landscape_cli.measure import compile_seconds, free_memory, known_timing, shed_programs
     from landscape_cli.progress import reporter
 
     progress = reporter(folder.path / "run.log")
@@ -277,7 +276,9 @@ def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
             if estimate := experiment.plan(setup):
                 memory = free_memory()
                 estimate.check(memory)
-                progress.message(estimate.line(memory))
+                progress.phase("timing")
+                timing = known_timing(estimate.surface, estimate.of)
+                progress.message(estimate.line(memory, timing))
                 extra["engine"] = estimate.engine
                 folder.about |= estimate.about
             for record in experiment.run(setup):

@@ -116,12 +116,12 @@ def test_what_does_not_fit_is_refused_in_one_line():
     assert "(strings 50 GiB" in said
     assert said.endswith("20 GiB are free; lower method.max_beads or pairs")
     much.check(Memory(None, 60 * GIB))  # though not if strings need all their beads
-    assert "94 GiB needed at most, 60 GiB free" in much.line(Memory(None, 60 * GIB))
-    assert much.line(Memory(None, None)).endswith(
-        "; 6 strings, gradients 10 a string on its usual way, 20 at most"
-    )
+    timing = Timing(1.0, 0.1, 5.0)
+    line = much.line(Memory(None, 60 * GIB), timing)
+    assert "94 GiB needed at most, 60 GiB free" in line
+    assert "; 6 strings, gradients 10 a string on its usual way, 20 at most; " in line
     none = replace(much, cost=replace(cost, gradients=0, most=0))
-    assert none.line(Memory(None, None)).endswith("; 6 strings, gradients none")
+    assert "; 6 strings, gradients none; " in none.line(Memory(None, None), timing)
     much.check(Memory(None, None))  # nobody knows what is free
 
 
@@ -180,12 +180,13 @@ def test_the_table_and_the_line():
         timed = replace(estimate(replace(cost, of=of)), surface=drawn, steps=500)
         assert f"training {seconds} at most" in timed.table(memory, timing)[-1]
     assert "unknown" not in table[5] and "may not fit" not in table[5]
-    assert "5.0 GiB free: it may not fit" in estimate(cost).line(Memory(None, 5 * GIB))
+    assert "5.0 GiB free: it may not fit" in estimate(cost).line(Memory(None, 5 * GIB), timing)
     assert len(estimate().table(memory, timing)) == 6, "of an unknown method"
-    line = estimate(cost).line(memory)
+    line = estimate(cost).line(memory, timing)
+    assert line.endswith("; strings 60 s, about 20 min at most")
     assert line.startswith("estimate: 10 parameters, 0 examples; engine by rule: loop; memory ")
     assert "needed at most, 64 GiB free; " in line
-    assert "unknown free" in estimate(cost).line(Memory(None, None))
+    assert "unknown free" in estimate(cost).line(Memory(None, None), timing)
 
 
 def test_words_for_numbers():
@@ -231,6 +232,38 @@ def test_what_strings_follow_is_timed(of, examples, monkeypatch):
     monkeypatch.setattr(measure, "gradients", spy)
     assert measure.timed(two_splits, of).gradient > 0
     assert set(seen) == {examples}
+
+
+def test_a_case_is_timed_once_on_a_machine(monkeypatch, tmp_path):
+    monkeypatch.setenv("LANDSCAPE_CACHE", str(tmp_path))
+    seen = []
+
+    def timed(surface, of):
+        seen.append((surface.dimension, surface.strategy, of))
+        return Timing(float(len(seen)), 1.0, 1.0)
+
+    monkeypatch.setattr(measure, "timed", timed)
+    known = lambda of, examples=3, **words: measure.known_timing(
+        Surface(Ring(), jnp.zeros(examples), 3, dtype=np.float32, **words), of
+    )
+    assert known("energy") == known("energy") == Timing(1.0, 1.0, 1.0)
+    assert known("loss").gradient == 2
+    assert known("energy", strategy="loop").gradient == 3
+    assert known("energy", 4).gradient == 4
+    for file in tmp_path.glob("timing/*"):
+        file.write_text("{")
+    assert known("loss").gradient == 5, "what cannot be read is timed anew"
+    (tmp_path / "timing").rename(tmp_path / "away")
+    (tmp_path / "timing").touch()
+    assert known("loss").gradient == 6, "and what cannot be kept"
+    assert known("loss").gradient == 7
+
+
+def test_what_has_no_name_is_timed_every_time(monkeypatch, tmp_path):
+    monkeypatch.setenv("LANDSCAPE_CACHE", str(tmp_path))
+    monkeypatch.setattr(measure, "timed", lambda surface, of: Timing(1.0, 1.0, 1.0))
+    assert measure.known_timing(surface(3)).gradient == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_costs_say_what_strings_follow():

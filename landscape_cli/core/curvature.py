@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.core.energy import Energy, Parts, total_energy
-from landscape_cli.core.lanes import in_shares, over_devices, pad, rung, side_by_side
+from landscape_cli.core.lanes import here, in_shares, over_devices, pad, point_by_point, rung
 from landscape_cli.core.surface import Surface
 
 
@@ -61,7 +61,7 @@ def along(
     surface.count.add(energies=3 * len(points))
     if surface.strategy == "loop":
         lanes = zip(points, directions, strict=True)
-        return np.array(side_by_side(partial(_on_host, surface), lanes), surface.dtype)
+        return np.array(point_by_point(partial(_on_host, surface), lanes), surface.dtype)
     size = rung(len(points))
     lanes = jnp.asarray(pad(points, size)), jnp.asarray(pad(directions, size))
     look = lambda some: _together(surface.energy, surface.parts, some, surface.chunk)
@@ -72,6 +72,7 @@ def _on_host(surface: Surface, lane: tuple[np.ndarray, np.ndarray]) -> float:
     """One point, block by block: energies of blocks add up, and so do their derivatives."""
     total = 0.0
     for block in surface.parts.blocks:
-        alone = Parts(jax.tree.map(lambda leaf: leaf[None], block), surface.parts.reference)
+        alone = jax.tree.map(lambda leaf: leaf[None], here(block))
+        alone = Parts(alone, here(surface.parts.reference))
         total += float(_one_block(surface.energy, alone, *lane))
     return total

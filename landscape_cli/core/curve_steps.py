@@ -19,7 +19,7 @@ from jaxtyping import Array
 
 from landscape_cli.core.curve import Family, objective, plan, times_to
 from landscape_cli.core.energy import drawing, mapped, total_gradient, whole
-from landscape_cli.core.lanes import in_shares, over_devices, side_by_side
+from landscape_cli.core.lanes import in_shares, over_devices, point_by_point
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
@@ -183,7 +183,7 @@ def _host_steps(surface, program: Program, key, decay, steps: Step, count, curve
             drawn = _drawn(program.draw, surface.slope_data, key, step.number)
             parts = surface.cut(drawn, reference=drawn)
             one = partial(surface.loss_and_gradient, parts=parts)
-            pairs = side_by_side(one, points)
+            pairs = point_by_point(one, points)
             found = tuple(jnp.stack(leaf) for leaf in zip(*pairs, strict=True))
             surface.count.add(gradients=len(points))
         curves = _moved_by(program, curves, points, *found, step, decay)

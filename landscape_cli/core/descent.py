@@ -32,8 +32,8 @@ from landscape_cli.core.lanes import (
     in_shares,
     over_devices,
     pad,
+    point_by_point,
     rung,
-    side_by_side,
 )
 from landscape_cli.core.mini_batches import noisy_gradient, noisy_gradient_on_host
 from landscape_cli.core.random import named_key
@@ -331,7 +331,7 @@ class _Pool:
                 break
             some = [jax.tree.map(lambda leaf, i=i: leaf[i], lanes) for i in going]
             walk = partial(_noisy_steps, surface, self.optimizer, every, key)
-            for i, (theta, state) in zip(going, side_by_side(walk, some), strict=True):
+            for i, (theta, state) in zip(going, point_by_point(walk, some), strict=True):
                 lanes.theta[i] = theta
                 jax.tree.map(lambda leaf, new, i=i: leaf.__setitem__(i, new), lanes.state, state)
             taken = np.minimum(lanes.left[going], every)

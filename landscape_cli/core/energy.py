@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from landscape_cli.core.lanes import here
+
 Energy = Any  # (theta, data) -> scalar, or (theta, data, context) -> scalar; pure and hashable
 
 
@@ -41,7 +43,7 @@ def drawing(draw: Callable[..., Any]) -> Callable[..., Any]:
     compiled = jax.jit(draw, static_argnums=0)
 
     def drawn(function: Any, data: Any, *rest: Any) -> Any:
-        return (draw if on_host(data) else compiled)(function, data, *rest)
+        return (draw if on_host(data) else compiled)(function, here(data), *rest)
 
     return drawn
 

@@ -1,7 +1,8 @@
 """A host loop over one compiled point: energies and gradients of one point and block at a time.
 
 On a CPU XLA runs a convolution over stacked parameters, or inside a loop of a program, many times
-slower than by itself: so the loop is here, and none around the programs. Every core takes a point.
+slower than by itself: so the loop is here, and none around the programs. Every core takes a point,
+and of several devices every device.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from landscape_cli.core.energy import Energy, Parts, context_of, on_host, some_energy
-from landscape_cli.core.lanes import side_by_side
+from landscape_cli.core.lanes import here, on_devices, side_by_side
 
 HELD = 1 << 32  # bytes of points on the device while blocks of examples are sent there
 
@@ -77,11 +78,16 @@ _with_row = jax.jit(lambda rows, i, row: rows.at[i].set(row), donate_argnums=0)
 
 def energies(energy: Energy, parts: Parts, thetas: Any) -> list[Array]:
     """F at every point."""
-    return _sum(_add_energy, energy, parts, thetas, lambda theta, _: jnp.zeros((), theta.dtype))
+    start = lambda theta, _: jnp.zeros((), theta.dtype)
+    return on_devices(lambda some: _sum(_add_energy, energy, parts, some, start), thetas)
 
 
 def gradients(energy: Energy, parts: Parts, thetas: Any) -> list[tuple[Array, Array]]:
     """(F, ∇F) at every point."""
+    return on_devices(partial(_gradients, energy, parts), thetas)
+
+
+def _gradients(energy: Energy, parts: Parts, thetas: list[Any]) -> list[tuple[Array, Array]]:
     found = _sum(_add_gradient, energy, parts, thetas, partial(_no_gradient, energy))
 
     def whole(one: Any) -> tuple[Array, Array]:
@@ -89,14 +95,14 @@ def gradients(energy: Energy, parts: Parts, thetas: Any) -> list[tuple[Array, Ar
         direct = _joined(arrays)
         if not hasattr(energy, "context"):
             return value, direct
-        return value, _add_through(energy, theta, parts.reference, through, direct)
+        return value, _add_through(energy, theta, here(parts.reference), through, direct)
 
     return side_by_side(whole, zip(thetas, found, strict=True))
 
 
 def gradient_rows(energy: Energy, parts: Parts, points: Array) -> tuple[Array, Array]:
     """F and ∇F at all points, (point,) and (point, param); a gradient is put into its row."""
-    if on_host(parts.blocks):  # a block is for all points
+    if on_host(parts.blocks) or len(jax.local_devices()) > 1:  # a block is for many points
         found = gradients(energy, parts, points)
         return jnp.stack([e for e, _ in found]), jnp.stack([g for _, g in found])
     rows, lock = jnp.zeros(points.shape, points.dtype), Lock()
@@ -111,28 +117,28 @@ def gradient_rows(energy: Energy, parts: Parts, points: Array) -> tuple[Array, A
     return jnp.stack(side_by_side(one, range(len(points)))), rows
 
 
-def _sum(add: Callable, energy: Energy, parts: Parts, thetas: Any, start: Callable) -> list:
-    """`add` over all blocks, from `start`, at every point."""
+def _sum(add: Callable, energy: Energy, parts: Parts, thetas: list, start: Callable) -> list:
+    """`add` over all blocks, from `start`, at every point; on the device of this thread."""
 
     def begun(theta: Any) -> tuple[Array, Any, Any]:
-        theta = jax.device_put(theta)  # once, for its context and all blocks
-        context = _one_context(energy, parts.reference, theta)
+        theta = jax.device_put(here(theta))  # once, for its context and all blocks
+        context = _one_context(energy, here(parts.reference), theta)
         return theta, context, start(theta, context)
 
     def added(lane: tuple[Array, Any, Any], blocks: Any) -> tuple[Array, Any, Any]:
         theta, context, total = lane
         for block in blocks:
-            total = add(energy, theta, context, block, total)
+            total = add(energy, theta, context, here(block), total)
         return theta, context, total
 
     if not on_host(parts.blocks):
         return side_by_side(lambda theta: added(begun(theta), parts.blocks)[2], thetas)
-    found, points = [], list(thetas)
-    many = max(HELD // points[0].nbytes, 1)
-    for first in range(0, len(points), many):  # a block is sent once for so many points
-        lanes = side_by_side(begun, points[first : first + many])
+    found = []
+    many = max(HELD // thetas[0].nbytes, 1)
+    for first in range(0, len(thetas), many):  # a block is sent once for so many points
+        lanes = side_by_side(begun, thetas[first : first + many])
         for block in parts.blocks:
-            here = jax.device_put(block)
-            lanes = side_by_side(lambda lane, here=here: added(lane, [here]), lanes)
+            sent = jax.device_put(here(block))
+            lanes = side_by_side(lambda lane, sent=sent: added(lane, [sent]), lanes)
         found += [total for *_, total in lanes]
     return found

@@ -2,13 +2,15 @@
 
 Batch sizes come from a ladder, so that few programs are compiled. Lanes are shared out over the
 devices of one mesh, or, on a single CPU device, over a thread a core: XLA runs the programs that
-one thread dispatches one after another, and its own threads help small programs little.
+one thread dispatches one after another, and its own threads help small programs little. What is
+computed point by point is shared out over a thread for every device.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -154,7 +156,8 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers(), "landscape")
 
 
-_thread = threading.local()  # .works: this thread is one of several that compute side by side
+# .works: this thread is one of several that compute side by side; .device: where, if not at home
+_thread = threading.local()
 
 
 def hands() -> int:
@@ -163,14 +166,14 @@ def hands() -> int:
 
 
 @contextmanager
-def _at_work(wide: bool) -> Iterator[None]:
+def _at_work(wide: bool, device: Any = None) -> Iterator[None]:
     """One of several threads; what JAX does not hand down to a thread is set here."""
-    _thread.works = True
+    _thread.works, _thread.device = True, device
     try:
-        with jax.enable_x64(wide):
+        with jax.enable_x64(wide), jax.default_device(device):
             yield
     finally:
-        _thread.works = False
+        _thread.works, _thread.device = False, None
 
 
 def _wide() -> bool:
@@ -192,6 +195,52 @@ def side_by_side(function: Callable[[Any], Any], items: Iterable[Any]) -> list[A
             return jax.block_until_ready(function(item))
 
     return list(_threads().map(one, items))
+
+
+def on_devices(function: Callable[[list[Any]], list[Any]], items: Iterable[Any]) -> list[Any]:
+    """`function` of a share of the items on every local device; its results, in order.
+
+    Every device has a thread of its own, in which it is the default; arrays that are shared by
+    all items come to it by `here`. Of several devices results come back to the host.
+    """
+    items, devices = list(items), jax.local_devices()
+    count = min(len(devices), len(items))
+    if count < 2 or getattr(_thread, "works", False):
+        return function(items)
+    wide, found = _wide(), [None] * len(items)
+
+    def share(i: int) -> list[Any]:
+        with _at_work(wide, devices[i]):
+            return jax.tree.map(np.asarray, function(items[i::count]))
+
+    with ThreadPoolExecutor(count, "landscape-device") as threads:
+        for i, some in enumerate(threads.map(share, range(count))):
+            found[i::count] = some
+    return found
+
+
+def point_by_point(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """`function` of every item, in order: side by side on a CPU, shared out over devices."""
+    return on_devices(lambda some: side_by_side(function, some), items)
+
+
+_copies: dict[tuple[int, Any], Array] = {}  # of arrays by their identity, while they live
+
+
+def here(tree: Any) -> Any:
+    """The arrays of `tree` on the device of this thread; each is copied there once."""
+    device = getattr(_thread, "device", None)
+
+    def copy(leaf: Any) -> Any:
+        if not isinstance(leaf, jax.Array) or leaf.devices() == {device}:
+            return leaf
+        key = id(leaf), device
+        if key not in _copies:
+            _copies[key] = jax.device_put(leaf, device)
+            weakref.finalize(leaf, _copies.pop, key, None)
+        return _copies[key]
+
+    return tree if device is None else jax.tree.map(copy, tree)
 
 
 def interleaved(sources: list[Iterator[Any]]) -> Iterator[Any]:

@@ -27,7 +27,7 @@ from landscape_cli.core.curve_steps import direction, falling
 from landscape_cli.core.descent import initial_states
 from landscape_cli.core.energy import Parts, drawing, total_gradient, whole
 from landscape_cli.core.lagrangian import green
-from landscape_cli.core.lanes import in_shares, over_devices, side_by_side
+from landscape_cli.core.lanes import here, in_shares, over_devices, point_by_point
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
 
@@ -191,9 +191,9 @@ def _answers_of(energy: Between, parts: Parts, thetas: Array) -> list[list[Array
     """Outputs of every point, block by block; a block is sent once, for all points."""
     found, points = [], list(thetas)
     for inputs, *_ in parts.blocks:
-        here = jax.device_put(inputs)
-        one = lambda theta, here=here: _answer(energy, parts.reference, theta, here)
-        found.append(side_by_side(one, points))
+        sent = jax.device_put(inputs)
+        one = lambda theta, sent=sent: _answer(energy, *here((parts.reference, theta, sent)))
+        found.append(point_by_point(one, points))
     return [list(each) for each in zip(*found, strict=True)]
 
 
@@ -202,20 +202,20 @@ def _host_steps(surface, program: Program, key, first, rates, count, strings: St
 
     def pull(bead: tuple[Array, list[Array], list[Array]]) -> Array:
         theta, left, right = bead
-        each = zip(here.blocks, left, right, strict=True)
+        each = zip(parts.blocks, left, right, strict=True)
         blocks = [(inputs, a, b, weights) for (inputs, _, weights), a, b in each]
-        return space.loss_and_gradient(theta, Parts(blocks, here.reference))[1]
+        return space.loss_and_gradient(theta, Parts(blocks, parts.reference))[1]
 
-    here = surface.slope_parts
+    parts = surface.slope_parts
     size = strings.beads.shape[1]
     for i in range(count):
         if program.draw is not None:
             drawn = _drawn(program.draw, surface.slope_data, key, first + i)
-            here = surface.cut(drawn, reference=drawn)
+            parts = surface.cut(drawn, reference=drawn)
         beads = strings.beads.reshape(-1, strings.beads.shape[2])
-        answers = _answers_of(program.energy, here, beads)
+        answers = _answers_of(program.energy, parts, beads)
         inner = [j for j in range(len(beads)) if j % size not in (0, size - 1)]
-        pulls = side_by_side(pull, [(beads[j], answers[j - 1], answers[j + 1]) for j in inner])
+        pulls = point_by_point(pull, [(beads[j], answers[j - 1], answers[j + 1]) for j in inner])
         pulls = jnp.stack(pulls).reshape(len(strings.beads), size - 2, -1)
         strings = _moved_by(program, strings, pulls, rates[i])
     return strings

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from landscape_cli.core.lanes import in_shares, pad, rung, side_by_side
+from landscape_cli.core.lanes import here, in_shares, pad, point_by_point, rung
 from landscape_cli.core.surface import Surface
 
 
@@ -49,8 +49,8 @@ def output_steps(
     points = np.asarray(points, surface.dtype)
     network, reference = surface.network, surface.parts.reference
     if surface.strategy == "loop":
-        look = lambda theta: _one(network, reference, jnp.asarray(theta), inputs)
-        found = np.stack([np.asarray(each) for each in side_by_side(look, points)])
+        look = lambda theta: _one(network, here(reference), jnp.asarray(theta), here(inputs))
+        found = np.stack([np.asarray(each) for each in point_by_point(look, points)])
     else:
         lanes = jnp.asarray(pad(points, rung(len(points))))
         look = lambda some: _together(network, reference, some, inputs, surface.chunk)

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Array
 
 from landscape_cli.core.energy import Energy, drawing, mapped, total_gradient, whole
-from landscape_cli.core.lanes import over_devices, side_by_side
+from landscape_cli.core.lanes import over_devices, point_by_point
 from landscape_cli.core.respace import INTERPOLATIONS, respaced
 from landscape_cli.core.steppers import STEPPERS, stepper
 from landscape_cli.core.string import chord_length
@@ -211,7 +211,7 @@ def _looped(surface: Surface, program: Program, points, pool: Pool, key, step):
         return surface.loss_and_gradient(theta, surface.cut(drawn, reference=drawn))
 
     surface.count.add(gradients=len(points))
-    found = side_by_side(one, list(zip(points, pool.strings, pool.beads, strict=True)))
+    found = point_by_point(one, list(zip(points, pool.strings, pool.beads, strict=True)))
     return tuple(jnp.stack(leaf) for leaf in zip(*found, strict=True))
 
 

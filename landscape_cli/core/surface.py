@@ -8,7 +8,7 @@ points; how the batch is computed is decided here and nowhere else:
 
 Either way a network's examples can be taken in blocks, whose energies add up. On a single CPU
 device points are shared out over a thread a core; of several devices ``vmap`` shares them out over
-one mesh, and ``loop`` uses the first alone.
+one mesh, and ``loop`` over a thread a device.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ from landscape_cli.core.lanes import (
     in_shares,
     over_devices,
     pad,
+    point_by_point,
     rung,
-    side_by_side,
 )
 from landscape_cli.core.ledger import Ledger
 from landscape_cli.core.mini_batches import noisy_gradient, noisy_gradient_on_host
@@ -269,7 +269,7 @@ def _train_one_by_one(surface, optimizer, starts, steps, check, key, batch, ledg
         if len(left) == 0:
             break
         one = partial(_step, surface, optimizer, key if batch else None, step)
-        found = side_by_side(one, [(i, thetas[i], states[i]) for i in left])
+        found = point_by_point(one, [(i, thetas[i], states[i]) for i in left])
         surface.count.add(gradients=len(left))
         if not batch:
             here = [thetas[i] for i in left]

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from landscape_cli.core import host_loop, trials
 from landscape_cli.core import surface as surfaces
-from landscape_cli.core import trials
 from landscape_cli.core.batch import Batch, Pull
+from landscape_cli.core.curvature import along
 from landscape_cli.core.descent import adam, descend
 from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.relax import relax
@@ -25,6 +26,8 @@ from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.training import train
 from landscape_cli.methods.taut_string import TautString
+
+PLACES = ("device", "host")
 
 
 def ring(theta, data):
@@ -72,6 +75,38 @@ def in_a_valley():
     return [beads.tolist() for beads in full.strings + noisy.strings]
 
 
+def one_by_one(place):
+    """A host loop over points: energies, gradients, curvatures, training, bands; who computed."""
+    data = np.full(6, 1 / 6), np.linspace(-0.1, 0.1, 6)
+    data = jax.tree.map(jnp.asarray, data) if place == "device" else data
+    surface = Surface(valley, data, 2, batch=some, strategy="loop")
+    points = np.random.default_rng(0).normal(size=(10, 2))
+    used, whole = set(), host_loop._one_context
+
+    def seen(energy, reference, theta):
+        used.update(theta.devices())
+        return whole(energy, reference, theta)
+
+    host_loop._one_context = seen
+    try:
+        energies, gradients = surface.energies_and_gradients(jnp.asarray(points))
+        again = surface.energies(points)
+    finally:
+        host_loop._one_context = whole
+    key, rates = jax.random.key(0), np.full(30, 0.01)
+    learn = lambda batch: train(surface, adam(0.01), points, (0.5, 0.2), 60, 20, key, batch)
+    strings = [np.linspace([-3.0, 0.0], [3.0, 1.0], 7), np.linspace([0.0, 0.0], [2.0, 1.0], 7)]
+    noisy = relax(surface, strings, Relaxing(), rates, draw=some, key=key)
+    return {
+        "devices": len(used),
+        "energies": [np.asarray(energies).tolist(), again.tolist()],
+        "gradients": np.asarray(gradients).tolist(),
+        "curvatures": along(surface, points, points / 2).tolist(),
+        "trained": [learn(batch).thetas.tolist() for batch in (False, True)],
+        "noisy": [beads.tolist() for beads in noisy.strings],
+    }
+
+
 @pytest.fixture(scope="module")
 def four():
     """What four virtual devices find."""
@@ -100,6 +135,15 @@ def test_four_devices_give_the_strings_of_one(four):
         assert np.abs(np.subtract(exact, noisy)).max() > 1e-4
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_a_host_loop_uses_all_devices_and_gives_the_numbers_of_one(four, place):
+    one, theirs = one_by_one(place), four[place]
+    assert one.pop("devices") == 1
+    assert theirs.pop("devices") == 4
+    for name, mine in one.items():
+        np.testing.assert_allclose(theirs[name], mine, rtol=1e-10, atol=1e-12, err_msg=name)
+
+
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_other_devices_have_all_operations(platform):
     """Lowering needs no such device, and raises where one lacks an operation."""
@@ -120,4 +164,5 @@ if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_num_cpu_devices", 4)
     assert jax.local_device_count() == 4
-    print(json.dumps({"ring": on_a_ring(), "valley": in_a_valley()}))
+    found = {"ring": on_a_ring(), "valley": in_a_valley()}
+    print(json.dumps(found | {place: one_by_one(place) for place in PLACES}))
