@@ -24,10 +24,11 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 
 from landscape_cli import config, listing, runner
-from landscape_cli.contracts import PathMethod, Progress, Setup
+from landscape_cli.contracts import PathMethod, Progress
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
 from landscape_cli.networks import surface_of, trained
+from landscape_cli.setup import Setup
 
 NETWORKS = {  # name: settings, pairs
     "cubic": (["model=cubic_tanh", "levels=[0.001]"], 4),

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Experiment, Gauge, PathMethod, Record, Setup
+from landscape_cli.contracts import Experiment, Gauge, PathMethod, Record
 from landscape_cli.copies import copies, gauges_of
 from landscape_cli.core.string import Found, length
 from landscape_cli.core.surface import Surface
@@ -26,6 +26,7 @@ from landscape_cli.networks import estimate, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.barriers import Barriers
 from landscape_cli.references import AINSWORTH
+from landscape_cli.setup import Setup
 from landscape_cli.sizes import resized, size_of
 from landscape_cli.splits import both_splits, own_split
 

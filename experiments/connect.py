@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Experiment, PathMethod, Record, Setup
+from landscape_cli.contracts import Experiment, PathMethod, Record
 from landscape_cli.copies import copies, gauges_of
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
@@ -30,6 +30,7 @@ from landscape_cli.ranges import check_counts
 from landscape_cli.records.connections import Connections
 from landscape_cli.records.geodesic import CONNECTED_STATES
 from landscape_cli.records.paths import Paths
+from landscape_cli.setup import Setup
 from landscape_cli.splits import both_splits, own_split
 
 LEGEND = (

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Dataset, Experiment, Record, Setup, Trajectories
+from landscape_cli.contracts import Dataset, Experiment, Record, Trajectories
 from landscape_cli.copies import copies
 from landscape_cli.core import string
 from landscape_cli.core.string import Found
@@ -25,6 +25,7 @@ from landscape_cli.published import PUBLISHED, published
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.strings import Strings
 from landscape_cli.references import FREEMAN_BRUNA
+from landscape_cli.setup import Setup
 
 
 @dataclass(frozen=True)

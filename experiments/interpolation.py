@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Experiment, Record, Setup, Trajectories
+from landscape_cli.contracts import Experiment, Record, Trajectories
 from landscape_cli.copies import copies, gauges_of
 from landscape_cli.core.shape import off_line
 from landscape_cli.core.string import inside
@@ -27,6 +27,7 @@ from landscape_cli.networks import estimate, known_ends, surface_of, trained
 from landscape_cli.pace import Pace
 from landscape_cli.records.interpolations import Interpolations
 from landscape_cli.references import GOODFELLOW
+from landscape_cli.setup import Setup
 from landscape_cli.splits import both_splits
 
 LUCAS = """@inproceedings{lucas2021monotonic,

@@ -16,7 +16,7 @@ from typing import ClassVar
 import jax
 import numpy as np
 
-from landscape_cli.contracts import Experiment, Record, Setup
+from landscape_cli.contracts import Experiment, Record
 from landscape_cli.copies import copies
 from landscape_cli.core import string
 from landscape_cli.core.descent import adam, descend
@@ -32,6 +32,7 @@ from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.records.minima import Connection, Minima
 from landscape_cli.records.paths import Paths
 from landscape_cli.references import DRAXLER
+from landscape_cli.setup import Setup
 
 SETTLE = 4000  # steps by which points of a closed form get to their minima
 RATES = (1.0, 0.1, 0.01, 0.001)  # parts of the learning rate, one after the other

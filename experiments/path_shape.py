@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 from landscape_cli.experiments.geodesic import Geodesic  # pyright: ignore[reportMissingImports]
 
-from landscape_cli.contracts import Experiment, Gauge, Record, Setup
+from landscape_cli.contracts import Experiment, Gauge, Record
 from landscape_cli.copies import copies, gauges_of
 from landscape_cli.core import string
 from landscape_cli.core.curvature import along
@@ -45,6 +45,7 @@ from landscape_cli.ranges import check_counts
 from landscape_cli.records.geodesic import CONNECTED_STATES, Geodesics
 from landscape_cli.records.shapes import Shapes
 from landscape_cli.records.strings import Strings
+from landscape_cli.setup import Setup
 
 Measure = Callable[[np.ndarray, int], float]  # (bead, param), pieces of a segment -> length
 

@@ -21,12 +21,13 @@ from typing import Any, ClassVar
 
 from landscape_cli.experiments.geodesic import Geodesic  # pyright: ignore[reportMissingImports]
 
-from landscape_cli.contracts import Experiment, Record, Setup
+from landscape_cli.contracts import Experiment, Record
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import Estimate, in_turn
 from landscape_cli.records.shifts import Shifts
 from landscape_cli.records.table import Table
 from landscape_cli.references import FREEMAN_BRUNA
+from landscape_cli.setup import Setup
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from landscape_cli.contracts import Dataset, Experiment, Record, Setup
+from landscape_cli.contracts import Dataset, Experiment, Record
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.data.three_points import ThreePoints
@@ -36,6 +36,7 @@ from landscape_cli.models.mlp import MLP
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.table import Row, Table
 from landscape_cli.references import FREEMAN_BRUNA
+from landscape_cli.setup import Setup
 
 WALL = 1 / 12  # energy that every path between the exchanged ReLU networks has to pass
 ZERO = 1 / 2  # energy of the zero network: at and above it all networks connect

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from landscape_cli.contracts import Gauge, Setup
+from landscape_cli.contracts import Gauge
 from landscape_cli.core.surface import Surface
 from landscape_cli.gauges.none import NoGauge
+from landscape_cli.setup import Setup
 
 RAW = "none"  # networks as they are
 

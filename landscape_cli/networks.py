@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from landscape_cli.contracts import Cost, Setup, Trajectories
+from landscape_cli.contracts import Cost, Trajectories
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate, activations, engine_line
 from landscape_cli.models.base import (
@@ -20,6 +20,7 @@ from landscape_cli.models.base import (
     model_surface,
     with_stored_statistics,
 )
+from landscape_cli.setup import Setup
 
 
 def surface_of(setup: Setup) -> Surface:

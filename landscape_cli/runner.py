@@ -31,8 +31,9 @@ from landscape_cli.empties import Ground
 from landscape_cli.errors import UserError
 
 if TYPE_CHECKING:
-    from landscape_cli.contracts import Experiment, Setup
+    from landscape_cli.contracts import Experiment
     from landscape_cli.rundir import RunDir
+    from landscape_cli.setup import Setup
 
 # XLA orders the operations of a CPU program so that several may run at once. Here a thread a core
 # runs programs of its own, and gradients are up to a quarter slower in that order.
@@ -226,7 +227,7 @@ def set_up(
     names: Mapping[str, str],
 ) -> Setup:
     """What the recipe is handed; its engine knows the plans remembered on this machine."""
-    from landscape_cli.contracts import Setup
+    from landscape_cli.setup import Setup
     from landscape_cli.tune import remembered
 
     given = {kind: part for kind, part in parts.items() if kind != "experiment"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from landscape_cli.contracts import Setup
 from landscape_cli.core.surface import Surface
 from landscape_cli.functional import SPLITS
 from landscape_cli.models.base import (
@@ -14,6 +13,7 @@ from landscape_cli.models.base import (
     with_stored_statistics,
 )
 from landscape_cli.networks import joined_surface
+from landscape_cli.setup import Setup
 
 
 def both_splits(setup: Setup) -> tuple[dict[str, Surface], Lift]:

@@ -18,7 +18,6 @@ import jax
 import numpy as np
 
 from landscape_cli.cache import cache_folder
-from landscape_cli.contracts import Setup
 from landscape_cli.core.energy import on_host
 from landscape_cli.core.engine import Engine, Plan
 from landscape_cli.core.surface import Surface
@@ -27,6 +26,7 @@ from landscape_cli.estimate import in_bytes, in_seconds
 from landscape_cli.files import write
 from landscape_cli.measure import gradients, points_of, seconds_of
 from landscape_cli.models.base import ClosedForm, model_surface
+from landscape_cli.setup import Setup
 
 BLOCKS = (8, 16, 32, 64, None)  # examples at a time; None: all
 CHUNKS = (1, 8, 64)  # points at a time

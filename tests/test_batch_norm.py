@@ -9,11 +9,12 @@ import pytest
 from landscape_cli.experiments.geodesic import Geodesic
 
 from landscape_cli import runner
-from landscape_cli.contracts import Data, Dataset, Examples, Setup
+from landscape_cli.contracts import Data, Dataset, Examples
 from landscape_cli.functional import Functional
 from landscape_cli.gauges.none import NoGauge
 from landscape_cli.methods.straight import Straight
 from landscape_cli.models.layers import connected, normalized
+from landscape_cli.setup import Setup
 from landscape_cli.trainers.adam import Adam
 
 STATISTICS = 2 * 3  # mean and variance of three channels

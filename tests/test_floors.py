@@ -27,11 +27,12 @@ def ours(names):
 def rules():
     """(files, what they must not import) for every floor of the house."""
     above = ours(TOP | FILES | {"experiments"}) | SETTINGS
-    yield PACKAGE / "core", above | DRAWING | {"flax.linen"} | ours(PARTS | {"contracts"})
+    yield PACKAGE / "core", above | DRAWING | {"flax.linen"} | ours(PARTS | {"contracts", "setup"})
     for part in sorted(PARTS):
         others = ours(PARTS - {part})
-        yield PACKAGE / part, above | DRAWING | others | ours({"records"})
-    yield PACKAGE / "contracts.py", above | {"jax", "flax", "matplotlib", "xarray"}
+        yield PACKAGE / part, above | DRAWING | others | ours({"records", "setup"})
+    for name in ("contracts", "setup"):
+        yield PACKAGE / f"{name}.py", above | {"jax", "flax", "matplotlib", "xarray"}
     yield PACKAGE / "records", above | ours(PARTS) | {"flax", "optax"}
     yield RECIPES, ours(TOP | FILES | PARTS - {"models", "data"} | {"plots"}) | SETTINGS | DRAWING
     light = "cli flags overrides listing schema errors files empties interrupts __main__"

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from landscape_cli import doctor, tune
-from landscape_cli.contracts import Setup
 from landscape_cli.core.engine import Engine, Plan
 from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.errors import UserError
@@ -22,6 +21,7 @@ from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.ring import Ring
 from landscape_cli.schema import fill
+from landscape_cli.setup import Setup
 from landscape_cli.trainers.adam import Adam
 from landscape_cli.tune import Row, fastest, forget, remember, remembered
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from landscape_cli.contracts import Gauge, Move, Setup
+from landscape_cli.contracts import Gauge, Move
 from landscape_cli.data.none import NoData
 from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.functional import Functional
 from landscape_cli.gauges.none import NoGauge
 from landscape_cli.methods.straight import Straight
 from landscape_cli.models.mlp import MLP
+from landscape_cli.setup import Setup
 from landscape_cli.trainers.adam import Adam
 
 CUBIC = (0.0, 3.0, -10.0, 8.0)  # ascending powers
