@@ -3,6 +3,7 @@
 This file run as a program prints what four virtual devices find.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape_cli.core import host_loop, trials
+from landscape_cli.core import host_loop, lanes, trials
 from landscape_cli.core import surface as surfaces
 from landscape_cli.core.batch import Batch, Pull
 from landscape_cli.core.curvature import along
@@ -144,6 +145,10 @@ def test_a_host_loop_uses_all_devices_and_gives_the_numbers_of_one(four, place):
         np.testing.assert_allclose(theirs[name], mine, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
+def test_copies_on_other_devices_go_with_what_they_are_copies_of(four):
+    assert four["copies"] == 0
+
+
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 def test_other_devices_have_all_operations(platform):
     """Lowering needs no such device, and raises where one lacks an operation."""
@@ -165,4 +170,6 @@ if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", 4)
     assert jax.local_device_count() == 4
     found = {"ring": on_a_ring(), "valley": in_a_valley()}
-    print(json.dumps(found | {place: one_by_one(place) for place in PLACES}))
+    found |= {place: one_by_one(place) for place in PLACES}
+    gc.collect()
+    print(json.dumps(found | {"copies": len(lanes._copies)}))
