@@ -68,7 +68,7 @@ class Work:
     initial: np.ndarray | None = None  # a string to begin from
     sampled: Sampled | None = None
     best: Found | None = None  # shortest feasible string so far
-    ended: bool = False  # by its chord, one way or the other
+    ended: bool = False  # the chord will do
     gradients: int = 0
     energies: int = 0
     seconds: float = 0.0
@@ -108,8 +108,6 @@ def try_chords(surface: Surface, works: list[Work], search: Search) -> None:
         work.take(chord, top, kkt_residual=0.0, length_change=0.0)
         if work.best is not None:
             work.best = work.best.with_(state="straight")
-        elif not np.isfinite(top.energy):
-            work.best = Found("diverged", chord, work.level, top.energy, top.segment)
         work.ended = work.best is not None
 
 

@@ -25,6 +25,9 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import Peak, energies_inside, peaks
 from landscape_cli.ranges import check_counts
 
+KICK = 0.05  # of the length of its segment, by which a bead is moved aside that gets nowhere
+DOUBLINGS = 6  # of that, where the energy is not finite
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -130,9 +133,7 @@ def _check(
     tops = peaks(surface, [string.beads for _, string in new], dense)
     for (s, string), top in zip(new, tops, strict=True):
         string.checked = top
-        if not np.isfinite(string.checked.energy):
-            continue  # diverged: no bead can mend that
-        string.bad = [int(i) for i in np.flatnonzero(string.checked.per_segment > string.level)]
+        string.bad = [int(i) for i in np.flatnonzero(~(top.per_segment <= string.level))]
         for i in string.bad:
             start, end = string.beads[i : i + 2]
             where = 0.5
@@ -143,28 +144,46 @@ def _check(
     return bad
 
 
-def _kick(points: np.ndarray, segments: np.ndarray, names: list[tuple]) -> np.ndarray:
-    """Points moved off their segments by 5 % of its length, in a direction across it.
+def _across(segments: np.ndarray, names: list[tuple]) -> np.ndarray:
+    """A vector across every segment, and as long.
 
     A chord can run over a saddle or a maximum, where the gradient vanishes or points along the
     chord, so that a bead stays or slides back to an end. The direction is random; named after
     its string's ends it is the same in any order and any company, whatever the rounding.
     """
-    moved = points.copy()
+    across = np.zeros_like(segments[:, 0])
     for row, ((start, end), (ends, *place)) in enumerate(zip(segments, names, strict=True)):
         seed = zlib.crc32(np.ascontiguousarray(ends).tobytes())
-        direction = np.random.default_rng([seed, *place]).standard_normal(points.shape[1])
+        direction = np.random.default_rng([seed, *place]).standard_normal(len(start))
         along = (end - start) / np.linalg.norm(end - start)
         if len(along) > 1:
             direction -= (direction @ along) * along
-        moved[row] += 0.05 * np.linalg.norm(end - start) * direction / np.linalg.norm(direction)
-    return moved
+        across[row] = np.linalg.norm(end - start) * direction / np.linalg.norm(direction)
+    return across
+
+
+def _kicked(
+    surface: Surface, points: np.ndarray, across: np.ndarray, energies: np.ndarray
+) -> np.ndarray:
+    """Points moved aside by a part of `across`, or against it, where an energy is finite.
+
+    No descent leaves what is infinite or NaN: the part is doubled until it is left.
+    """
+    reach = np.full(len(points), KICK)
+    lost = np.flatnonzero(~np.isfinite(energies))
+    for _ in range(2 * DOUBLINGS):
+        if len(lost) == 0:
+            break
+        found = surface.energies(points[lost] + reach[lost, None] * across[lost])
+        lost = lost[~np.isfinite(found)]
+        reach[lost] *= np.where(reach[lost] > 0, -1, -2)
+    return points + reach[:, None] * across
 
 
 def _slid_back(thetas: np.ndarray, segments: np.ndarray) -> np.ndarray:
     """Beads that came to rest within 5 % of their segment from one of its ends."""
     nearest = np.linalg.norm(thetas[:, None] - segments, axis=2).min(1)
-    return nearest < 0.05 * np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1)
+    return nearest < KICK * np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1)
 
 
 def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int):
@@ -179,7 +198,8 @@ def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int)
     idle = np.flatnonzero(~(energies <= levels) | _slid_back(thetas, segments))
     if settings.kick and len(idle):
         names = [(strings[s].beads[[0, -1]], depth, i) for s, i, _ in (bad[row] for row in idle)]
-        kicked = _kick(points[idle], segments[idle], names)
+        across = _across(segments[idle], names)
+        kicked = _kicked(surface, points[idle], across, energies[idle])
         job = kicked, targets[idle], settings.bead_steps, settings.every
         again = descend(surface, optimizer, *job)
         spent[idle] += again.gradients

@@ -182,14 +182,31 @@ def test_who_comes_to_rest_beside_an_end_slid_back():
 def test_rounding_does_not_turn_a_kick_around():
     """Else another batch size would change a string by more than rounding."""
     points, segment = np.array([[0.2, 0.3, 0.4]]), np.stack([START, -START])[None]
-    names = [(np.stack([START, -START]), 3, 0)]
-    kicked = sampling._kick(points, segment, names)
-    shaken = sampling._kick(points * (1 + 1e-15), segment, names)
-    np.testing.assert_allclose(shaken, kicked, atol=1e-12)
-    assert np.linalg.norm(kicked - points) == pytest.approx(0.05 * 2)
-    assert (kicked - points)[0] @ START == pytest.approx(0, abs=1e-12), "across the segment"
-    other = sampling._kick(points, segment, [(np.stack([START, -START]), 4, 0)])
-    assert np.linalg.norm(other - kicked) > 0.01
+    ends = np.stack([START, -START])
+    kicked = lambda segment, depth: sampling._kicked(
+        RING, points, sampling._across(segment, [(ends, depth, 0)]), np.ones(1)
+    )
+    moved = kicked(segment, 3) - points
+    np.testing.assert_allclose(kicked(segment * (1 + 1e-15), 3) - points, moved, atol=1e-12)
+    assert np.linalg.norm(moved) == pytest.approx(0.05 * 2)
+    assert moved[0] @ START == pytest.approx(0, abs=1e-12), "across the segment"
+    assert np.linalg.norm(kicked(segment, 4) - points - moved) > 0.01
+
+
+@pytest.mark.parametrize("core", [np.inf, np.nan])
+def test_where_the_energy_is_not_finite_kicks_go_on_until_it_is(core):
+    hole = lambda theta, data: jnp.where(theta @ theta < 0.25, core, theta @ theta)
+    surface = Surface(hole, (), 2)
+    points, across = np.array([[0.0, 0.0], [0.4, 0.0], [3.0, 0.0]]), np.tile([0.0, 1.0], (3, 1))
+    before = surface.count.energies
+    kicked = sampling._kicked(surface, points, across, np.array([core, core, 9.0]))
+    np.testing.assert_allclose(kicked, [[0.0, 0.8], [0.4, 0.4], [3.0, 0.05]])
+    assert surface.count.energies - before == 7 + 9, "only of those that are lost"
+    beside = sampling._kicked(surface, points[1:2] + [0.0, 0.25], -across[:1], np.array([core]))
+    np.testing.assert_allclose(beside, [[0.4, 0.3]], err_msg="to the side that is nearer")
+    everywhere = Surface(lambda theta, data: core + theta @ theta, (), 2)
+    stuck = sampling._kicked(everywhere, points, across, np.full(3, core))
+    assert np.isfinite(stuck).all()
 
 
 def test_order_and_company_do_not_matter():
