@@ -37,12 +37,14 @@ class Ends:
         ends: (pair, level, param).
         start_energies: (pair, level).
         end_energies: (pair, level).
+        diverged: (pair, level) training of one of them met a NaN or infinity on its way there.
     """
 
     starts: np.ndarray
     ends: np.ndarray
     start_energies: np.ndarray
     end_energies: np.ndarray
+    diverged: np.ndarray
 
     def moved(self, lift: Lift) -> Ends:
         """The same ends in other coordinates, their energies unchanged."""
@@ -127,8 +129,8 @@ class Geodesic(Experiment):
             shape = (setup.pairs, len(setup.levels))
             thetas = [np.repeat(points[:, None], shape[1], 1) for points in known]
             energies = [np.repeat(surface.energies(p)[:, None], shape[1], 1) for p in known]
-            return Ends(thetas[0], thetas[1], energies[0], energies[1])
-        found = setup.once("networks", lambda: self._train(setup))
+            return Ends(*thetas, *energies, np.zeros(shape, bool))
+        found, diverged = setup.once("networks", lambda: self._train(setup))
         record.set_training(found.curve_steps, found.curve)
         for name in ("lowest_energy", "diverged"):
             source = {"lowest_energy": found.lowest, "diverged": found.diverged}[name]
@@ -136,14 +138,19 @@ class Geodesic(Experiment):
         record.data["start_network"].values[:] = np.arange(0, 2 * setup.pairs, 2)
         record.data["end_network"].values[:] = np.arange(1, 2 * setup.pairs, 2)
         thetas, energies = found.thetas, found.energies
-        return Ends(thetas[::2], thetas[1::2], energies[::2], energies[1::2])
+        return Ends(
+            thetas[::2], thetas[1::2], energies[::2], energies[1::2],
+            diverged[::2] | diverged[1::2],
+        )  # fmt: skip
 
-    def _train(self, setup: Setup) -> Trajectories:
+    def _train(self, setup: Setup) -> tuple[Trajectories, np.ndarray]:
+        """The networks, and (network, level) who diverged before."""
         count = 2 * setup.pairs
         if self.paired:
-            return trained(setup, count, setup.levels)
+            found = trained(setup, count, setup.levels)
+            return found, found.diverged[:, None] & ~found.reached
         runs = [trained(setup, count, (level,), i) for i, level in enumerate(setup.levels)]
-        return _side_by_side(runs)
+        return _side_by_side(runs), np.stack([run.diverged for run in runs], axis=1)
 
     def _connect(
         self, setup: Setup, surface: Surface, ends: Ends, record: Geodesics, strings, mask
@@ -151,14 +158,15 @@ class Geodesic(Experiment):
         levels = np.asarray(setup.levels)
         reached = ends.reached(levels)
         for pair, level in np.argwhere(~reached):
+            lost = ends.diverged[pair, level]
             record.fill(
-                pair, level, state="end not reached",
+                pair, level, state="end diverged" if lost else "end not reached",
                 start_energy=ends.start_energies[pair, level],
                 end_energy=ends.end_energies[pair, level],
             )  # fmt: skip
         rows = np.argwhere(reached)
         setup.progress.phase("strings", total=len(rows), unit="strings")
-        self._say_unreached(setup, record, reached)
+        self._say_unreached(setup, record, reached, ends.diverged)
         if len(rows) == 0:
             yield record
             return
@@ -169,11 +177,13 @@ class Geodesic(Experiment):
             surface, ends.starts[pair, level], ends.ends[pair, level], levels[level], names
         )
         done, pace = set(), Pace()
-        for index, result in found:
-            self._fill(surface, record, strings, pair[index], level[index], result, ends, mask)
-            done.add(index)
-            connected = int(record.data["connected"].values.sum())
-            setup.progress.update(len(done), f"{connected} connected, level {result.level:g}")
+        for news in pace.through(found):
+            if news is not None:
+                index, result = news
+                self._fill(surface, record, strings, pair[index], level[index], result, ends, mask)
+                done.add(index)
+                connected = int(record.data["connected"].values.sum())
+                setup.progress.update(len(done), f"{connected} connected, level {result.level:g}")
             if pace.due():
                 yield record
                 yield strings
@@ -181,13 +191,15 @@ class Geodesic(Experiment):
         yield strings
 
     @staticmethod
-    def _say_unreached(setup: Setup, record: Geodesics, reached: np.ndarray) -> None:
-        for level, column in zip(setup.levels, reached.T, strict=True):
+    def _say_unreached(setup: Setup, record: Geodesics, reached, diverged) -> None:
+        for level, column, lost in zip(setup.levels, reached.T, diverged.T, strict=True):
             if not column.all():
                 lowest = np.nanmin(record.data["lowest_energy"].values, initial=np.inf)
+                also = f"; training diverged in {lost.sum()} of them" if lost.any() else ""
                 setup.progress.message(
                     f"level {level:g}: not reached by an end of {(~column).sum()} of "
-                    f"{len(column)} pairs (lowest energy reached by any network: {lowest:.3g})"
+                    f"{len(column)} pairs (lowest energy reached by any network: {lowest:.3g}"
+                    f"{also})"
                 )
 
     def _fill(self, surface, record, strings, pair, level, found: Found, ends, mask) -> None:

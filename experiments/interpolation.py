@@ -132,7 +132,7 @@ class Interpolation(Experiment):
         rows = np.flatnonzero(np.isfinite(solutions.levels))
         setup.progress.phase("from the beginning", total=len(rows), unit="networks")
         pace = Pace()
-        for done, network in enumerate(rows, start=1):
+        for done, network in enumerate(pace.through(rows), start=1):
             line = lift(np.stack([solutions.begins[network], solutions.ends[network]]))
             record.fill_network(network, self._energies(surfaces, *line))
             setup.progress.update(done)
@@ -150,7 +150,8 @@ class Interpolation(Experiment):
         done, pace = 0, Pace()
         for name, gauge in gauges.items() if len(pairs) else ():
             moved = copies(setup, gauge, surface_of(setup), starts[pairs], ends[pairs])
-            for pair, start, end in zip(pairs, lift(starts[pairs]), lift(moved), strict=True):
+            lines = zip(pairs, lift(starts[pairs]), lift(moved), strict=True)
+            for pair, start, end in pace.through(lines):
                 energies = self._energies(surfaces, start, end)
                 record.fill_pair(name, pair, energies, float(np.linalg.norm(end - start)))
                 done += 1

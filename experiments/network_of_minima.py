@@ -131,9 +131,10 @@ class NetworkOfMinima(Experiment):
             setup.progress.phase(f"round {number}", total=len(pairs), unit="pairs")
             joined: dict[int, Found] = {}
             pace = Pace()
-            for row, path in _join(setup, surface, thetas, pairs):
-                joined[row] = path
-                setup.progress.update(len(joined))
+            for news in pace.through(_join(setup, surface, thetas, pairs)):
+                if news is not None:
+                    joined[news[0]] = news[1]
+                    setup.progress.update(len(joined))
                 if pace.due():
                     some = [_connection(pairs[i], each, number) for i, each in joined.items()]
                     yield record(tried + some)

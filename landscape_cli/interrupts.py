@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a KeyboardInterrupt, put off while a module is being imported.
+"""Ctrl-C, SIGTERM, a closed terminal as a KeyboardInterrupt, put off while a module is imported.
 
 C extensions may swallow what is raised while they are imported, or make an ImportError of it.
 """
@@ -16,10 +16,10 @@ LOOK = 0.05  # seconds between two looks whether the import is over
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGINT, SIGTERM: at once, or as soon as an import is over.
+    """Raise KeyboardInterrupt on SIGINT, SIGTERM, SIGHUP: at once, or once an import is over.
 
     A second signal is not put off. SIGINT is set too, because a shell starts background jobs with
-    it ignored.
+    it ignored; SIGHUP is not where it is ignored, as by `nohup`.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -36,7 +36,9 @@ def interruptible() -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 0)
             raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGALRM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield

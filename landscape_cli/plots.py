@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 FORMATS = ("png", "svg")
+DECADES = 250  # up and down from 1 that a logarithmic axis shows: with margins still numbers
 
 # Okabe & Ito's eight colors, told apart with every common color blindness; yellow is left out
 # because it vanishes on white paper.
@@ -84,7 +85,7 @@ def settle(figure: Figure) -> None:
 
 def log_limits(values: np.ndarray, margin: float = 0.05) -> tuple[float, float]:
     """Limits of a logarithmic axis around the positive `values`, never of zero width."""
-    logs = np.log10(values[np.isfinite(values) & (values > 0)])
+    logs = np.log10(values[np.isfinite(values) & (values > 0)]).clip(-DECADES, DECADES)
     low, high = (logs.min(), logs.max()) if len(logs) else (-1.0, 0.0)
     pad = max((high - low) * margin, 0.1 if high - low < 0.2 else 0.02)
     return float(10 ** (low - pad)), float(10 ** (high + pad))

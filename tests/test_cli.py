@@ -525,6 +525,7 @@ def test_a_plugin_that_is_of_no_help_is_said_so(toy_run, tmp_path, words, messag
     [
         (signal.SIGINT, "wait", "waiting\n", "interrupted"),
         (signal.SIGTERM, "wait", "waiting\n", "interrupted"),
+        (signal.SIGHUP, "wait", "waiting\n", "interrupted"),
         (signal.SIGINT, "work", "working\n", "interrupted"),
         (signal.SIGINT, "draw", "drawing\n", "finished"),
         pytest.param(signal.SIGTERM, "draw", "drawing\n", "finished", marks=pytest.mark.slow),
@@ -576,6 +577,16 @@ def test_an_interrupt_waits_until_an_import_is_over(tmp_path, monkeypatch, name)
         importlib.import_module(f"swallows_{name}")
         time.sleep(10)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_closed_terminal_is_left_to_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_interrupt_does_not_wait(tmp_path, monkeypatch):

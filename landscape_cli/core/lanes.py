@@ -12,7 +12,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from itertools import chain, pairwise
@@ -283,6 +283,30 @@ def interleaved(sources: list[Iterator[Any]]) -> Iterator[Any]:
     finally:
         stopped.set()
         threads.shutdown(wait=False)
+
+
+def awaited(source: Iterator[Any], seconds: float) -> Iterator[Any]:
+    """What `source` yields, as it comes, and None whenever that takes longer than `seconds`.
+
+    The source goes on in a thread of its own, and only while it is waited for.
+    """
+    wide, end = _wide(), object()
+
+    def one() -> Any:
+        with jax.enable_x64(wide):
+            return next(source, end)
+
+    thread = ThreadPoolExecutor(1, "landscape-awaited")
+    try:
+        while True:
+            coming = thread.submit(one)
+            while not wait([coming], seconds).done:
+                yield None
+            if (item := coming.result()) is end:
+                return
+            yield item
+    finally:
+        thread.shutdown(wait=False)  # as by Ctrl-C: nobody waits for what is under way
 
 
 def in_shares(function: Callable[[Any], Any], lanes: Any, least: int = SHARE) -> Any:

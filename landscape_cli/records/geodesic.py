@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CONNECTED_STATES = CONNECTED
 FAILED_STATES = ("not connected", "diverged")
-UNTRIED_STATES = ("end not reached", "pending")
+UNTRIED_STATES = ("end not reached", "end diverged", "pending")
 STATES = CONNECTED_STATES + FAILED_STATES + UNTRIED_STATES
 STATE_TYPE = "<U16"  # wide enough for every state: NumPy cuts longer words off without a word
 
@@ -181,8 +181,9 @@ class Geodesics(Record):
 
     @property
     def plateaux(self) -> dict[str, float]:
-        """Energies of trivial predictors by label."""
-        return json.loads(self.data.attrs["plateaux"] or "{}")
+        """Energies of trivial predictors by label, as far as they are finite."""
+        found = json.loads(self.data.attrs["plateaux"] or "{}")
+        return {label: energy for label, energy in found.items() if energy is not None}
 
     @property
     def paired(self) -> bool:
@@ -220,14 +221,16 @@ class Geodesics(Record):
         """Totals, then `what@level` for every level, then the distance to published values.
 
         Totals: pairs, levels, rows, connected, straight, taut, loose, not_connected, diverged,
-        end_not_reached, pending, gradient_evaluations, energy_evaluations, seconds,
-        lowest_level_all_connected, lowest_level_any_connected, lowest_energy_best_network,
-        lowest_energy_worst_network, diverged_networks. At each level: normalized_length,
-        standard_error, beads, beads_error, connected, tried, fraction_connected,
-        end_not_reached, and where a published level agrees to 0.1 %: published_length,
-        length_z, published_beads, beads_z. What there is no number for is NaN (null in JSON).
-        With a published curve the totals end with published_levels_within_three_standard_errors,
-        and with its marks and numbers, such as published_train_loss_of_saddles.
+        end_not_reached, end_diverged, pending, gradient_evaluations, energy_evaluations,
+        seconds, lowest_level_all_connected, lowest_level_any_connected,
+        lowest_energy_best_network, lowest_energy_worst_network, diverged_networks.
+
+        At each level: normalized_length, standard_error, beads, beads_error, connected, tried,
+        fraction_connected, end_not_reached, and where a published level agrees to 0.1 %:
+        published_length, length_z, published_beads, beads_z. What there is no number for is NaN
+        (null in JSON). With a published curve the totals end with
+        published_levels_within_three_standard_errors, and with its marks and numbers, such as
+        published_train_loss_of_saddles.
         """
         apart, published = self.standard_errors_apart(), self.published or {}
         beside = published.get("marks", {}) | published.get("numbers", {})

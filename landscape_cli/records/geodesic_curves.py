@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from landscape_cli.plots import (
     AMBER,
     BLUE,
+    DECADES,
     GRAY,
     GREEN,
     ORANGE,
@@ -81,7 +82,7 @@ def draw_training(ax: Axes, record: Geodesics) -> None:
     """Energy of every network along training, with the levels as lines and who arrived marked."""
     steps, curves = record.data["training_step"].values, record.data["training_curve"].values
     diverged = record.data["diverged"].values
-    curves = np.where(np.isfinite(curves) & (curves > 0), curves, np.nan)
+    curves = np.where(np.isfinite(curves) & (curves > 0), curves, np.nan).clip(max=10.0**DECADES)
     ax.set_xlabel("training step")
     ax.set_ylabel(energy_label(record))
     if not np.isfinite(curves).any():
@@ -103,7 +104,9 @@ def draw_training(ax: Axes, record: Geodesics) -> None:
         ax.axhline(level, color=GRAY, lw=0.5, ls=":", zorder=0, label="" if i else "level λ")
     step_axis(ax, steps, max(steps.max(), *ends[:, 1]) if len(ends) else steps.max())
     ax.set_yscale("log")
-    ax.set_ylim(*log_limits(np.concatenate([curves.ravel(), record.levels])))
+    # Networks that diverge leave through the top.
+    shown = [curves[~diverged].ravel(), curves[:, :1].ravel(), record.levels]
+    ax.set_ylim(*log_limits(np.concatenate(shown)))
     number_axis(ax, "y")
 
 

@@ -27,6 +27,7 @@ FAILURES = {  # state: marker, color
     "not connected": ("x", ORANGE),
     "diverged": ("*", PURPLE),
     "end not reached": ("v", GRAY),
+    "end diverged": ("^", PURPLE),
 }
 FEWEST = 5  # lengths below which a bootstrap interval says little
 NEAR = 3.0  # a plateau further than this factor from every level would only squeeze the curve

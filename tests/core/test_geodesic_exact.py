@@ -231,8 +231,8 @@ def test_a_chord_without_a_value_bends_around_where_there_is_none(core, radius, 
 
 
 def test_a_nan_that_cannot_be_passed_is_a_row_marked_so():
-    split = lambda theta, data: (theta @ theta - 1.0) ** 2 + jnp.where(
-        jnp.abs(theta[0]) < 0.1, jnp.nan, 0.0
+    split = lambda theta, data: (
+        (theta @ theta - 1.0) ** 2 + jnp.where(jnp.abs(theta[0]) < 0.1, jnp.nan, 0.0)
     )
     a = np.array([[1.0, 0.0], [0.8, 0.6]])
     b = np.array([[-1.0, 0.0], [0.8, -0.6]])

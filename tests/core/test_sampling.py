@@ -202,7 +202,7 @@ def test_where_the_energy_is_not_finite_kicks_go_on_until_it_is(core):
     kicked = sampling._kicked(surface, points, across, np.array([core, core, 9.0]))
     np.testing.assert_allclose(kicked, [[0.0, 0.8], [0.4, 0.4], [3.0, 0.05]])
     assert surface.count.energies - before == 7 + 9, "only of those that are lost"
-    beside = sampling._kicked(surface, points[1:2] + [0.0, 0.25], -across[:1], np.array([core]))
+    beside = sampling._kicked(surface, np.array([[0.4, 0.25]]), -across[:1], np.array([core]))
     np.testing.assert_allclose(beside, [[0.4, 0.3]], err_msg="to the side that is nearer")
     everywhere = Surface(lambda theta, data: core + theta @ theta, (), 2)
     stuck = sampling._kicked(everywhere, points, across, np.full(3, core))

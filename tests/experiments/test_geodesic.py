@@ -9,6 +9,7 @@ from setups import cubic
 
 from landscape_cli.gauges.weight_matching import WeightMatching
 from landscape_cli.models.mlp import MLP
+from landscape_cli.trainers.sgd import Sgd
 
 
 def ends(setup, **settings):
@@ -19,6 +20,19 @@ def ends(setup, **settings):
     grid = np.ndindex(rows.sizes["pair"], rows.sizes["level"])
     beads = np.array([strings.beads(*at)[[0, -1]] for at in grid])
     return beads.reshape(rows.sizes["pair"], rows.sizes["level"], *beads.shape[1:])
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_training_that_diverges_is_a_row_marked_so(paired):
+    """Of two networks one gets below the first level and leaves again; nobody gets to the last."""
+    setup = cubic((0.2, 1e-9), pairs=2, trainer=Sgd(learning_rate=1.2, momentum=0.9, steps=400))
+    *_, record = (r for r in Geodesic(paired=paired).run(setup) if r.name == "geodesics")
+    states, diverged = record.data["state"].values, record.data["diverged"].values
+    assert diverged.any()
+    assert (states[diverged.reshape(2, 2).any(1), 1] == "end diverged").all()
+    assert not (states == "end diverged")[~diverged.reshape(2, 2).any(1)].any()
+    assert not np.isfinite(record.data["length"].values[states == "end diverged"]).any()
+    assert set(record.figures()) >= {"length", "training", "overview"}
 
 
 @pytest.mark.parametrize("paired", [True, False])

@@ -135,10 +135,29 @@ def test_summary_by_hand():
 
 def test_a_search_that_diverged_was_tried_too():
     record = Geodesics.empty(4, [0.1], 8)
-    for pair, state in enumerate(["taut", "diverged", "end not reached"]):
+    for pair, state in enumerate(["taut", "diverged", "end not reached", "end diverged"]):
         record.fill(pair, 0, state=state)
     assert record.tried.tolist() == [2]
+    assert record.summary()["end_diverged"] == 1
     assert record.summary()["fraction_connected@0.1"] == 0.5
+
+
+def test_curves_that_diverge_leave_through_the_top():
+    record = synthetic()
+    calm = record.figures()["training"].axes[0].get_ylim()
+    curves = record.data["training_curve"].values.copy()
+    curves[0, 3:] = np.geomspace(1e3, 1e308, 27)
+    record.set_training(record.data["training_step"].values, curves)
+    assert record.figures()["training"].axes[0].get_ylim() == pytest.approx(calm, rel=0.2)
+    record.data["diverged"].values[:] = True
+    assert np.isfinite(record.figures()["overview"].axes[-1].get_ylim()).all()
+
+
+def test_plateaux_that_are_not_finite_are_left_out():
+    record = synthetic()
+    record.data.attrs["plateaux"] = '{"best constant": null, "best line": 0.04}'
+    assert record.plateaux == {"best line": 0.04}
+    assert set(record.figures()) == {"length", "beads", "profiles", "training", "overview"}
 
 
 def test_published_energies_are_numbers_and_lines_of_their_own():
