@@ -129,7 +129,8 @@ class Geodesic(Experiment):
             shape = (setup.pairs, len(setup.levels))
             thetas = [np.repeat(points[:, None], shape[1], 1) for points in known]
             energies = [np.repeat(surface.energies(p)[:, None], shape[1], 1) for p in known]
-            return Ends(*thetas, *energies, np.zeros(shape, bool))
+            never = np.zeros(shape, bool)
+            return Ends(thetas[0], thetas[1], energies[0], energies[1], never)
         found, diverged = setup.once("networks", lambda: self._train(setup))
         record.set_training(found.curve_steps, found.curve)
         for name in ("lowest_energy", "diverged"):
@@ -183,7 +184,8 @@ class Geodesic(Experiment):
                 self._fill(surface, record, strings, pair[index], level[index], result, ends, mask)
                 done.add(index)
                 connected = int(record.data["connected"].values.sum())
-                setup.progress.update(len(done), f"{connected} connected, level {result.level:g}")
+                setup.progress.found(f"{connected} connected, level {result.level:g}")
+                setup.progress.update(len(done))
             if pace.due():
                 yield record
                 yield strings

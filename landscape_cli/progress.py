@@ -67,6 +67,7 @@ class Reporter(Progress):
             with suppress(OSError):
                 self._log = open(log_path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115
         self._name, self._total, self._unit, self._note, self._done = "", 0, "", "", 0
+        self._found = ""
         self._began = self._spoke = self._moved = clock()
         self._first = 0
         Thread(target=self._watch, name="progress", daemon=True).start()
@@ -77,6 +78,7 @@ class Reporter(Progress):
         with self._lock:
             self._end_phase()
             self._name, self._total, self._unit, self._note, self._done = name, total, unit, "", 0
+            self._found = ""
             self._began = self._spoke = self._moved = self._clock()
             self._first = -1
             self._screen.begin(name, total)
@@ -93,6 +95,11 @@ class Reporter(Progress):
             if now - self._spoke >= self._every:
                 self._spoke = now
                 self._tell(f"{self._name}: {self._state(now)}", plain=True)
+
+    def found(self, text: str) -> None:
+        """What the phase has found so far, such as `9 connected`; it stays until told anew."""
+        with self._lock:
+            self._found = text
 
     def beat(self) -> None:
         """Say how long the phase has been going on, unless something was said just now."""
@@ -135,23 +142,23 @@ class Reporter(Progress):
         seconds = self._clock() - self._began
         self.phases[self._name] = self.phases.get(self._name, 0.0) + seconds
         count = f"{self._done}/{self._total}" if self._total else f"{self._done or ''}"
-        parts = [f"{count} {self._unit}".strip() if count else "", self._note]
+        parts = [f"{count} {self._unit}".strip() if count else "", self._found, self._note]
         found = ", ".join([f"{seconds:.1f} s", *filter(None, parts)])
         name, self._name = self._name, ""
         self._screen.end()
         self._tell(f"{name}: {found}")
 
     def _state(self, now: float) -> str:
-        """`12/128 pairs, 3.1/s, 37 s left, 9 connected`."""
+        """`12/128, 3.1/s, 37 s left, 9 connected`; with the unit, unless the phase is named so."""
         count = f"{self._done}/{self._total}" if self._total else f"{self._done}"
-        parts = [f"{count} {self._unit}".rstrip()]
+        parts = [count if self._unit == self._name else f"{count} {self._unit}".rstrip()]
         moved, elapsed = self._done - max(self._first, 0), now - self._moved
         if moved > 0 and elapsed > 0:
             rate = moved / elapsed
             parts.append(speed(rate))
             left = max(self._total - self._done, 0)
             parts += [f"{duration(left / rate)} left"] if left else []
-        return ", ".join([*parts, *([self._note] if self._note else [])])
+        return ", ".join(filter(None, [*parts, self._found, self._note]))
 
     def _tell(self, line: str, plain: bool = False) -> None:
         """Write a line; `plain` ones stay off a live screen, which shows their content already."""
@@ -215,7 +222,7 @@ class LiveLine:
         self._bars = Progress(
             SpinnerColumn("line"),
             text("{task.description}"),
-            BarColumn(bar_width=20 if console.width >= 80 else 6),
+            BarColumn(bar_width=20 if console.width >= 100 else 6),
             text("{task.fields[state]}", ratio=1),
             TimeElapsedColumn(),
             console=console,

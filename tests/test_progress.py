@@ -42,6 +42,31 @@ def test_plain_lines_come_every_few_seconds(tmp_path):
     assert [line[20:] for line in log] == stream.getvalue().splitlines()
 
 
+def test_what_was_found_is_said_with_all_that_is_said_of_a_phase():
+    clock, stream = Clock(), io.StringIO()
+    with reporter(None, stream, every=5, clock=clock) as progress:
+        progress.phase("strings", 8, "strings")
+        progress.found("2 connected, level 0.1")
+        progress.update(3)
+        clock.now = 10
+        progress.update(4, "3 of 8 bent strings")  # a method's own words
+        clock.now = 20
+        progress.beat()
+        progress.phase("drawing")
+        clock.now = 30
+        progress.beat()
+    assert stream.getvalue().splitlines() == [
+        "strings: 8 strings",
+        "strings: 4/8, 0.1/s, 40 s left, 2 connected, level 0.1, 3 of 8 bent strings",
+        "strings: 4/8, 20 s each, 1 min 20 s left, 2 connected, level 0.1, 3 of 8 bent strings, "
+        "20 s so far",
+        "strings: 20.0 s, 4/8 strings, 2 connected, level 0.1, 3 of 8 bent strings",
+        "drawing ...",
+        "drawing: ..., 10 s so far",
+        "drawing: 10.0 s",
+    ]
+
+
 def test_one_is_singular(tmp_path):
     stream = io.StringIO()
     with reporter(tmp_path / "run.log", stream, clock=Clock()) as progress:
@@ -61,9 +86,9 @@ def test_silent_work_is_said_to_go_on(tmp_path):
         progress.beat()
     assert stream.getvalue().splitlines() == [
         "strings: 3 strings",
-        "strings: 0/3 strings, 6 s so far",
-        "strings: 0/3 strings, 4 min 10 s so far",
-        "strings: 1/3 strings, 4 min 20 s so far",
+        "strings: 0/3, 6 s so far",
+        "strings: 0/3, 4 min 10 s so far",
+        "strings: 1/3, 4 min 20 s so far",
         "strings: 260.0 s, 1/3 strings",
     ]
     log = (tmp_path / "run.log").read_text().splitlines()

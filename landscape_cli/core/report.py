@@ -48,5 +48,8 @@ class Progress:
     def update(self, done: int, note: str = "") -> None:
         """Say that `done` units of the phase are finished."""
 
+    def found(self, text: str) -> None:
+        """What the phase has found so far; said together with all that is said of it."""
+
     def message(self, text: str) -> None:
         """One line for the reader and the log."""
