@@ -230,7 +230,7 @@ def test_a_dry_run_says_what_a_run_would_need(tmp_path):
     result = landscape(*words, "budget=smoke", cwd=tmp_path)
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("estimate: ")]
     assert line.startswith("estimate: 2 parameters, 0 examples; engine by rule: vmap, ")
-    assert "; strings " in line.split("; gradients ")[1]
+    assert "; strings " in line
     (manifest,) = manifests(tmp_path)
     assert manifest["engine"].startswith("by rule: vmap")
     assert manifest["compile_seconds"] > 0
