@@ -12,6 +12,7 @@ import numpy as np
 
 from landscape_cli.contracts import Cost, Trajectories
 from landscape_cli.core.surface import Surface
+from landscape_cli.errors import UserError
 from landscape_cli.estimate import Estimate, activations, engine_line
 from landscape_cli.models.base import (
     ClosedForm,
@@ -29,13 +30,27 @@ def surface_of(setup: Setup) -> Surface:
 
 
 def _surface(setup: Setup) -> Surface:
+    batch = getattr(setup.trainer, "batch", None)
+    if batch is None:
+        _check_unvaried(setup)
     surface = model_surface(
         setup.model, setup.dataset, setup.functional, setup.precision,
-        batch=getattr(setup.trainer, "batch", None), engine=setup.engine,
+        batch=batch, engine=setup.engine,
     )  # fmt: skip
     for gauge in (setup.gauge, *setup.gauges.values()):
         gauge.check(surface)
     return surface
+
+
+def _check_unvaried(setup: Setup) -> None:
+    """Refuse data that are to be varied in training, which only mini-batches are."""
+    if setup.dataset.augmentation is None:
+        return
+    asked = "data.augment=true" if getattr(setup.data, "augment", False) else "data"
+    raise UserError(
+        f"{asked}: only mini-batches are varied, and trainer.batch=null takes all examples as "
+        f"they are; set trainer.batch to at most {len(setup.dataset.train)}, or data.augment=false"
+    )
 
 
 def joined_surface(setup: Setup) -> tuple[Surface, Lift]:

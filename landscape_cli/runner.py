@@ -192,14 +192,16 @@ def dry_run(parts: dict[str, Any], setup: Setup) -> None:
 
     with reporter() as progress:
         estimate = parts["experiment"].plan(replace(setup, progress=progress))
-    if estimate is None:
-        print("no estimate for this experiment")
-        return
-    memory = free_memory()
-    estimate.check(memory)
-    if estimate.examples:
-        check_batch(estimate.surface, getattr(setup.trainer, "batch", None))
-    print("\n".join(estimate.table(memory, timed(estimate.surface, estimate.of))))
+        if estimate is None:
+            print("no estimate for this experiment")
+            return
+        memory = free_memory()
+        estimate.check(memory)
+        if estimate.examples:
+            check_batch(estimate.surface, getattr(setup.trainer, "batch", None))
+        progress.phase("timing")
+        timing = timed(estimate.surface, estimate.of)
+    print("\n".join(estimate.table(memory, timing)))
 
 
 def tuned(limit: float, parts: dict[str, Any], setup: Setup) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -43,7 +44,8 @@ class Row:
 
     plan: Plan
     seconds: float | None  # a gradient over all examples; None: left out
-    note: str = ""
+    note: str = ""  # why it was left out
+    why: str = ""  # the same without numbers, of all that were left out alike
 
 
 def store() -> Path:
@@ -108,7 +110,9 @@ def tune(setup: Setup, limit: float) -> list[str]:
         setup.progress.update(len(rows), _words(row.plan))
     timed = [row for row in rows if row.seconds is not None]
     if not timed:
-        raise UserError(f"--limit {limit:g}: no candidate was that fast; nothing is remembered")
+        counts = Counter(row.why for row in rows)
+        why = ", ".join(f"{count} {why}" for why, count in counts.items())
+        raise UserError(f"no candidate is left: {why}; nothing is remembered")
     winner = fastest(timed, rule)
     what = f"{name} on {setup.dataset.name}, {setup.precision}"
     case = engine.case(surface.energy, surface.data, surface.reference, surface.dtype)
@@ -193,7 +197,8 @@ def _timed(surface: Surface, plan: Plan, each: float, room: float, limit: float)
     block = plan.block or total
     size = each * block * (plan.chunk if plan.strategy == "vmap" else 1)
     if size > room:
-        return Row(plan, None, f"needs {in_bytes(size)}, engine.memory grants {in_bytes(room)}")
+        note = f"needs {in_bytes(size)}, engine.memory grants {in_bytes(room)}"
+        return Row(plan, None, note, f"would need more than {in_bytes(room)} (engine.memory)")
     count = min(total, TIMED * block)
     some = replace(
         surface,
@@ -208,7 +213,8 @@ def _timed(surface: Surface, plan: Plan, each: float, room: float, limit: float)
     evaluate = lambda: gradients(some, points)
     first, _ = seconds_of(evaluate, 0)
     if first > limit:
-        return Row(plan, None, f"its first gradients took {in_seconds(first)}")
+        note = f"its first gradients took {in_seconds(first)}"
+        return Row(plan, None, note, f"took longer than --limit {limit:g}")
     seconds, _ = seconds_of(evaluate, 0)
     if seconds < 10 * STEADY:
         seconds = min(seconds, *seconds_of(evaluate, int(np.clip(STEADY / seconds, 1, 20))))

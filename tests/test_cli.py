@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from commands import landscape
 
@@ -247,6 +248,41 @@ def test_a_dry_run_refuses_a_batch_that_the_run_would_refuse(tmp_path):
     assert closed.returncode == 0, "nothing is trained"
 
 
+def test_a_dry_run_says_that_it_is_timing(tmp_path):
+    """It said nothing while programs compiled, which takes minutes for large networks."""
+    result = landscape("run", "geodesic", "model=ring", "--dry-run", cwd=tmp_path)
+    assert result.returncode == 0 and "timing ..." in result.stderr.splitlines()
+
+
+@pytest.fixture
+def few_images(tmp_path):
+    """Words for a small network on twenty images in the form of CIFAR-10."""
+    records = np.zeros((20, 3073), np.uint8)
+    records[:, 0] = np.arange(20) % 10
+    (tmp_path / "cifar-10-batches-bin").mkdir()
+    for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
+        records.tofile(tmp_path / "cifar-10-batches-bin" / f"{name}.bin")
+    small = ["model=cifar_cnn", "model.channels=[2,2]", "model.widths=[3,3]", "budget=smoke"]
+    data = [f"data.dir={tmp_path}", "data.size=8", "data.train=20", "data.test=20"]
+    return ["run", "geodesic", *small, *data]
+
+
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+def test_images_that_no_step_would_see_varied_are_refused(few_images, tmp_path, flags):
+    """With full batches `data.augment=true` changed nothing."""
+    said = refusal(landscape(*few_images, "data.augment=true", *flags, cwd=tmp_path))
+    assert said.startswith(
+        "data.augment=true: only mini-batches are varied, and trainer.batch=null"
+    )
+    assert "set trainer.batch to at most 20, or data.augment=false" in said
+    assert not list(tmp_path.glob("outputs"))
+
+
+def test_images_of_mini_batches_are_varied(few_images, tmp_path):
+    words = [*few_images, "data.augment=true", "trainer.batch=20", "--dry-run"]
+    assert landscape(*words, cwd=tmp_path).returncode == 0
+
+
 def test_a_recipe_without_an_estimate_says_so(toy, tmp_path):
     result = toy("--dry-run")
     assert (result.returncode, result.stdout) == (0, "no estimate for this experiment\n")
@@ -328,7 +364,7 @@ def test_a_cache_that_cannot_be_written_is_said_once(tmp_path):
     result = landscape(*words, cwd=tmp_path, LANDSCAPE_CACHE=str(tmp_path / "file"))
     said = f"landscape: {tmp_path / 'file' / 'jax'} cannot be written (Not a directory), so every"
     assert result.returncode == 0 and result.stderr.startswith(said)
-    assert result.stderr.count("\n") == 1
+    assert result.stderr.count("cannot be written") == 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import commands
 import pytest
 import xarray
+from hydra import compose, initialize_config_dir
 
 CONF = Path(__file__).parents[1] / "conf" / "experiment"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
@@ -36,6 +37,14 @@ def run(folder, name, *words, figures="[png]"):
 
 def test_every_recipe_is_tried_here():
     assert set(NAMES) == set(FEWER)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_recipe_varies_images_that_no_step_would_see(name):
+    for budget in ("smoke", "desk", "paper"):
+        with initialize_config_dir(str(CONF.parent), version_base="1.3"):
+            cfg = compose("config", overrides=[f"experiment={name}", f"budget={budget}"])
+        assert cfg.trainer.batch or not cfg.data.get("augment"), budget
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,6 @@
 """Engines that were timed are remembered and used; nothing else is led astray."""
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -144,8 +145,29 @@ def test_what_is_left_out_says_why(setup):
     assert row.note == "needs 6.0 GiB, engine.memory grants 16 MiB"
     row = tune._timed(surface, Plan("loop", 1, 16), each, 16 * each, 0.0)
     assert row.note.startswith("its first gradients took ")
-    with pytest.raises(UserError, match="--limit 1e-09: no candidate was that fast"):
+    with pytest.raises(
+        UserError, match=r"^no candidate is left: \d+ took longer than --limit 1e-09; "
+    ):
         tune.tune(setup, limit=1e-9)
+    assert remembered() == {}
+
+
+def test_where_all_are_left_out_every_reason_is_counted(setup, monkeypatch):
+    """It blamed --limit whatever the reason was."""
+    timed = tune._timed
+
+    def crowded(surface, plan, each, room, limit):
+        return timed(surface, plan, each, 0 if plan.strategy == "vmap" else room, limit)
+
+    monkeypatch.setattr(tune, "_timed", crowded)
+    engine = Engine(memory=0.25)
+    with pytest.raises(UserError) as caught:
+        tune.tune(replace(setup, engine=engine), limit=1e-9)
+    assert re.fullmatch(
+        r"no candidate is left: \d+ would need more than 0 B \(engine\.memory\), "
+        r"\d+ took longer than --limit 1e-09; nothing is remembered",
+        str(caught.value),
+    )
     assert remembered() == {}
 
 
@@ -156,6 +178,7 @@ def test_what_is_left_out_says_why(setup):
         ({"engine": Engine(strategy="loop")}, "engine.strategy=loop: tune is to find it"),
         ({"engine": Engine(block=3)}, "engine.block=3: tune is to find it"),
         ({"engine": Engine(chunk=3)}, "engine.chunk=3: tune is to find it"),
+        ({"engine": Engine(memory=1e-8)}, "engine.memory=1e-08: a program of one example"),
     ],
 )
 def test_refused(setup, changes, message):

@@ -162,6 +162,9 @@ class Engine:
             convolves: the network has convolutions.
             case: its name among the remembered plans.
             waits: the examples wait on the host.
+
+        Raises:
+            UserError: `memory` was set, and the smallest program needs more.
         """
         if self.open and case in self.remembered:
             return self.remembered[case]
@@ -171,14 +174,27 @@ class Engine:
             strategy = "loop" if waits or (convolves and cpu) else "vmap"
         each = max(size / max(examples, 1), 1)  # bytes of one example
         room = min(self.granted, CACHE) if cpu else self.granted
-        most = self.block or max(1, int(room / each))
+        least = self.chunk if self.chunk and strategy == "vmap" else 1  # points of a program
+        most = self.block or max(1, int(room / (each * least)))
         if self.block is None and cpu and most < examples:
             most = _in_vectors(examples, most)
         block = even(max(examples, 1), most)
+        self._check_memory(each * block * least, least)
         points = POINTS_CPU if cpu else POINTS
-        fit = np.clip(room / (each * min(block, examples)), 1, points)
+        fit = np.clip(room / (each * block), 1, points)
         chunk = self.chunk or 1 << int(np.log2(fit))
         return Plan(strategy, chunk, None if block >= examples else block)
+
+    def _check_memory(self, needed: float, points: int) -> None:
+        """Refuse a `memory` that was set and is less than the smallest program needs."""
+        if self.memory is None or needed <= self.granted:
+            return
+        of = f"engine.block={self.block}" if self.block else "one example"
+        at = f"engine.chunk={points}" if points > 1 else "one point"
+        raise UserError(
+            f"engine.memory={self.memory:g}: a program of {of} and {at} takes "
+            f"{1.01 * needed / 2**30:.3g} GiB of activations; allow as much"
+        )
 
 
 def _in_vectors(examples: int, most: int) -> int:

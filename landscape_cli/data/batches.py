@@ -4,7 +4,8 @@
     Python   a pickled dictionary: b"data" (example, 3072) bytes, and a list for every label
 
 Files of any whole number of images are read. An archive is read where it is, never unpacked;
-a pickle is taken apart without running anything it names.
+a pickle is taken apart without running anything it names. Neither may ask for memory out of
+proportion to what it holds.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import pickletools
 import tarfile
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,7 +27,10 @@ from landscape_cli.errors import UserError
 
 PIXELS = 3 * 32 * 32  # bytes of an image
 LARGEST = 1 << 28  # bytes of a batch; the largest published one has 154 MB
-CHUNK = 1 << 16  # bytes
+CHUNK = 1 << 16  # bytes that are read at once
+MEMBERS = 1000  # of an archive; published ones have about ten
+SPARE = 1000  # operations of a pickle, besides one for every so many bytes:
+EACH = 100  # published ones have five for an image of 3072
 
 # All that the published pickles name; NumPy's own module has moved since.
 NAMES = {
@@ -43,7 +49,7 @@ def read_files(path: Path, names: Sequence[str]) -> dict[str, bytes]:
     """
     try:
         found = (_from_folder if path.is_dir() else _from_archive)(path, names)
-    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, RecursionError) as error:
         raise UserError(f"{path}: truncated or damaged archive ({error})") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -59,10 +65,21 @@ def _from_folder(path: Path, names: Sequence[str]) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in present}
 
 
+class _Sips(gzip.GzipFile):
+    """Hands out little at once: a tar header says itself how much is to be read of it."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= CHUNK:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return super().read(size)
+
+
 def _from_archive(path: Path, names: Sequence[str]) -> dict[str, bytes]:
     found = {}
-    with gzip.open(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
-        for member in archive:
+    with _Sips(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
+        for count, member in enumerate(archive):
+            if count == MEMBERS:
+                raise UserError(f"{path}: refused: holds more than {MEMBERS} files")
             place = PurePosixPath(member.name)
             inside = not place.is_absolute() and ".." not in place.parts
             if not inside or not (member.isfile() or member.isdir()):
@@ -73,7 +90,7 @@ def _from_archive(path: Path, names: Sequence[str]) -> dict[str, bytes]:
                 _check_size(path / place.name, member.size)
                 if place.name in found:
                     raise UserError(f"{path}: refused: holds {place.name} twice")
-                found[place.name] = content.read()
+                found[place.name] = b"".join(iter(partial(content.read, CHUNK), b""))
         while file.read(CHUNK):  # gzip compares its own checksum at the very end
             pass
     return found
@@ -119,6 +136,7 @@ def decode_python(
         ValueError: the content is not a pickle of such a batch, or names anything but arrays.
     """
     try:
+        _check_operations(content)
         batch = _Reader(io.BytesIO(content), fix_imports=False, encoding="bytes").load()
     except Exception as error:  # a damaged pickle may raise anything
         why = str(error) or type(error).__name__  # MemoryError has no words
@@ -131,6 +149,22 @@ def decode_python(
     if not all(type(number) is int and 0 <= number < 256 for number in labels):
         raise ValueError(f"its {label} are not all small whole numbers")
     return pixels, np.array(labels, np.uint8)
+
+
+def _check_operations(content: bytes) -> None:
+    """Raise UnpicklingError where a pickle would take far more memory than its bytes.
+
+    An empty list is one byte; and what an unpickler remembers takes as many places as the largest
+    number that something is remembered by, whatever came before.
+    """
+    most = SPARE + len(content) // EACH
+    for count, (operation, argument, _) in enumerate(pickletools.genops(content)):
+        if count > most:
+            raise pickle.UnpicklingError(f"refused: more than {most} operations")
+        if operation.name.endswith("PUT") and (argument or 0) > count:
+            raise pickle.UnpicklingError(
+                f"refused: remembers {count} things at most as {argument}"
+            )
 
 
 def _pixels(value: object) -> np.ndarray:

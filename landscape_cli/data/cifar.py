@@ -41,6 +41,10 @@ class Form:
     test: tuple[str, ...]
     decode: Callable[[bytes, Sequence[str], str], tuple[np.ndarray, np.ndarray]]
 
+    def whole(self, folder: Path) -> bool:
+        """Whether all files are in `folder`."""
+        return all((folder / name).is_file() for name in self.train + self.test)
+
 
 @dataclass(frozen=True)
 class Cifar(ImageFiles):
@@ -82,13 +86,15 @@ class Cifar(ImageFiles):
         check_file(path, self.published[name].md5)
 
     def look(self, folder: Path) -> dict[str, Path] | None:
-        """A folder or archive, by the name of the archive; `folder` may be the one unpacked."""
-        for archive, form in self.published.items():
-            whole = all((folder / name).is_file() for name in form.train + form.test)
-            for path in (folder / form.folder, folder / archive, *[folder] * whole):
-                if path.exists():
-                    return {archive: path}
-        return None
+        """A folder or archive, by the name of the archive; `folder` may be the one unpacked.
+
+        A folder that lacks files comes last: it may be what is left of unpacking an archive.
+        """
+        unpacked = [(name, folder / form.folder) for name, form in self.published.items()]
+        itself = [(name, folder) for name in self.published]
+        whole = [(name, at) for name, at in unpacked + itself if self.published[name].whole(at)]
+        packed = [(name, folder / name) for name in self.published]
+        return next(({name: at} for name, at in whole + packed + unpacked if at.exists()), None)
 
     def read(self, files: dict[str, Path]) -> dict[str, Split]:
         """All images of both splits."""

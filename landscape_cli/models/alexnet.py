@@ -18,11 +18,12 @@ from jaxtyping import Array, Float
 from landscape_cli.models.choices import check_outputs, check_sizes
 from landscape_cli.models.layers import (
     ZEROS,
-    biased,
     check_images,
+    check_norm,
     connected,
     convolved,
     largest_near,
+    normalized,
 )
 from landscape_cli.models.references import KRIZHEVSKY_ALEXNET
 
@@ -42,6 +43,9 @@ class AlexNet(nn.Module):
         channels: of the two convolutions.
         widths: units of each fully connected hidden layer.
         pool_first: whether the second convolution, too, is pooled before it is normalized.
+        norm: none, layer, group or batch, as in `layers.normalized`; after convolutions, besides
+            the local response normalization.
+        groups: of channels, for norm "group".
         outputs: units of the last layer; None for what the data needs.
     """
 
@@ -50,22 +54,25 @@ class AlexNet(nn.Module):
     channels: tuple[int, int] = (64, 64)
     widths: tuple[int, ...] = (384, 192)
     pool_first: bool = True
+    norm: str = "none"
+    groups: int = 8
     outputs: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_sizes("channels", self.channels)
         check_sizes("widths", self.widths)
+        check_norm(self.norm, self.groups)
         check_outputs(self.outputs)
 
     @nn.compact
     def __call__(
-        self, inputs: Float[Array, "example height width channel"]
+        self, inputs: Float[Array, "example height width channel"], train: bool = False
     ) -> Float[Array, "example output"]:
         """Outputs for every image."""
         check_images(inputs, "AlexNet", least=8)
-        hidden = local_response(pooled(self.feature(inputs, 0, ZEROS)))
-        hidden = self.feature(hidden, 1, TENTHS)
+        hidden = local_response(pooled(self.feature(inputs, 0, train, ZEROS)))
+        hidden = self.feature(hidden, 1, train, TENTHS)
         if self.pool_first:
             hidden = local_response(pooled(hidden))
         else:
@@ -77,11 +84,13 @@ class AlexNet(nn.Module):
         draw = initializers.truncated_normal(1 / hidden.shape[-1])
         return connected(self, hidden, len(self.widths) + 2, self.outputs or 1, draw)
 
-    def feature(self, hidden: Array, layer: int, biases: initializers.Initializer) -> Array:
-        """Convolution, bias, relu."""
+    def feature(
+        self, hidden: Array, layer: int, train: bool, biases: initializers.Initializer
+    ) -> Array:
+        """Convolution, bias or norm, relu."""
         draw = initializers.truncated_normal(0.05)
         hidden = convolved(self, hidden, layer, self.channels[layer], KERNEL, draw=draw)
-        return nn.relu(biased(self, hidden, layer, biases))
+        return nn.relu(normalized(self, hidden, layer, train, biases))
 
 
 def pooled(images: Array) -> Array:

@@ -18,7 +18,14 @@ from landscape_cli.models.choices import (
     choose,
     drawn,
 )
-from landscape_cli.models.layers import biased, check_images, connected, convolve, largest_of
+from landscape_cli.models.layers import (
+    check_images,
+    check_norm,
+    connected,
+    convolve,
+    largest_of,
+    normalized,
+)
 
 
 class CNN(nn.Module):
@@ -32,6 +39,8 @@ class CNN(nn.Module):
         widths: units of each fully connected hidden layer.
         activation: tanh, sigmoid, relu, gelu, softplus or identity, after pooling.
         initializer: "lecun", "uniform" or "truncated", as in `MLP`.
+        norm: none, layer, group or batch, as in `layers.normalized`; after convolutions.
+        groups: of channels, for norm "group".
         outputs: units of the last layer; None for what the data needs.
     """
 
@@ -42,6 +51,8 @@ class CNN(nn.Module):
     widths: tuple[int, ...] = (32,)
     activation: str = "relu"
     initializer: str = "lecun"
+    norm: str = "none"
+    groups: int = 8
     outputs: int | None = None
 
     def __post_init__(self) -> None:
@@ -53,27 +64,29 @@ class CNN(nn.Module):
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         choose("activation", self.activation, ACTIVATIONS)
         choose("initializer", self.initializer, INITIALIZERS)
+        check_norm(self.norm, self.groups)
         check_outputs(self.outputs)
 
     @nn.compact
     def __call__(
-        self, inputs: Float[Array, "example height width channel"]
+        self, inputs: Float[Array, "example height width channel"], train: bool = False
     ) -> Float[Array, "example output"]:
         """Outputs for every image."""
         check_images(inputs)
         activation, draws = ACTIVATIONS[self.activation], INITIALIZERS[self.initializer]
         hidden = inputs
         for layer, channels in enumerate(self.channels):
-            hidden = activation(largest_of(self.convolved(hidden, layer, channels), self.pool))
+            hidden = self.convolved(hidden, layer, channels, train)
+            hidden = activation(largest_of(hidden, self.pool))
         hidden = hidden.reshape(len(hidden), -1)
         first = len(self.channels)
         for layer, width in enumerate(self.widths, start=first):
             hidden = activation(connected(self, hidden, layer, width, *draws))
         return connected(self, hidden, first + len(self.widths), self.outputs or 1, *draws)
 
-    def convolved(self, hidden: Array, layer: int, channels: int) -> Array:
-        """One convolution with its bias."""
+    def convolved(self, hidden: Array, layer: int, channels: int, train: bool) -> Array:
+        """One convolution with its bias or norm."""
         kernels, biases = INITIALIZERS[self.initializer]
         shape = (self.kernel, self.kernel, hidden.shape[-1], channels)
         kernel = drawn(self, f"kernel_{layer}", kernels, shape)
-        return biased(self, convolve(hidden, kernel, self.stride), layer, biases)
+        return normalized(self, convolve(hidden, kernel, self.stride), layer, train, biases)

@@ -75,10 +75,12 @@ def connected(
     return biased(module, hidden @ kernel, name, biases)
 
 
-def normalized(module: Any, hidden: Array, name: str | int, train: bool) -> Array:
+def normalized(
+    module: Any, hidden: Array, name: str | int, train: bool, biases: Callable = ZEROS
+) -> Array:
     """Hidden images normalized as the settings `norm` and `groups` of the module say.
 
-    * "none": a bias per channel takes its place;
+    * "none": a bias per channel, drawn by `biases`, takes its place;
     * "layer": over height, width and all channels of one example (a group norm of one group);
       permuting channels changes nothing;
     * "group": the same over `groups` runs of neighboring channels;
@@ -89,7 +91,7 @@ def normalized(module: Any, hidden: Array, name: str | int, train: bool) -> Arra
     All but "none" have a scale and a bias per channel.
     """
     if module.norm == "none":
-        return biased(module, hidden, name)
+        return biased(module, hidden, name, biases)
     settings: dict[str, Any] = {
         "epsilon": 1e-5,
         "use_fast_variance": False,

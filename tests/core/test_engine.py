@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from landscape_cli.core.engine import Engine
+from landscape_cli.errors import UserError
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -87,6 +88,36 @@ def test_what_is_asked_for_is_done():
     plan = engine.plan(size=MIB, examples=100, convolves=True)
     assert (plan.strategy, plan.block, plan.chunk) == ("vmap", 7, 3)
     assert Engine(block=100).plan(MIB, 100, convolves=False).block is None
+
+
+def test_a_memory_for_less_than_one_example_is_refused():
+    """It was overrun without a word; 100 examples of 1 MiB each."""
+    job = dict(size=100 * MIB, examples=100, convolves=True)
+    for strategy in ("vmap", "loop"):
+        assert Engine(strategy, memory=1 / 1024).plan(**job).block == 1
+        said = "engine.memory=0.0009: a program of one example and one point takes 0.000986 GiB"
+        with pytest.raises(UserError, match=f"^{said} of activations; allow as much$"):
+            Engine(strategy, memory=0.0009).plan(**job)
+    assert Engine(memory=0.000986).plan(**job).block == 1, "as much as was said"
+
+
+@pytest.mark.parametrize(
+    ("settings", "least", "words"),
+    [
+        ({"strategy": "loop", "block": 8}, 8, "engine.block=8 and one point"),
+        ({"strategy": "loop", "block": 8, "chunk": 4}, 8, "engine.block=8 and one point"),
+        ({"strategy": "vmap", "block": 8, "chunk": 4}, 32, "engine.block=8 and engine.chunk=4"),
+        ({"strategy": "vmap", "chunk": 4}, 4, "one example and engine.chunk=4"),
+    ],
+)
+def test_what_is_asked_for_has_to_fit_a_memory_that_was_set(settings, least, words):
+    job = dict(size=100 * MIB, examples=100, convolves=True)
+    plan = Engine(memory=least / 1024, **settings).plan(**job)
+    points = 1 if plan.strategy == "loop" else plan.chunk
+    assert plan.block * points == least
+    with pytest.raises(UserError, match=f"a program of {words} takes"):
+        Engine(memory=0.99 * least / 1024, **settings).plan(**job)
+    assert Engine(**settings).plan(**job), "nothing was promised"
 
 
 def test_examples_do_not_wait_for_one_program(monkeypatch):

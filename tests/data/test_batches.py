@@ -1,5 +1,6 @@
 """The readers of CIFAR's batches: both forms, every kind of damage, and files that mean harm."""
 
+import gzip
 import os
 import pickle
 import tarfile
@@ -135,6 +136,23 @@ def test_damaged_pickles_are_refused_or_still_batches():
     assert refused > len(places) / 2  # the rest are names of files and the like
 
 
+@pytest.mark.parametrize("number", ["1", str(1 << 20)])
+def test_what_is_remembered_cannot_take_more_memory_than_it_could_fill(number):
+    """An unpickler sets aside as many places as the largest number: once 4 GB for 10 bytes."""
+    for put in (f"p{number}\n".encode(), b"r" + int(number).to_bytes(4, "little")):
+        words = (
+            "no dictionary" if number == "1" else "refused: remembers 2 things at most as 1048576"
+        )
+        with pytest.raises(ValueError, match=words):
+            decode_python(b"\x80\x02]" + put + b".", ("labels",), "labels")
+
+
+def test_a_pickle_of_many_small_things_is_refused():
+    """A list is one byte there and eighty here."""
+    with pytest.raises(ValueError, match="refused: more than 1050 operations"):
+        decode_python(b"\x80\x02(" + b"]" * 4995 + b"l.", ("labels",), "labels")
+
+
 def refusal(path, names=("a", "b")):
     """What the reader says of a bad folder or archive: one line that names it."""
     with pytest.raises(UserError) as caught:
@@ -196,6 +214,24 @@ def test_members_that_do_not_belong_are_refused(tmp_path, odd):
     path = pack(tmp_path / "x.tar.gz", {"data/b": b""}, odd)
     assert "refused: " in refusal(path) and "not a plain file inside" in refusal(path)
     assert [p.name for p in tmp_path.iterdir()] == ["x.tar.gz"]
+
+
+@pytest.mark.parametrize("size", [1 << 32, -1024])
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_headers_that_ask_for_much_are_refused(tmp_path, kind, size):
+    """They were read whole, whatever they said of themselves."""
+    info = member("a", kind)
+    info.size = size
+    raw = info.tobuf(tarfile.GNU_FORMAT) + bytes(1 << 20)
+    (tmp_path / "x.tar.gz").write_bytes(gzip.compress(raw))
+    assert f"a header of {size} bytes" in refusal(tmp_path / "x.tar.gz")
+
+
+def test_archives_of_many_members_are_refused(tmp_path):
+    for kind, words in ((tarfile.REGTYPE, "more than 1000 files"), (tarfile.XGLTYPE, "damaged")):
+        raw = member("x", kind).tobuf() * 2000 + bytes(1024)
+        (tmp_path / "x.tar.gz").write_bytes(gzip.compress(raw))
+        assert words in refusal(tmp_path / "x.tar.gz")
 
 
 def test_one_file_in_two_places_is_refused(tmp_path):

@@ -96,6 +96,22 @@ def test_archives_are_found_and_stay_packed(folder, publish, part, archive, plac
     assert [p for p in folder.parent.rglob("*") if p.is_file()] == [path]
 
 
+@pytest.mark.parametrize("left", [0, 3])
+@pytest.mark.parametrize(("part", "archive"), FORMS)
+def test_a_folder_that_lacks_files_gives_way_to_an_archive(folder, publish, part, archive, left):
+    """What is left of unpacking one had blocked it."""
+    path = publish(part, archive, folder / archive)
+    for name, form in part.published.items():
+        some = dict(list(files(part, name).items())[: min(left, len(form.train))])
+        write(folder / form.folder, some)
+    given = part(str(folder), download=False)
+    assert given.find() == {archive: path}
+    check_whole(given.load(KEY), part)
+    (other,) = part.published.keys() - {archive}
+    whole = unpacked(part, other, folder)
+    assert given.find() == {other: whole}, "no archive has to be read"
+
+
 def test_the_two_are_not_taken_for_one_another(folder):
     unpacked(Cifar100, "cifar-100-binary.tar.gz", folder)
     assert "no CIFAR-10 files in" in refusal(Cifar10(str(folder), download=False))

@@ -23,6 +23,7 @@ NETWORKS = {
     "tanh mlp": (MLP((24, 24), "tanh"), (6,)),
     "relu mlp": (MLP((24, 24), "relu"), (6,)),
     "cnn": (CNN((6, 12), kernel=3, widths=(16,)), IMAGE),
+    "normed cnn": (CNN((6, 12), kernel=3, widths=(16,), norm="layer"), IMAGE),
     "resnet": (ResNet(8, 6, "A", "layer"), IMAGE),
     "plain resnet": (ResNet(8, 4, "B", "none"), IMAGE),
     "batch norm": (ResNet(8, 4, "A", "batch"), IMAGE),

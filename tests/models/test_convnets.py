@@ -10,6 +10,7 @@ from flax import linen as nn
 
 from landscape_cli.models import layers
 from landscape_cli.models.alexnet import AlexNet, local_response
+from landscape_cli.models.cnn import CNN
 from landscape_cli.models.densenet import DenseNet
 from landscape_cli.models.preresnet import PreResNet
 from landscape_cli.models.resnet import ResNet
@@ -27,6 +28,10 @@ TINY = {  # one of each kind; every norm and every branch is among them
     "densenet": DenseNet(depth=7, growth=2, norm="none", outputs=3),
     "densenet-bc": DenseNet(10, 8, True, 0.5, norm="group", groups=2, outputs=3),
     "alexnet": AlexNet((3, 4), (5,), outputs=3),
+    "alexnet with groups": AlexNet((4, 6), (5,), norm="group", groups=2, outputs=3),
+    "alexnet with batches": AlexNet((3, 4), (5,), norm="batch", outputs=3),
+    "cnn with a norm": CNN((3, 4), 3, widths=(5,), norm="layer", outputs=3),
+    "cnn with batches": CNN((3, 4), 3, widths=(5,), norm="batch", outputs=3),
 }
 
 
@@ -154,6 +159,8 @@ def test_sizes_of_the_small_alexnets_are_the_published_ones():
         expected = shared + (side // 4) ** 2 * 64 * 384
         assert sizes(AlexNet(pool_first=pool_first, outputs=10), side)["params"] == expected
         assert expected == published
+        normed = sizes(AlexNet(pool_first=pool_first, norm="batch", outputs=10), side)
+        assert normed == {"params": expected + 2 * 64, "batch_stats": 2 * 2 * 64}
 
 
 def test_parameters_and_statistics_together_as_draxler_counted_them():
@@ -321,6 +328,9 @@ def test_initial_draws_as_published():
         (lambda: DenseNet(compression=0.0), r"compression must be in \(0, 1\]"),
         (lambda: AlexNet(channels=(4, 0)), "channels must all be at least 1"),
         (lambda: AlexNet(outputs=0), "outputs must be at least 1"),
+        (lambda: AlexNet(norm="bacth"), "norm must be one of .*did you mean 'batch'"),
+        (lambda: CNN(norm="bacth"), "norm must be one of .*did you mean 'batch'"),
+        (lambda: CNN(groups=0), "groups must be at least 1"),
     ],
 )
 def test_bad_settings(build, message):
@@ -337,6 +347,7 @@ def test_bad_settings(build, message):
         (VGG(), (1, 28, 28, 3), "VGG needs .* multiples of 32 pixels, got 28 × 28"),
         (DenseNet(), (1, 14, 14, 3), "DenseNet needs .* multiples of 4 pixels"),
         (AlexNet(), (1, 4, 4, 3), "AlexNet needs images of at least 8 × 8"),
+        (CNN((8, 12), norm="group"), (1, 8, 8, 3), "groups must divide .* 8 and 12 do not"),
     ],
 )
 def test_images_that_do_not_fit(network, shape, message):

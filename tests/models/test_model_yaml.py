@@ -57,6 +57,18 @@ def test_networks_for_cifar_have_as_many_parameters_as_their_yaml_says(composed,
     assert re.search(r"([\d,]+) parameters", comment)[1] == f"{count:,}"
 
 
+@pytest.mark.parametrize("norm", ["none", "layer", "group", "batch"])
+@pytest.mark.parametrize("name", ["alexnet", "cifar_cnn_fb2016", "mnist_cnn", "mnist_cnn_fb2016"])
+def test_plain_convolutions_take_any_norm(composed, name, norm):
+    """As all other networks for images do."""
+    assert composed(f"model={name}").model.norm == "none"
+    network = config.build(composed(f"model={name}", f"model.norm={norm}").model, "model")
+    images = jnp.zeros((1, 16, 16, 1), jnp.float32)
+    arrays = jax.eval_shape(lambda: network.init(jax.random.key(0), images))
+    assert ("norm_0" in arrays["params"]) == (norm != "none")
+    assert ("batch_stats" in arrays) == (norm == "batch")
+
+
 @pytest.mark.parametrize("name", FUNCTIONALS)
 def test_functional_yaml_builds(composed, name):
     config.build(composed(f"functional={name}").functional, "functional")

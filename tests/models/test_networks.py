@@ -178,7 +178,7 @@ def test_convolutions_are_looped_over_on_a_cpu():
 
 
 def test_memory_bounds_the_chunk():
-    gib = (1e-9, 1e-4, 1e3)
+    gib = (3e-6, 1e-4, 1e3)
     chunks = [model_surface(MLP(), CUBIC, MSE, engine=Engine(memory=m)).chunk for m in gib]
     assert chunks[0] == 1 < chunks[1] < chunks[2]
 

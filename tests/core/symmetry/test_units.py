@@ -69,6 +69,8 @@ NETWORKS = [  # network, shape of an input, sizes of groups: (size, parent) for 
     (ResidualNet(outputs=2), (2,), [6]),
     (CNN((4, 6), widths=(7,), outputs=3), IMAGE, [4, 6, 7]),
     (CNN((4, 6), widths=(7,), stride=1, pool=2, outputs=3), IMAGE, [4, 6, 7]),
+    (CNN((4, 6), widths=(7,), norm="layer", outputs=3), IMAGE, [4, 6, 7]),
+    (CNN((4, 6), widths=(7,), norm="batch", outputs=3), IMAGE, [4, 6, 7]),
     (VGG(11, 2, (6, 5), outputs=3), (32, 32, 1), [2, 4, 8, 8, 16, 16, 16, 16, 6, 5]),
     # Half the channels of a stage with shortcut A are those of the stage before, half are new.
     (ResNet(8, 4, "A", "none", outputs=3), IMAGE, [4, 4, 8, 4, 16, 8]),
@@ -90,6 +92,7 @@ NETWORKS = [  # network, shape of an input, sizes of groups: (size, parent) for 
     (DenseNet(10, 3, norm="batch", outputs=3), IMAGE, [16, 3, 3, 22, 3, 3, 28, 3, 3]),
     # A local response has neighboring channels in it; only the dense layers are free.
     (AlexNet((4, 6), (7, 5), outputs=3), IMAGE, [7, 5]),
+    (AlexNet((4, 6), (7, 5), norm="layer", outputs=3), IMAGE, [7, 5]),
     (Attention(), TOKENS, [6, 3, (4, 1), (4, 1), 10]),
     (Einsum(), TOKENS, [2, (4, 0), (4, 0)]),
     (Depthwise(), IMAGE, [6]),
