@@ -157,14 +157,15 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting
     import hydra
 
-    from landscape_cli import hydra_errors, runner
+    from landscape_cli import hydra_errors, hydra_targets, runner
 
     conf = str(listing.conf_folder())
     application = hydra.main(version_base="1.3", config_path=conf, config_name="config")
     jobs = runner.Jobs(partial(getattr(runner, task), **known))
     part = words[words.index("--package") + 1] if "--package" in words else None
     try:
-        with redirect_stderr(io.StringIO() if part else sys.stderr):
+        said = redirect_stderr(io.StringIO() if part else sys.stderr)
+        with hydra_targets.guarded(), said:
             application(jobs)()
     except SystemExit as error:
         if not (part and error.code):

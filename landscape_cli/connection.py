@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from io import BytesIO
 from numbers import Real
 from pathlib import Path
 from textwrap import fill
@@ -222,17 +221,16 @@ def load(path: str | Path) -> Connection:
         FileNotFoundError: there is no such file.
         ValueError: it is not such a file.
     """
-    import xarray
+    from landscape_cli.records.reading import read_netcdf
 
     content = Path(path).read_bytes()
     try:
-        with xarray.open_dataset(BytesIO(content), engine="h5netcdf") as opened:
-            data = opened.load()
+        data = read_netcdf(content)
         scalars = {field.name for field in fields(Found)} - {*ARRAYS}
         arrays = {"beads": data.beads.values, "saddles": tuple(map(int, data.saddles.values))}
         found = Found(**arrays, **{name: np.asarray(data.attrs[name]).item() for name in scalars})
         known = {"_at_beads": data.energy.values, "_along": data.profile.values}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError) as error:
         raise ValueError(f"{path}: not a string that this version's save wrote") from error
     dtype = data.energy.dtype
     connection = Connection(found, None, ravel_pytree(found.beads[0].astype(dtype))[1], dtype)

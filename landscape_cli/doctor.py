@@ -33,13 +33,14 @@ def data() -> Iterator[str]:
     place = os.environ.get("LANDSCAPE_DATA")
     if not place:
         yield "data: LANDSCAPE_DATA is not set; files are looked for where data.dir says"
-    elif not Path(place).is_dir():
-        yield f"data: LANDSCAPE_DATA={place} is not a folder"
     else:
-        names = sorted(path.name for path in Path(place).iterdir() if path.is_dir())
+        try:
+            names = sorted(path.name for path in Path(place).iterdir() if path.is_dir())
+        except OSError as error:
+            yield f"data: LANDSCAPE_DATA={place} cannot be read ({error.strerror})"
+            return
         yield f"data: {place} holds {', '.join(names) or 'nothing'}"
-    if not place or Path(place).is_dir():
-        yield from data_sets(place or None)
+    yield from data_sets(place or None)
 
 
 def data_sets(place: str | None) -> Iterator[str]:
@@ -59,9 +60,10 @@ def data_sets(place: str | None) -> Iterator[str]:
 def cache() -> Iterator[str]:
     """The compilation cache: where, how much, and whether it can be written."""
     folder = cache_folder("jax")
-    files = [path for path in folder.glob("*") if path.is_file()] if folder.is_dir() else []
+    within = folder.glob("*") if os.access(folder, os.R_OK | os.X_OK) else ()
+    files = [path for path in within if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
     yield f"cache: {folder}, {len(files)} files, {size:.0f} MB (`make clean-cache` empties it)"
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     if not os.access(existing, os.W_OK):
         yield f"cache: {existing} cannot be written, so every run compiles anew"

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from landscape_cli.errors import UserError
+
+
+def try_writing(folder: Path) -> None:
+    """Make a folder and, for a moment, a file in it.
+
+    Raises:
+        OSError: that cannot be done.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder):
+        pass
 
 
 def write(target: Path, content: bytes | memoryview) -> None:

@@ -16,7 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hydra.core.hydra_config import HydraConfig
@@ -29,6 +28,7 @@ from landscape_cli import config, hydra_errors
 from landscape_cli.cache import cache_folder
 from landscape_cli.empties import Ground
 from landscape_cli.errors import UserError
+from landscape_cli.files import try_writing
 
 if TYPE_CHECKING:
     from landscape_cli.contracts import Experiment
@@ -175,6 +175,12 @@ def rehearse(cfg: DictConfig, job: Job) -> None:
 
 def tune(cfg: DictConfig, job: Job, limit: float) -> None:
     """The job of `landscape tune`: candidates are timed and the fastest is remembered."""
+    folder = cache_folder("tune")
+    try:
+        try_writing(folder)
+    except OSError as error:
+        trouble = f"{folder}: cannot be written ({error.strerror})"
+        raise UserError(f"{trouble}; LANDSCAPE_CACHE names another folder") from error
     instead_of_a_run(cfg, job, partial(tuned, limit))
 
 
@@ -316,9 +322,8 @@ def kept(folder: RunDir) -> str:
 def kept_programs(folder: Path) -> str | None:
     """The folder of compiled programs; says once where none can be kept, as JAX would of each."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
-            return str(folder)
+        try_writing(folder)
+        return str(folder)
     except OSError as error:
         text = f"{folder} cannot be written ({error.strerror}), so every run compiles anew"
         print(f"landscape: {text}; LANDSCAPE_CACHE names another folder", file=sys.stderr)

@@ -53,10 +53,17 @@ def store() -> Path:
     return cache_folder("tune")
 
 
+def _files() -> list[Path]:
+    """What lies there; nothing where that cannot be read."""
+    with suppress(OSError):
+        return sorted(store().glob("*.json"))
+    return []
+
+
 def remembered() -> dict[str, Plan]:
     """The plans by their cases; files that hold no plan are passed over."""
     plans = {}
-    for file in sorted(store().glob("*.json")):
+    for file in _files():
         with suppress(OSError, TypeError, KeyError, ValueError):
             plan = Plan(**json.loads(file.read_text(encoding="utf-8"))["plan"])
             Engine(strategy=plan.strategy, block=plan.block, chunk=plan.chunk)  # in range?
@@ -73,7 +80,7 @@ def remember(case: str, row: Row, what: str) -> None:
 def forget() -> int:
     """Delete the files; returns how many plans they held."""
     count = len(remembered())
-    for file in store().glob("*.json"):
+    for file in _files():
         try:
             file.unlink(missing_ok=True)
         except OSError as error:

@@ -358,6 +358,14 @@ def test_tune_asks_for_a_network(tmp_path):
     assert landscape("tune", "--forget", cwd=tmp_path, **cache).stdout == "forgotten: 0 plans\n"
 
 
+def test_tune_needs_a_place_for_what_it_finds(tmp_path):
+    """It had timed all candidates first."""
+    (tmp_path / "file").touch()
+    said = refusal(landscape("tune", cwd=tmp_path, LANDSCAPE_CACHE=str(tmp_path / "file")))
+    folder = tmp_path / "file" / "tune"
+    assert said.startswith(f"{folder}: cannot be written (Not a directory); LANDSCAPE_CACHE")
+
+
 def test_a_cache_that_cannot_be_written_is_said_once(tmp_path):
     (tmp_path / "file").touch()
     words = ["run", "geodesic", "--dry-run", "model=ring"]

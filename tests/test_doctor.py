@@ -1,8 +1,11 @@
 """The doctor says where every data set is, or that it is not there."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from landscape_cli import doctor
+from landscape_cli import doctor, tune
 from landscape_cli.data.idx_images import NAMES
 
 
@@ -37,5 +40,21 @@ def test_data_sets_and_where_they_are(monkeypatch, tmp_path):
 
 def test_without_a_folder(monkeypatch, tmp_path):
     assert lines(monkeypatch, "")["data=mnist"] == "not on this machine"
+
+
+def test_what_cannot_be_read_is_said(monkeypatch, tmp_path):
+    """Data that are not there or not for us; the cache alike, which holds nothing then."""
     wrong = tmp_path / "tpyo"
-    assert lines(monkeypatch, wrong) == {"data": f"LANDSCAPE_DATA={wrong} is not a folder"}
+    said = f"LANDSCAPE_DATA={wrong} cannot be read"
+    assert lines(monkeypatch, wrong) == {"data": f"{said} (No such file or directory)"}
+
+    def denied(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    assert lines(monkeypatch, wrong) == {"data": f"{said} (Permission denied)"}
+    monkeypatch.setattr(Path, "stat", denied)
+    monkeypatch.setattr(Path, "glob", denied)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert [", 0 files, " in line for line in doctor.cache()] == [True, False]
+    assert tune.remembered() == {}

@@ -15,7 +15,6 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from landscape_cli.contracts import Progress
 from landscape_cli.errors import UserError
@@ -24,7 +23,8 @@ CHUNK = 1 << 16  # bytes
 TIMEOUT = 15.0  # seconds without a byte
 TRIES = 3  # per mirror
 LARGEST = 1 << 28  # bytes
-NETWORK = (OSError, http.client.HTTPException)  # all that urllib lets through
+# All that urllib lets through; ValueError, where an address is none: http://[bad, http://a..b
+NETWORK = (OSError, http.client.HTTPException, ValueError)
 
 
 class Unavailable(Exception):
@@ -95,7 +95,8 @@ def _from_mirrors(
                 part.unlink()
                 # The beginning may have come from another mirror: give this one a fresh start.
                 answer, again = error, resumed
-            answers.append(f"{urlsplit(url).netloc}: {answer}")
+            host = url.split("/")[2]  # urlsplit would raise for an address that is none
+            answers.append(f"{host}: {answer}")
             progress.message(answers[-1])
             if not again:
                 break

@@ -116,9 +116,16 @@ class ImageFiles(Data):
         """Where the files are on this machine; None if they are not here.
 
         Raises:
-            UserError: `dir` is not a folder, or a folder holds some of the files only.
+            UserError: `dir` is not a folder, or a folder holds some of the files only, or it
+                cannot be read.
         """
-        return next(filter(None, map(self.look, self._folders())), None)
+        try:
+            return next(filter(None, map(self.look, self._folders())), None)
+        except OSError as error:
+            raise UserError(
+                f"{error.filename}: cannot be read ({error.strerror}); data.dir or LANDSCAPE_DATA "
+                "chooses another folder, LANDSCAPE_CACHE another cache"
+            ) from None
 
     def cache(self) -> Path:
         """Where downloads go."""

@@ -12,7 +12,8 @@ A model is either a `flax.linen.Module`, whose energy is a `Functional` of a dat
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -97,22 +98,47 @@ def shapes_of(module: nn.Module, dataset: Dataset) -> dict[str, Any]:
         UserError: the network does not take these inputs or give these outputs.
     """
     shape = dataset.train.inputs.shape[1:]
-    name = type(module).__name__
-    try:
+    with _tried(_on(module, dataset)):
         outputs, variables = jax.eval_shape(
             lambda: module.init_with_output(jax.random.key(0), jnp.zeros((1, *shape), jnp.float32))
         )
-    except (ValueError, TypeError) as error:
+    name = type(module).__name__
+    if getattr(outputs, "shape", None) != (1, dataset.outputs):
         raise UserError(
-            f"model and data do not fit: {name} on inputs of shape {shape} "
-            f"from data={dataset.name}: {str(error).splitlines()[0]}"
-        ) from error
-    if outputs.shape != (1, dataset.outputs):
-        raise UserError(
-            f"model and data do not fit: {name} gives outputs of shape {outputs.shape[1:]}, "
+            f"model and data do not fit: {name} gives outputs of {_form(outputs, 1)}, "
             f"data={dataset.name} needs ({dataset.outputs},)"
         )
+    if not variables.get("params"):
+        raise UserError(f"model: {name} has no parameters, and so no surface")
     return variables
+
+
+def _form(traced: Any, skipped: int = 0) -> str:
+    """What a model's code gave, in words; `skipped` leading axes are none of its own."""
+    shape = getattr(traced, "shape", None)
+    return f"type {type(traced).__name__}" if shape is None else f"shape {shape[skipped:]}"
+
+
+def _on(module: nn.Module, dataset: Dataset) -> str:
+    """A network and its data, for messages."""
+    shape = dataset.train.inputs.shape[1:]
+    name = type(module).__name__
+    return f"model and data do not fit: {name} on inputs of shape {shape} from data={dataset.name}"
+
+
+@contextmanager
+def _tried(what: str) -> Iterator[None]:
+    """Trace code that may be the user's: whatever it raises becomes one line about `what`.
+
+    A ValueError is a refusal in words; of all others the type is needed to understand them.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise UserError(f"{what}: {kind}{str(error).partition(chr(10))[0]}") from error
 
 
 def model_surface(
@@ -162,7 +188,8 @@ def model_surface(
     if kind is NormalizedEnergy:
         examples = dataset.train.first(REFERENCE)
         reference = arrays_of(examples, dtype)
-    size, convolves = work(energy, data, layout.size, reference, dtype)
+    with _tried(_on(module, dataset)):  # a network may ask for more where it is used
+        size, convolves = work(energy, data, layout.size, reference, dtype)
     case = engine.case(energy, data, reference, dtype)
     plan = engine.plan(size, len(data[2]), convolves, case, waits)
     return Surface(
@@ -238,6 +265,11 @@ def _closed_surface(
         raise UserError(
             f"data={dataset.name}: {type(form).__name__} is a closed form; choose data=none"
         )
+    name = f"model: {type(form).__name__}.energy"
+    with _tried(name):
+        energy = jax.eval_shape(form.energy, jax.ShapeDtypeStruct((form.dimension,), dtype))
+    if getattr(energy, "shape", None) != ():
+        raise UserError(f"{name} gives {_form(energy)}, expected one number")
     size, _ = work(Formula(form), (), form.dimension, (), dtype)
     return Surface(Formula(form), (), form.dimension, chunk=CHUNK, work=size, dtype=dtype)
 

@@ -6,7 +6,6 @@ import importlib
 import json
 import math
 import sys
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +61,11 @@ def read_record(file: Path) -> Record:
         UserError: a damaged file, or a class of a module that is neither in `landscape_cli` nor
             imported already: a file from somewhere else must not choose what is imported.
     """
-    import xarray
+    from landscape_cli.records.reading import read_netcdf
 
     try:
-        with xarray.open_dataset(BytesIO(file.read_bytes()), engine="h5netcdf") as opened:
-            data = opened.load()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        data = read_netcdf(file.read_bytes())
+    except (OSError, ValueError) as error:
         raise UserError(f"{file}: not readable as netCDF ({first_line(error)})") from error
     return _record_class(file, str(data.attrs.pop("record", "")))(data)
 

@@ -123,6 +123,16 @@ def test_every_mirror_is_named_when_all_fail(mirrors, dead_url, get):
     assert str(caught.value) == (f"{hosts[0]}: Connection refused; {hosts[1]}: HTTP 404 Not Found")
 
 
+@pytest.mark.parametrize(
+    "wrong", ["http://[bad", "http://a..b", "http://127.0.0.1/ä", "http://a b"]
+)
+def test_an_address_that_is_none_is_one_that_fails(mirrors, get, wrong):
+    with pytest.raises(Unavailable, match=r"^\S"):
+        get(wrong)
+    mirrors[0].files["/file"] = CONTENT
+    assert get(wrong, mirrors[0].url) == CONTENT
+
+
 def test_huge_files_are_refused(mirrors, get, monkeypatch):
     monkeypatch.setattr(module, "LARGEST", 1000)
     mirrors[0].files["/file"] = CONTENT

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import struct
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -120,6 +121,18 @@ def test_folder_that_is_not_there_or_incomplete(files, folder):
     save(folder, files)
     text = refusal(Mnist(str(folder)))
     assert "only part of MNIST; missing (.gz or not) t10k-labels-idx1-ubyte" in text
+
+
+def test_a_folder_that_cannot_be_read(folder, monkeypatch):
+    """As root reads everything, others' trouble is made up."""
+
+    def is_file(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    text = refusal(Mnist(str(folder)))
+    assert text.startswith(f"{folder}/{next(iter(CHECKSUMS))}: cannot be read (Permission denied)")
+    assert "data.dir or LANDSCAPE_DATA chooses another folder" in text
 
 
 def test_download_into_the_cache_and_no_second_time(files, folder, mirrors, dead_url, tmp_path):

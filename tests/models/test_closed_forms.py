@@ -1,5 +1,7 @@
 """Closed forms: known minima and saddles, and what they refuse."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -162,3 +164,29 @@ def test_closed_forms_and_data_do_not_mix(call, message):
 def test_bad_settings(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+@dataclass(frozen=True)
+class Odd(Ring):
+    """A user's formula with a fault."""
+
+    fault: str = ""
+
+    def energy(self, theta):
+        if self.fault == "raises":
+            raise RuntimeError("boom")
+        return {"vector": theta, "tuple": (theta[0], theta[1])}[self.fault]
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("vector", r"^model: Odd.energy gives shape \(2,\), expected one number$"),
+        ("tuple", "^model: Odd.energy gives type tuple, expected one number$"),
+        ("raises", "^model: Odd.energy: RuntimeError: boom$"),
+        ("other", "^model: Odd.energy: KeyError: 'other'$"),
+    ],
+)
+def test_a_fault_of_a_users_formula_is_one_line(fault, message):
+    with pytest.raises(UserError, match=message):
+        model_surface(Odd(fault=fault))

@@ -264,6 +264,41 @@ def test_a_mini_batch_is_the_same_in_every_precision():
     np.testing.assert_array_equal(waiting, wide)
 
 
+class Odd(nn.Module):
+    """A user's network with a fault."""
+
+    fault: str
+
+    @nn.compact
+    def __call__(self, inputs):
+        outputs = nn.Dense(1)(inputs) if self.fault != "empty" else inputs
+        match self.fault:
+            case "tuple":
+                return outputs, outputs
+            case "dropout":
+                return nn.Dropout(0.5, deterministic=False)(outputs)
+            case "statistics":  # of a call that does not take `train`
+                return nn.BatchNorm(use_running_average=True)(outputs)
+            case "raises":
+                raise RuntimeError("boom\nand more")
+        return outputs
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("tuple", r"do not fit: Odd gives outputs of type tuple, data=cubic needs \(1,\)$"),
+        ("empty", "^model: Odd has no parameters"),
+        ("dropout", "do not fit: Odd on inputs .* data=cubic: InvalidRngError: Dropout_0 needs"),
+        ("statistics", r"do not fit: Odd on inputs .*: TypeError: .* argument 'train'$"),
+        ("raises", r"do not fit: Odd on inputs of shape \(1,\) .*: RuntimeError: boom$"),
+    ],
+)
+def test_a_fault_of_a_users_network_is_one_line(fault, message):
+    with pytest.raises(UserError, match=message):
+        model_surface(Odd(fault), CUBIC, MSE)
+
+
 @pytest.mark.parametrize(
     ("model", "dataset", "message"),
     [
