@@ -246,7 +246,7 @@ class Estimate:
 
 
 def gradients_line(cost: Cost) -> str:
-    """`165,500 a string on its usual way, 6,462,000 at most`."""
+    """`165,500 a string on its usual way, 6,556,000 at most`."""
     if not cost.most:
         return "none"
     return f"{cost.gradients:,} a string on its usual way, {cost.most:,} at most"
@@ -293,10 +293,10 @@ def taut_cost(surface: Surface, search: Search, pairs: int, levels: int) -> Cost
     starts = (2 if search.every_start else 1) + search.continuation  # sample, chord, level above
     tried = starts if search.every_start else 1
     usual = evaluations * (tried * points[0] + 2 * points[1])
-    # Twice the evaluations for doubled beads, and two more rounds of those that peek out. All of
-    # it from every start, and from a level below.
+    # Once more inside a stiff wall, twice the evaluations for doubled beads, and two more rounds
+    # of those that peek out. All of it from every start, and from a level below.
     rounds = starts + search.continuation
-    most = rounds * evaluations * (points[0] + 4 * sum(points[1:]))
+    most = rounds * evaluations * (2 * points[0] + 4 * sum(points[1:]))
     dense = search.dense
     return Cost(
         bytes=max(moved(counts[-1]), sampled.bytes),

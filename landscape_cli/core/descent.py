@@ -24,6 +24,7 @@ from jaxtyping import Array
 
 from landscape_cli.core.energy import total_energy, total_gradient
 from landscape_cli.core.lanes import (
+    FLOCK,
     SOON,
     compiled,
     flight,
@@ -155,7 +156,7 @@ def _advance(optimizer, energy, loss, batches, parts, loss_parts, lanes, real, k
     def run(shared, lanes):
         if real is None:
             return in_chunks(partial(some, shared), lanes, chunk)
-        return in_pieces(partial(some, shared), lanes, real)
+        return in_pieces(partial(some, shared), lanes, real, FLOCK, alike=True)
 
     return over_devices(run, (parts, loss_parts, key, looks), lanes)
 
@@ -282,7 +283,11 @@ class _Pool:
         return some[high & (self.left[some] > 0)]
 
     def _steps(self, lanes: Lane) -> Lane:
-        """One program of many steps; the longer the shorter they take, but it comes back soon."""
+        """One program of many steps; the longer the shorter they take, but it comes back soon.
+
+        How long decides which points go on in company. Only where they round the same in any may
+        that depend on the time.
+        """
         surface, began = self.surface, time.perf_counter()
         energy = None if free(surface) and self.batches is None else surface.energy
         parts = () if energy is None else surface.parts
@@ -301,7 +306,7 @@ class _Pool:
 
         lanes, gradients = in_shares(advance, lanes, least=FEW)
         surface.count.add(gradients=int(np.asarray(gradients).sum()))
-        if time.perf_counter() - began < SOON:
+        if surface.light and time.perf_counter() - began < SOON:
             self.together = min(2 * self.together, int(self.left.max()))
         return lanes
 

@@ -30,6 +30,7 @@ LADDER = tuple(sorted([4, 8, *(f * 2**k for k in range(3, 22) for f in (2, 3))])
 APART: Any = {"xla_cpu_multi_thread_eigen": False}  # of operations too small to be shared out
 FLIGHTS = tuple(8 * 4**k for k in range(12))
 PIECE = 32  # lanes of a light program at a time, of those that are real
+FLOCK = 8  # the same of one whose points take many steps, in which they are to round alike
 SOON = 0.05  # seconds after which a program of many steps may come back, to tell how far it is
 SHARE = 64  # points below which a second thread costs more than it saves
 
@@ -67,17 +68,20 @@ def compiled(function: Callable[..., Any], **options: Any) -> Callable[[bool], A
     return ways.__getitem__
 
 
-def in_pieces(function: Callable[[Any], Any], lanes: Any, real: Any, most: int = PIECE) -> Any:
+def in_pieces(
+    function: Callable[[Any], Any], lanes: Any, real: Any, most: int = PIECE, alike: bool = False
+) -> Any:
     """`function` of at most `most` lanes at a time until the first `real` are done, traced.
 
     Every leaf of `lanes` and of the result has a leading lane axis. `real` is a traced number;
-    of pieces without any of them zeros are returned.
+    of pieces without any of them zeros are returned. Where pieces are `alike` all have `most`
+    lanes, however few there are: then a lane is the same in any company, by all bits.
     """
     count = len(jax.tree.leaves(lanes)[0])
-    if count <= most:
+    if count == most or (count < most and not alike):
         return function(lanes)
     pieces = -(-count // most)
-    size = -(-count // pieces)
+    size = most if alike else -(-count // pieces)
     fill = lambda leaf: [(0, pieces * size - count), *[(0, 0)] * (leaf.ndim - 1)]
     padded = jax.tree.map(lambda leaf: jnp.pad(leaf, fill(leaf), mode="edge"), lanes)
     blocks = jax.tree.map(lambda leaf: leaf.reshape(pieces, size, *leaf.shape[1:]), padded)
@@ -91,7 +95,8 @@ def in_pieces(function: Callable[[Any], Any], lanes: Any, real: Any, most: int =
         return jax.tree.map(lambda all, some: all.at[i].set(some), found, function(pick(i)))
 
     found = jax.lax.fori_loop(0, -(-real // size), one, empty)
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], found)
+    joined = lambda leaf: leaf.reshape(pieces * size, *leaf.shape[2:])  # -1 is not for no elements
+    return jax.tree.map(lambda leaf: joined(leaf)[:count], found)
 
 
 def in_chunks(function: Callable[[Any], Any], lanes: Any, chunk: int) -> Any:

@@ -15,20 +15,22 @@ higher ones try that too, from the lowest up. The last word is the dense check.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from landscape_cli.core.batch import Pull
 from landscape_cli.core.feasible import Search, Work
-from landscape_cli.core.string import Found, bowed, length, reparametrized
+from landscape_cli.core.lagrangian import LEAST
+from landscape_cli.core.string import Found, bowed, length, normalized_length, reparametrized
 from landscape_cli.core.tighten import doubled
 from landscape_cli.core.verdict import Peak
 
 DEAR = 2e-3  # part of a length that a margin may cost
 SURE = 0.3  # relative KKT residual below which multipliers say what it costs
 ASIDE = 1e-3  # chords by which a string begins beside where it was found
+STIFF = 1e3  # penalty of a wall that no string falls back through
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +153,19 @@ def _first_pull(work: Work, beads: np.ndarray, search: Search) -> Steps:
     # Out of any mirror plane that the ends and the gradients share: there is no other way out.
     begun = bowed(begun, ASIDE)
     pull = Pull(begun, work.level, search.margin, search.tightening.evaluations)
-    return (yield from _pull(work, pull))
+    stiff = replace(pull, rho=STIFF)
+    pull = yield from _pull(work, pull)
+    return (yield from _pull(work, stiff)) if _fallen(pull, search) else pull
+
+
+def _fallen(pull: Pull, search: Search) -> bool:
+    """Whether a string lies across a hill as if there were none.
+
+    Over a low one a soft wall lets it fall back onto its chord, until rounding, in float32, leaves
+    nothing of what was on one side: a wall that is stiff by then finds nothing to push.
+    """
+    straight = normalized_length(pull.beads) ** 2 < 1 + LEAST
+    return bool(straight) and pull.violation > search.tightening.feasibility
 
 
 def _pull(work: Work, pull: Pull) -> Steps:

@@ -24,7 +24,9 @@ from jaxtyping import Array, Float
 from landscape_cli.core.descent import FEW, free, initial_states, moved
 from landscape_cli.core.energy import Energy, total_energy, total_gradient
 from landscape_cli.core.lanes import (
+    FLOCK,
     in_chunks,
+    in_pieces,
     in_shares,
     over_devices,
     pad,
@@ -147,7 +149,8 @@ def _advance(program, data, levels, lanes, key, first, count, check, chunk):
     """`count` steps of every lane, and the (lane, check) energies before each of them.
 
     `data` is (parts of the energy, parts of the loss) or, with mini-batches, what they are
-    drawn from, whole, in the second place.
+    drawn from, whole, in the second place. `chunk` lanes are computed at a time; None: pieces
+    that are all alike, for light energies.
     """
 
     def one(shared, lane):
@@ -170,7 +173,10 @@ def _advance(program, data, levels, lanes, key, first, count, check, chunk):
         return jax.lax.fori_loop(0, count, step, (lane, start))
 
     def run(shared, lanes):
-        return in_chunks(jax.vmap(partial(one, shared)), lanes, chunk)
+        each = jax.vmap(partial(one, shared))
+        if chunk is None:
+            return in_pieces(each, lanes, len(lanes.theta), FLOCK, alike=True)
+        return in_chunks(each, lanes, chunk)
 
     return over_devices(run, (data, levels, key, first, count), lanes)
 
@@ -184,7 +190,7 @@ def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger
     levels = jnp.asarray(ledger.levels)
     members = np.arange(len(starts))  # the network of each lane; lanes after them are padding
     lanes = _lanes(optimizer, starts, 0 if batch else len(levels))
-    done = 0
+    chunk, done = None if surface.light else surface.chunk, 0
     for first in range(0, steps, check):
         if batch:
             _look_from_host(surface, ledger, members, lanes.theta, first)
@@ -193,7 +199,7 @@ def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger
             break
         count = min(check, steps - first)
         advance = lambda some, first=first, count=count: _advance(
-            program, data, levels, some, key, first, count, check, surface.chunk
+            program, data, levels, some, key, first, count, check, chunk
         )
         lanes, energies = in_shares(advance, lanes, least=FEW)
         surface.count.add(gradients=len(lanes.theta) * count)

@@ -15,7 +15,10 @@ from landscape_cli.core.descent import adam, descend
 from landscape_cli.core.lanes import FLIGHTS, LADDER, flight, pad, rung
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
+from landscape_cli.data.polynomial import Polynomial
+from landscape_cli.functional import Functional
 from landscape_cli.models.base import model_surface
+from landscape_cli.models.mlp import MLP
 from landscape_cli.models.ring import Ring
 
 RING = model_surface(Ring(3))
@@ -76,6 +79,22 @@ def test_company_and_order_and_padding_do_not_matter():
         alone = descend(RING, ADAM, POINTS[[row]], TARGETS[[row]], 2000)
         np.testing.assert_allclose(alone.thetas[0], whole.thetas[row], rtol=0, atol=1e-12)
         np.testing.assert_array_equal(alone.gradients[0], whole.gradients[row])
+
+
+@pytest.mark.parametrize("soon", [0.0, 1e9])
+def test_a_light_energy_takes_every_point_the_same_way_in_any_company(monkeypatch, soon):
+    """A last bit grows on the way, and it is a matter of time who goes on together."""
+    cubic = Polynomial(coefficients=(0.0, 3.0, -10.0, 8.0)).load(jax.random.key(0))
+    net = model_surface(MLP((4, 4)), cubic, Functional("mse"))
+    assert net.light
+    points = np.random.default_rng(0).normal(size=(40, net.dimension))
+    targets = np.full(40, 0.05)
+    whole = descend(net, ADAM, points, targets, 150)
+    monkeypatch.setattr(descent, "SOON", soon)
+    for count in (1, 9, 33):
+        some = descend(net, ADAM, points[:count], targets[:count], 150)
+        assert np.array_equal(some.thetas, whole.thetas[:count]), "not one bit"
+        assert np.array_equal(some.gradients, whole.gradients[:count])
 
 
 def test_a_straggler_costs_only_itself():

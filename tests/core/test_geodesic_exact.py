@@ -79,6 +79,18 @@ def test_ring_the_other_way_round_is_as_long(ring_strings):
         assert back.normalized_length == pytest.approx(there.normalized_length, rel=5e-3)
 
 
+def test_a_low_hill_is_gone_around_in_float32_too():
+    """The chord leaves the set by 1e-6 to 1e-4 of λ; half of these strings fell back onto it."""
+    levels = np.repeat([0.9999, 0.99999, 0.999999], 4)
+    starts = np.concatenate([rotation(2, seed)[:1] for seed in range(12)])
+    surface = model_surface(Ring(2), precision="float32")
+    for each in connect(TautString(), surface, starts, -starts, levels):
+        assert each.connected, each.level
+        # The margin alone makes the forbidden ball of these levels wider: 0.06 %.
+        assert 1 - 1e-3 <= each.normalized_length / exact(each.level) <= 1 + 5e-3
+        assert dense_peak(ring, each.beads) <= each.level * (1 + 1e-6)
+
+
 def shifted_ring(theta, shift):
     return (jnp.sum(theta**2) - 1) ** 2 + shift
 

@@ -118,6 +118,17 @@ def test_a_network_trains_alone_as_in_company(data, starts, batch, strategy):
 
 
 @pytest.mark.parametrize("batch", [False, True])
+def test_a_light_network_trains_the_same_in_any_company(data, batch):
+    """By all bits: near the end of a descent a last bit moves the crossing by percents."""
+    surface = Surface(regression, data, 3, batch=draw, work=1)
+    starts = np.random.default_rng(1).normal(size=(24, 3))
+    together = run(surface, starts, ADAM, (1.0, 1e-1, 1e-2), batch=batch)
+    for count in (1, 6, 12):
+        some = run(surface, starts[:count], ADAM, (1.0, 1e-1, 1e-2), batch=batch)
+        assert np.array_equal(some.thetas, together.thetas[:count], equal_nan=True)
+
+
+@pytest.mark.parametrize("batch", [False, True])
 def test_networks_that_do_not_fit_together_train_in_chunks(data, starts, batch):
     surface = Surface(regression, data, 3, batch=draw)
     together, chunked = (
