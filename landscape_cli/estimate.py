@@ -36,7 +36,7 @@ FORWARD = 3  # times less memory than a gradient that statistics take by themsel
 SHORTCUT = 32  # energies of a look past a bead
 
 
-STATISTICS = "data.train, or choose model.norm=layer"
+STATISTICS = "bn_examples, or choose model.norm=layer"
 
 
 class Memory(NamedTuple):

@@ -32,6 +32,7 @@ def _surface(setup: Setup) -> Surface:
     surface = model_surface(
         setup.model, setup.dataset, setup.functional, setup.precision,
         batch=getattr(setup.trainer, "batch", None), engine=setup.engine,
+        reference=setup.bn_examples,
     )  # fmt: skip
     for gauge in (setup.gauge, *setup.gauges.values()):
         gauge.check(surface)

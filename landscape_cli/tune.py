@@ -99,7 +99,10 @@ def tune(setup: Setup, limit: float) -> list[str]:
     for key, open_value in (("strategy", "auto"), ("block", None), ("chunk", None)):
         if (given := getattr(engine, key)) != open_value:
             raise UserError(f"engine.{key}={given}: tune is to find it; leave it out")
-    surface = model_surface(model, setup.dataset, setup.functional, setup.precision, engine=engine)
+    surface = model_surface(
+        model, setup.dataset, setup.functional, setup.precision, engine=engine,
+        reference=setup.bn_examples,
+    )  # fmt: skip
     rule = Plan(surface.strategy, surface.chunk, surface.block)
     setup.progress.phase("engines")
     rows: list[Row] = []

@@ -169,7 +169,7 @@ def test_what_statistics_take_is_in_the_plan():
     assert more == workers() * statistics(of)
     assert any(line.startswith("batch norm ") for line in need(of).table(*NOTHING))
     assert not any(line.startswith("batch norm ") for line in need(alone).table(*NOTHING))
-    with pytest.raises(UserError, match=r"; lower data.train, or choose model.norm=layer$"):
+    with pytest.raises(UserError, match=r"; lower bn_examples, or choose model.norm=layer$"):
         need(of).check(Memory(None, 1000))
 
 
@@ -178,12 +178,15 @@ def test_stored_statistics_take_less_where_training_draws_mini_batches():
     setup = Setup(
         model=Normed(), data=Made(NOISE), functional=Functional("cross_entropy"),
         trainer=Sgd(batch=8), method=Straight(), gauge=NoGauge(), levels=(1.0,), pairs=1, seed=0,
+        engine=Engine(strategy="loop"),
     )  # fmt: skip
     full = replace(setup, trainer=Sgd(batch=None), made={})
     said = lambda setup, bn: networks.estimate(replace(setup, bn=bn, made={})).statistics
     whole = said(setup, "recompute")
     assert whole == said(full, "interpolate")
     assert said(setup, "interpolate") == whole // 3
+    fewer = said(replace(setup, bn_examples=50), "recompute")
+    assert fewer == pytest.approx(whole / 4, rel=0.2), "of 50 examples, not 200"
 
 
 def test_what_does_not_fit_is_refused_in_one_line():

@@ -35,8 +35,6 @@ from landscape_cli.models.layout import Layout
 
 CHUNK = 1 << 14  # points of a closed form at a time
 
-REFERENCE = 2048  # training examples that batch norm's statistics are computed from, at most
-
 PRODUCTS = ("conv_general_dilated", "dot_general")
 PASSING = 3  # arrays as large as the largest that a gradient takes on its way back
 
@@ -126,6 +124,7 @@ def model_surface(
     precision: str = "float64",
     batch: int | None = None,
     engine: Engine | None = None,
+    reference: int = 2048,
 ) -> Surface:
     """The surface of a model; statistics of batch norm are computed anew at every point.
 
@@ -136,6 +135,7 @@ def model_surface(
         precision: "float64" (needs JAX's x64 switch) or "float32".
         batch: examples of a mini-batch for descent; None for full batches only.
         engine: how it is computed; None: as suits the network and the machine.
+        reference: training examples that statistics of batch norm are computed from, at most.
 
     Raises:
         UserError: model, data and functional do not fit together.
@@ -162,12 +162,10 @@ def model_surface(
     if functional.loss is not None:
         loss = make(functional.loss, arithmetic=engine.arithmetic)
         train = data if functional.split == "train" else take(dataset.train)
-    reference = ()
-    if kind is NormalizedEnergy:
-        examples = dataset.train.first(REFERENCE)
-        reference = arrays_of(examples, dtype)
-    size, convolves, context = work(energy, data, layout.size, reference, dtype)
-    case = engine.case(energy, data, reference, dtype)
+    normed = kind is NormalizedEnergy
+    seen = arrays_of(dataset.train.first(reference), dtype) if normed else ()
+    size, convolves, context = work(energy, data, layout.size, seen, dtype)
+    case = engine.case(energy, data, seen, dtype)
     plan = engine.plan(size, len(data[2]), convolves, case, waits, context)
     return Surface(
         energy=energy,
@@ -176,7 +174,7 @@ def model_surface(
         rough=None if rough == energy else rough,
         loss=loss,
         loss_data=None if train is data else train,
-        reference=reference,
+        reference=seen,
         batch=None if batch is None else MiniBatch(batch, dataset.augmentation),
         network=energy,
         smooth=functional.smooth,
