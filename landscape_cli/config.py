@@ -65,12 +65,14 @@ class Settings:
     bn: str  # how batch norm is treated along a string
     figures: Formats  # of files
     plugins: tuple[str, ...]  # packages or modules whose classes _target_ may name
+    bn_examples: int = 2048  # of its statistics; at least 1
 
     def __post_init__(self) -> None:
         for name, least, most in (("seed", 0, LARGEST_SEED), ("pairs", 1, MOST_PAIRS)):
             value = getattr(self, name)
             require(value >= least, name, value, f"must be at least {least}")
             require(value <= most, name, value, f"must be at most {most}")
+        require(self.bn_examples > 0, "bn_examples", self.bn_examples, "must be at least 1")
         check_levels(self.levels)
         allowed = ("float64", "float32")
         require(

@@ -32,7 +32,11 @@ CROSSED = 2  # copies of what a program of full batches keeps of every crossing:
 RESULTS = 3  # copies of all strings: found, on record, and in the file that is made of it
 CUT = 2  # copies of the data: as loaded, and in the blocks it is computed in
 LONG = 3  # normalized length that a string is taken to have at most, where it is judged
+FORWARD = 3  # times less memory than a gradient that statistics take by themselves, at least
 SHORTCUT = 32  # energies of a look past a bead
+
+
+STATISTICS = "bn_examples, or choose model.norm=layer"
 
 
 class Memory(NamedTuple):
@@ -89,6 +93,7 @@ class Estimate:
         networks: trained at once.
         levels: energy levels.
         steps: of training, at most.
+        statistics: bytes that batch norm takes beside the activations of one program.
     """
 
     surface: Surface
@@ -98,6 +103,7 @@ class Estimate:
     networks: int
     levels: int
     steps: int = 0
+    statistics: int = 0
 
     @property
     def strings(self) -> int:
@@ -143,6 +149,8 @@ class Estimate:
             Need("activations", together, True, "engine.memory, engine.block or engine.chunk"),
             Need("end points", ends, False, "pairs or levels"),
         ]
+        if self.statistics:
+            found.append(Need("batch norm", self.statistics * workers(), True, STATISTICS))
         training = self.copies * network
         moved = 0 if self.cost is None else self.cost.least if least else self.cost.bytes
         if self.cost is None or moved < training:
@@ -209,6 +217,9 @@ class Estimate:
             ("engine", self.engine),
             ("activations", f"{in_bytes(self.activations)} a program, {workers()} at a time"),
         ]
+        if self.statistics:
+            held = f"{in_bytes(self.statistics)} more a program, of all examples of the statistics"
+            rows.append(("batch norm", held))
         if cost is not None:
             held = f"{in_bytes(cost.bytes)} while they are moved, {in_bytes(cost.kept)} kept"
             rows.append(("strings", f"{self.strings} ({self.networks // 2} a level), {held}"))
@@ -264,6 +275,17 @@ def activations(surface: Surface) -> int:
     examples = len(leaves[0]) if leaves else 1
     part = surface.work * min(surface.block or examples, examples) // examples
     return part if surface.strategy == "loop" else part * surface.chunk
+
+
+def statistics(surface: Surface, *, gradient: bool = True) -> int:
+    """Bytes that a context takes beside them, of all its examples at once.
+
+    Args:
+        surface: whose energy has a context, or has none.
+        gradient: whether gradients go through it.
+    """
+    part = surface.context if surface.strategy == "loop" else surface.context * surface.chunk
+    return part if gradient else part // FORWARD
 
 
 def engine_line(surface: Surface, engine: Engine) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from landscape_cli.contracts import Cost, Trajectories
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
-from landscape_cli.estimate import Estimate, activations, engine_line
+from landscape_cli.estimate import Estimate, activations, engine_line, statistics
 from landscape_cli.models.base import (
     ClosedForm,
     Lift,
@@ -35,7 +35,7 @@ def _surface(setup: Setup) -> Surface:
         _check_unvaried(setup)
     surface = model_surface(
         setup.model, setup.dataset, setup.functional, setup.precision,
-        batch=batch, engine=setup.engine,
+        batch=batch, engine=setup.engine, reference=setup.bn_examples,
     )  # fmt: skip
     for gauge in (setup.gauge, *setup.gauges.values()):
         gauge.check(surface)
@@ -80,10 +80,12 @@ def estimate(setup: Setup, cost: Cost | None = None) -> Estimate:
     """Bytes and evaluations of all strings; without `cost`, those of the run's own method."""
     surface, (joined, _) = surface_of(setup), joined_surface(setup)
     levels = len(setup.levels)
+    through = joined is surface or surface.batch is None  # gradients go through all statistics
     return Estimate(
         surface=joined, activations=activations(surface),
         engine=engine_line(surface, setup.engine),
         cost=cost or setup.method.cost(joined, setup.pairs, levels),
         networks=2 * setup.pairs, levels=levels,
         steps=0 if isinstance(setup.model, ClosedForm) else getattr(setup.trainer, "steps", 0),
+        statistics=statistics(surface, gradient=through),
     )  # fmt: skip

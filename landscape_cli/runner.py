@@ -242,6 +242,7 @@ def set_up(
     given["engine"] = parts["engine"].recalling(remembered())
     run_wide = {"levels": settings.levels, "pairs": settings.pairs, "seed": settings.seed}
     run_wide |= {"precision": settings.precision, "bn": settings.bn}
+    run_wide |= {"bn_examples": settings.bn_examples}
     return Setup(**given, **run_wide, budget=budget, names=names)
 
 

@@ -35,6 +35,7 @@ class Setup:
     seed: int
     precision: str = "float64"
     bn: str = "recompute"
+    bn_examples: int = 2048
     engine: Engine = field(default_factory=Engine)
     warm_start: PathMethod | None = None
     methods: dict[str, PathMethod] = field(default_factory=dict)

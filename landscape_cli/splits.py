@@ -34,8 +34,9 @@ def both_splits(setup: Setup) -> tuple[dict[str, Surface], Lift]:
             surfaces[split] = own
         elif len(functional.examples(setup.dataset)):
             other = model_surface(
-                setup.model, setup.dataset, functional, setup.precision, engine=setup.engine
-            )
+                setup.model, setup.dataset, functional, setup.precision,
+                engine=setup.engine, reference=setup.bn_examples,
+            )  # fmt: skip
             # Statistics come from the training examples on either split: one lift for both.
             stored = setup.bn != "recompute"
             surfaces[split] = with_stored_statistics(other)[0] if stored else other

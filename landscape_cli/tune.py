@@ -108,7 +108,10 @@ def tune(setup: Setup, limit: float) -> list[str]:
     for key, open_value in (("strategy", "auto"), ("block", None), ("chunk", None)):
         if (given := getattr(engine, key)) != open_value:
             raise UserError(f"engine.{key}={given}: tune is to find it; leave it out")
-    surface = model_surface(model, setup.dataset, setup.functional, setup.precision, engine=engine)
+    surface = model_surface(
+        model, setup.dataset, setup.functional, setup.precision, engine=engine,
+        reference=setup.bn_examples,
+    )  # fmt: skip
     rule = Plan(surface.strategy, surface.chunk, surface.block)
     setup.progress.phase("engines")
     rows: list[Row] = []
@@ -178,7 +181,7 @@ def candidates(surface: Surface, rule: Plan, room: float, limit: float) -> Itera
         for block in blocks:
             chunk = rule.chunk
             if strategy == "vmap":
-                chunk = _fitting(chunk, block or total, each, room)
+                chunk = _fitting(chunk, surface.context + (block or total) * each, room)
             plan = Plan(strategy, chunk, block)
             yield from tried(plan)
             slow = plan in seen and (seen[plan].seconds or 0.0) > HOPELESS * best()
@@ -190,10 +193,10 @@ def candidates(surface: Surface, rule: Plan, room: float, limit: float) -> Itera
             yield from tried(replace(lead, chunk=chunk))
 
 
-def _fitting(rule: int, examples: int, each: float, room: float) -> int:
-    """Points at a time: 8, or as many as by the rule, or as many as fit."""
+def _fitting(rule: int, each: float, room: float) -> int:
+    """Points at a time, of so many bytes: 8, or as many as by the rule, or as many as fit."""
     chunk = max(8, rule)
-    while chunk > 1 and chunk * examples * each > room:
+    while chunk > 1 and chunk * each > room:
         chunk //= 2
     return chunk
 
@@ -202,7 +205,8 @@ def _timed(surface: Surface, plan: Plan, each: float, room: float, limit: float)
     """Time one candidate on a few blocks of examples."""
     total = len(jax.tree.leaves(surface.data)[0])
     block = plan.block or total
-    size = each * block * (plan.chunk if plan.strategy == "vmap" else 1)
+    chunk = plan.chunk if plan.strategy == "vmap" else 1
+    size = each * block * chunk + surface.context * (chunk - 1)  # one point needs its own
     if size > room:
         note = f"needs {in_bytes(size)}, engine.memory grants {in_bytes(room)}"
         return Row(plan, None, note, f"would need more than {in_bytes(room)} (engine.memory)")

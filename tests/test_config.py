@@ -137,6 +137,9 @@ def test_the_largest_seed_draws_and_no_larger_is_taken():
     for key, most in (("seed", 2**32 - 1), ("pairs", 10**6)):
         with pytest.raises(UserError, match=f"^{key}={most + 1}: must be at most {most}$"):
             config.settings(given | {key: most + 1})
+    assert config.settings(given).bn_examples == 2048
+    with pytest.raises(UserError, match=r"^bn_examples=0: must be at least 1$"):
+        config.settings(given | {"bn_examples": 0})
 
 
 def test_further_parts_are_built_and_named():

@@ -1,17 +1,21 @@
 """What a run may need: arithmetic against what is really spent, and what is refused."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import Normed, images
 
-from landscape_cli import measure
-from landscape_cli.contracts import Cost, PathMethod, Progress
-from landscape_cli.core import training
+from landscape_cli import measure, networks
+from landscape_cli.contracts import Cost, Data, Dataset, PathMethod, Progress
+from landscape_cli.core import host_loop, training
 from landscape_cli.core.batch import Pull
 from landscape_cli.core.descent import adam
+from landscape_cli.core.energy import context_of
+from landscape_cli.core.engine import Engine
 from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.lanes import workers
 from landscape_cli.core.string import reparametrized
@@ -26,7 +30,10 @@ from landscape_cli.estimate import (
     bead_counts,
     in_bytes,
     in_seconds,
+    statistics,
 )
+from landscape_cli.functional import Functional
+from landscape_cli.gauges.none import NoGauge
 from landscape_cli.methods.auto_neb import AutoNEB
 from landscape_cli.methods.bezier import Bezier
 from landscape_cli.methods.dynamic_string import DynamicString
@@ -35,13 +42,27 @@ from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import model_surface
 from landscape_cli.models.energies import MiniBatch
+from landscape_cli.models.resnet import ResNet
 from landscape_cli.models.ring import Ring
+from landscape_cli.setup import Setup
+from landscape_cli.trainers.sgd import Sgd
 
 GIB = 1 << 30
 RESNET110 = 1_730_714  # parameters
+NOTHING = Memory(None, None), Timing(1.0, 1.0, 1.0)
 COARSE = TautString(
     segments=4, max_beads=129, samples=2, bead_steps=400, depth=6, every_start=False
 )
+
+
+@dataclass(frozen=True)
+class Made(Data):
+    """A data set that is there already."""
+
+    dataset: Dataset
+
+    def load(self, key):
+        return self.dataset
 
 
 def quadratic(theta, data):
@@ -103,6 +124,69 @@ def test_activations_are_those_of_one_program():
     assert activations(looped) == 1000
     assert activations(replace(looped, strategy="vmap")) == 64_000
     assert activations(replace(looped, block=None)) == 4000
+
+
+NOISE = images(200)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Normed(channels=(16, 32)),
+        ResNet(8, channels=4, norm="batch"),
+        pytest.param(ResNet(20, channels=4, norm="batch"), marks=pytest.mark.slow),
+    ],
+)
+def test_statistics_take_as_much_as_their_program(network):
+    """They are of all examples at once, whatever `engine.block` and `engine.memory` say."""
+    engine = Engine(strategy="loop", block=2, memory=0.001)
+    of = model_surface(network, NOISE, Functional("cross_entropy"), "float32", engine=engine)
+    theta, reference = jax.ShapeDtypeStruct((of.dimension,), np.float32), of.parts.reference
+    context = jax.eval_shape(partial(context_of, of.energy), reference, theta)
+    gradient = host_loop._add_through.lower(of.energy, theta, reference, context, theta)
+    energy = host_loop._one_context.lower(of.energy, reference, theta)
+    taken, least = (
+        one.compile().memory_analysis().temp_size_in_bytes for one in (gradient, energy)
+    )
+    assert taken / 1.5 < statistics(of) < 1.5 * taken
+    assert least < 1.5 * statistics(of, gradient=False)
+    assert activations(of) < taken / 10, "of two examples"
+
+
+def test_what_statistics_take_is_in_the_plan():
+    make = lambda **how: model_surface(
+        Normed(), NOISE, Functional("cross_entropy"), engine=Engine(**how)
+    )
+    of = make(strategy="vmap", block=8, chunk=4)
+    assert statistics(of) == 4 * of.context, "of every point of a program"
+    alone = replace(of, context=0)
+    bare = model_surface(Normed(norm="layer"), NOISE, Functional("cross_entropy"))
+    assert bare.context == statistics(bare) == 0
+    need = lambda surface: Estimate(
+        surface, activations(surface), "as set", None, 2, 1, statistics=statistics(surface)
+    )
+    more = need(of).need(Memory(None, None))[0] - need(alone).need(Memory(None, None))[0]
+    assert more == workers() * statistics(of)
+    assert any(line.startswith("batch norm ") for line in need(of).table(*NOTHING))
+    assert not any(line.startswith("batch norm ") for line in need(alone).table(*NOTHING))
+    with pytest.raises(UserError, match=r"; lower bn_examples, or choose model.norm=layer$"):
+        need(of).check(Memory(None, 1000))
+
+
+def test_stored_statistics_take_less_where_training_draws_mini_batches():
+    """Their gradient is not taken; those of full batches are in training."""
+    setup = Setup(
+        model=Normed(), data=Made(NOISE), functional=Functional("cross_entropy"),
+        trainer=Sgd(batch=8), method=Straight(), gauge=NoGauge(), levels=(1.0,), pairs=1, seed=0,
+        engine=Engine(strategy="loop"),
+    )  # fmt: skip
+    full = replace(setup, trainer=Sgd(batch=None), made={})
+    said = lambda setup, bn: networks.estimate(replace(setup, bn=bn, made={})).statistics
+    whole = said(setup, "recompute")
+    assert whole == said(full, "interpolate")
+    assert said(setup, "interpolate") == whole // 3
+    fewer = said(replace(setup, bn_examples=50), "recompute")
+    assert fewer == pytest.approx(whole / 4, rel=0.2), "of 50 examples, not 200"
 
 
 def test_what_does_not_fit_is_refused_in_one_line():

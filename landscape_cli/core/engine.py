@@ -152,8 +152,9 @@ class Engine:
         return "tuned" if case in self.remembered else "by rule"
 
     def plan(
-        self, size: int, examples: int, convolves: bool, case: str = "", waits: bool = False
-    ) -> Plan:
+        self, size: int, examples: int, convolves: bool, case: str = "", waits: bool = False,
+        context: int = 0,
+    ) -> Plan:  # fmt: skip
         """Decide for a network.
 
         Args:
@@ -162,6 +163,8 @@ class Engine:
             convolves: the network has convolutions.
             case: its name among the remembered plans.
             waits: the examples wait on the host.
+            context: bytes that a point takes beside its examples, in the same program unless
+                it is a host loop's.
 
         Raises:
             UserError: `memory` was set, and the smallest program needs more.
@@ -173,15 +176,19 @@ class Engine:
         if strategy == "auto":
             strategy = "loop" if waits or (convolves and cpu) else "vmap"
         each = max(size / max(examples, 1), 1)  # bytes of one example
-        room = min(self.granted, CACHE) if cpu else self.granted
+        granted = self.granted
+        room = min(granted, CACHE) if cpu else granted
+        context = 0 if strategy == "loop" else context
+        # A context cannot be cut: where it leaves little, fewer examples would not help.
+        left = min(room, max(granted - context, granted / 2))
         least = self.chunk if self.chunk and strategy == "vmap" else 1  # points of a program
-        most = self.block or max(1, int(room / (each * least)))
+        most = self.block or max(1, int(left / (each * least)))
         if self.block is None and cpu and most < examples:
             most = _in_vectors(examples, most)
         block = even(max(examples, 1), most)
         self._check_memory(each * block * least, least)
         points = POINTS_CPU if cpu else POINTS
-        fit = np.clip(room / (each * block), 1, points)
+        fit = np.clip(room / (context + each * block), 1, points)
         chunk = self.chunk or 1 << int(np.log2(fit))
         return Plan(strategy, chunk, None if block >= examples else block)
 

@@ -101,6 +101,7 @@ class Surface:
         block: examples computed at a time, for energies that are weighted sums over examples
             (see `in_blocks`); None: all at once.
         work: bytes of all intermediate values of one energy at one point; 0 if unknown.
+        context: bytes that the context takes at one point, with its gradient, whatever `block` is.
         dtype: floating type of parameters and energies.
     """
 
@@ -118,13 +119,14 @@ class Surface:
     chunk: int = 256
     block: int | None = None
     work: int = 0
+    context: int = 0
     dtype: Any = np.float64
     count: Count = field(default_factory=Count)
 
     @property
     def light(self) -> bool:
         """Whether an energy is so little work that one core does it best; see `compiled`."""
-        return one_cpu() and 0 < self.work <= LIGHT
+        return one_cpu() and 0 < self.work + self.context <= LIGHT
 
     @property
     def slope(self) -> Energy:

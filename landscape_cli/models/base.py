@@ -22,10 +22,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.interpreters.partial_eval import dce_jaxpr
 from jaxtyping import Array, Float
 
 from landscape_cli.contracts import Dataset, Examples
-from landscape_cli.core.energy import Parts, total_energy
+from landscape_cli.core.energy import Parts, context_of, total_energy
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
@@ -35,7 +36,8 @@ from landscape_cli.models.layout import Layout
 
 CHUNK = 1 << 14  # points of a closed form at a time
 
-REFERENCE = 2048  # training examples that batch norm's statistics are computed from, at most
+PRODUCTS = ("conv_general_dilated", "dot_general")
+PASSING = 3  # arrays as large as the largest that a gradient takes on its way back
 
 Model = Any  # nn.Module | ClosedForm
 Lift = Callable[[np.ndarray], np.ndarray]
@@ -148,6 +150,7 @@ def model_surface(
     precision: str = "float64",
     batch: int | None = None,
     engine: Engine | None = None,
+    reference: int = 2048,
 ) -> Surface:
     """The surface of a model; statistics of batch norm are computed anew at every point.
 
@@ -158,6 +161,7 @@ def model_surface(
         precision: "float64" (needs JAX's x64 switch) or "float32".
         batch: examples of a mini-batch for descent; None for full batches only.
         engine: how it is computed; None: as suits the network and the machine.
+        reference: training examples that statistics of batch norm are computed from, at most.
 
     Raises:
         UserError: model, data and functional do not fit together.
@@ -184,14 +188,12 @@ def model_surface(
     if functional.loss is not None:
         loss = make(functional.loss, arithmetic=engine.arithmetic)
         train = data if functional.split == "train" else take(dataset.train)
-    reference = ()
-    if kind is NormalizedEnergy:
-        examples = dataset.train.first(REFERENCE)
-        reference = arrays_of(examples, dtype)
+    normed = kind is NormalizedEnergy
+    seen = arrays_of(dataset.train.first(reference), dtype) if normed else ()
     with _tried(_on(module, dataset)):  # a network may ask for more where it is used
-        size, convolves = work(energy, data, layout.size, reference, dtype)
-    case = engine.case(energy, data, reference, dtype)
-    plan = engine.plan(size, len(data[2]), convolves, case, waits)
+        size, convolves, context = work(energy, data, layout.size, seen, dtype)
+    case = engine.case(energy, data, seen, dtype)
+    plan = engine.plan(size, len(data[2]), convolves, case, waits, context)
     return Surface(
         energy=energy,
         data=data,
@@ -199,7 +201,7 @@ def model_surface(
         rough=None if rough == energy else rough,
         loss=loss,
         loss_data=None if train is data else train,
-        reference=reference,
+        reference=seen,
         batch=None if batch is None else MiniBatch(batch, dataset.augmentation),
         network=energy,
         smooth=functional.smooth,
@@ -207,6 +209,7 @@ def model_surface(
         chunk=plan.chunk,
         block=plan.block,
         work=size,
+        context=context,
         dtype=dtype,
     )
 
@@ -237,6 +240,7 @@ def with_stored_statistics(surface: Surface) -> tuple[Surface, Lift]:
     wider = replace(
         surface, energy=stored(energy), network=stored(energy), loss=stored(surface.loss),
         rough=stored(surface.rough), dimension=surface.dimension + statistics.size, reference=(),
+        context=0,
     )  # fmt: skip
     return wider, lift
 
@@ -270,7 +274,7 @@ def _closed_surface(
         energy = jax.eval_shape(form.energy, jax.ShapeDtypeStruct((form.dimension,), dtype))
     if getattr(energy, "shape", None) != ():
         raise UserError(f"{name} gives {_form(energy)}, expected one number")
-    size, _ = work(Formula(form), (), form.dimension, (), dtype)
+    size, *_ = work(Formula(form), (), form.dimension, (), dtype)
     return Surface(Formula(form), (), form.dimension, chunk=CHUNK, work=size, dtype=dtype)
 
 
@@ -292,17 +296,43 @@ def _bytes(examples: Examples, dtype: np.dtype) -> int:
     return examples.inputs.size * dtype.itemsize
 
 
-def work(energy: Any, data: Any, count: int, reference: Any, dtype: np.dtype) -> tuple[int, bool]:
-    """Bytes of all intermediate values of one energy, and whether convolutions are among them.
+def work(
+    energy: Any, data: Any, count: int, reference: Any, dtype: np.dtype
+) -> tuple[int, bool, int]:
+    """What one energy takes at one point.
 
     Counted in the traced program, so that any network is treated right; nothing is compiled.
+
+    Returns:
+        Bytes of all intermediate values of its examples, whether convolutions are among them, and
+        bytes that its context takes with a gradient, however few examples are taken at a time.
     """
     theta = jax.ShapeDtypeStruct((count,), dtype)
     parts = Parts(jax.tree.map(lambda leaf: leaf[None], data), reference)
-    traced = jax.make_jaxpr(partial(total_energy, energy))(parts, theta)
-    found = list(_equations(traced.jaxpr))
-    sizes = [v.aval.size * v.aval.dtype.itemsize for e in found for v in e.outvars]
-    return sum(sizes), any(e.primitive.name == "conv_general_dilated" for e in found)
+    found = jax.make_jaxpr(partial(total_energy, energy))(parts, theta).jaxpr
+    context = jax.make_jaxpr(partial(context_of, energy))(reference, theta).jaxpr
+    convolves = any(e.primitive.name == "conv_general_dilated" for e in _equations(found))
+    total = lambda jaxpr: sum(_size(v) for e in _equations(jaxpr) for v in e.outvars)
+    return total(found) - total(context), convolves, _with_gradient(context)
+
+
+def _with_gradient(jaxpr: Any) -> int:
+    """Bytes that a program takes with its gradient, all examples at once, to a factor of 1.5.
+
+    What products and convolutions read and make stays until the way back; the rest XLA computes
+    along with them.
+    """
+    used, _ = dce_jaxpr(jaxpr, [True] * len(jaxpr.outvars))  # statistics need no last layer
+    given = {id(v) for v in used.invars}
+    products = [e for e in _equations(used) if e.primitive.name in PRODUCTS]
+    both = {id(v): _size(v) for e in products for v in (*e.invars, *e.outvars)}
+    kept = [size for name, size in both.items() if name not in given]
+    return sum(kept) + PASSING * max(kept, default=0)
+
+
+def _size(variable: Any) -> int:
+    """Bytes of a value in a traced program."""
+    return variable.aval.size * variable.aval.dtype.itemsize
 
 
 def _equations(jaxpr: Any) -> Any:

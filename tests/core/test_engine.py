@@ -120,6 +120,19 @@ def test_what_is_asked_for_has_to_fit_a_memory_that_was_set(settings, least, wor
     assert Engine(**settings).plan(**job), "nothing was promised"
 
 
+def test_a_context_leaves_less_for_examples_and_points(monkeypatch):
+    """Half of the memory at least: no fewer examples would make a context smaller."""
+    on_gpus(monkeypatch, {"bytes_limit": 80 * GIB})
+    case = dict(size=1000 * MIB, examples=1000, convolves=True)
+    plan = lambda **how: Engine(memory=0.5).plan(**case, **how)
+    assert (plan().block, plan(context=100 * MIB).block) == (500, 334)
+    assert plan(context=8 * GIB).block == 250
+    points = lambda context: Engine().plan(MIB, 10, False, context=context).chunk
+    assert points(0) == 2**14 and points(63 * MIB) == 512, "of 32 GiB"
+    looped = Engine(strategy="loop", memory=0.5).plan(**case, context=100 * MIB)
+    assert looped.block == 500, "a program of its own"
+
+
 def test_examples_do_not_wait_for_one_program(monkeypatch):
     """With strategy=vmap all of them would be sent for every program."""
     on_gpus(monkeypatch, {"bytes_limit": 8 * GIB})
