@@ -59,7 +59,8 @@ class Engine:
         data: where examples are kept: on the "device", or on the "host", from where a block at a
             time goes to the device; "auto": on the host where they would take more than half of
             a device's free memory and the strategy is not set to "vmap", which sends no blocks.
-        remat: keep no activations for the gradient, compute them again: less memory, more time.
+        remat: keep for the gradient what products and convolutions give, and compute the rest
+            again: less memory on a GPU, some more time. A CPU's compiler undoes it.
         remembered: plans that were timed, by case; no setting.
     """
 

@@ -40,7 +40,7 @@ class NetworkEnergy:
         layout: where its parameters are in θ.
         arithmetic: "bfloat16" computes the network's outputs in it, "tensorfloat32" its matrix
             products and convolutions; "" as θ is.
-        remat: keep no activations for the gradient, compute them again.
+        remat: keep for the gradient what products and convolutions give, compute the rest again.
     """
 
     module: nn.Module
@@ -80,7 +80,17 @@ class NetworkEnergy:
             with self.products():
                 return cast(Array, self.module.apply(variables, inputs))
 
-        return (jax.checkpoint(apply) if self.remat else apply)(theta, statistics, inputs)
+        return self.sparing(apply)(theta, statistics, inputs)
+
+    def sparing(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """`function`, which keeps as much for its gradient as `remat` says.
+
+        Products alone: each recomputed value is then near one that was kept. With nothing kept
+        all of them would be there at once.
+        """
+        if not self.remat:
+            return function
+        return jax.checkpoint(function, policy=jax.checkpoint_policies.dots_saveable)
 
 
 @dataclass(frozen=True)
@@ -89,12 +99,16 @@ class NormalizedEnergy(NetworkEnergy):
 
     def context(self, theta: Array, reference: tuple[Array, ...]) -> dict[str, Any]:
         """Mean and variance of every batch norm over the inputs of `reference`."""
-        params = {"params": self.layout.unravel(theta)}
-        with self.products():
-            _, statistics = self.module.apply(
-                params, reference[0], train=True, mutable=["batch_stats"]
-            )
-        return jax.tree.map(lambda leaf: leaf.astype(theta.dtype), dict(statistics))
+
+        def apply(theta: Array, inputs: Array) -> dict[str, Any]:
+            params = {"params": self.layout.unravel(theta)}
+            with self.products():
+                _, statistics = self.module.apply(
+                    params, inputs, train=True, mutable=["batch_stats"]
+                )
+            return jax.tree.map(lambda leaf: leaf.astype(theta.dtype), dict(statistics))
+
+        return self.sparing(apply)(theta, reference[0])
 
     def __call__(self, theta: Array, data: tuple, context: dict[str, Any]) -> Array:
         """The energy of θ on (inputs, targets, weights), given its statistics."""
