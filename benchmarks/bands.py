@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from landscape_cli.contracts import Dataset, Examples
-from landscape_cli.core.lanes import side_by_side, workers
 from landscape_cli.core.relax import CHECK, relax
 from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.string import reparametrized
+from landscape_cli.core.threads import side_by_side, workers
 from landscape_cli.functional import Functional
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.mlp import MLP

@@ -19,9 +19,10 @@ from landscape_cli.core.descent import free
 from landscape_cli.core.energy import on_host
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.feasible import Search
-from landscape_cli.core.lanes import rung, workers
+from landscape_cli.core.lanes import rung
 from landscape_cli.core.sampling import Sampling
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import workers
 from landscape_cli.core.tighten import bytes_of
 from landscape_cli.core.training import check_batch
 from landscape_cli.core.verdict import LONGEST

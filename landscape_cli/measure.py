@@ -18,8 +18,8 @@ import numpy as np
 
 from landscape_cli.cache import cache_folder
 from landscape_cli.core.engine import Engine, free_on_device
-from landscape_cli.core.lanes import SHARE, side_by_side, workers
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import SHARE, side_by_side, workers
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import Memory, Timing
 from landscape_cli.files import write

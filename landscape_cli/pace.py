@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from landscape_cli.core.lanes import awaited
+from landscape_cli.core.threads import awaited
 
 
 class Pace:

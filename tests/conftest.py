@@ -51,7 +51,7 @@ import numpy as np
 import xarray
 
 from landscape_cli.contracts import Data, Experiment, PathMethod, Record, Trainer
-from landscape_cli.core.lanes import side_by_side
+from landscape_cli.core.threads import side_by_side
 from landscape_cli.errors import UserError
 from landscape_cli.plots import new_figure
 

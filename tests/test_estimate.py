@@ -17,9 +17,9 @@ from landscape_cli.core.descent import adam
 from landscape_cli.core.energy import context_of
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.lagrangian import Tightening
-from landscape_cli.core.lanes import workers
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import workers
 from landscape_cli.core.tighten import tighten
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import (

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from landscape_cli.core.lanes import awaited, hands, workers
+from landscape_cli.core.threads import awaited, hands, workers
 from landscape_cli.pace import Pace
 
 

@@ -18,11 +18,12 @@ from jaxtyping import Array
 
 from landscape_cli.core import trials
 from landscape_cli.core.lagrangian import State, Tightening, Walls, green
-from landscape_cli.core.lanes import SOON, one_cpu, pad, side_by_side
+from landscape_cli.core.lanes import SOON, pad
 from landscape_cli.core.lbfgs import row_bytes
 from landscape_cli.core.nearby import least_residual
 from landscape_cli.core.string import normalized_length
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import one_cpu, side_by_side
 
 
 @dataclass(eq=False)

@@ -15,9 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from landscape_cli.core.devices import here, over_devices, point_by_point
 from landscape_cli.core.energy import Energy, Parts, total_energy
-from landscape_cli.core.lanes import here, in_shares, over_devices, pad, point_by_point, rung
+from landscape_cli.core.lanes import pad, rung
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import in_shares
 
 
 def second_derivative(energy: Energy, parts: Parts, theta: Array, direction: Array) -> Array:

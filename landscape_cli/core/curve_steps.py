@@ -18,10 +18,11 @@ import optax
 from jaxtyping import Array
 
 from landscape_cli.core.curve import Family, objective, plan, times_to
+from landscape_cli.core.devices import over_devices, point_by_point
 from landscape_cli.core.energy import drawing, mapped, total_gradient, whole
-from landscape_cli.core.lanes import in_shares, over_devices, point_by_point
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import in_shares
 from landscape_cli.errors import UserError
 from landscape_cli.ranges import check_counts, check_positive
 

@@ -22,23 +22,13 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
+from landscape_cli.core.devices import over_devices, point_by_point
 from landscape_cli.core.energy import total_energy, total_gradient
-from landscape_cli.core.lanes import (
-    FLOCK,
-    SOON,
-    compiled,
-    flight,
-    in_chunks,
-    in_pieces,
-    in_shares,
-    over_devices,
-    pad,
-    point_by_point,
-    rung,
-)
+from landscape_cli.core.lanes import FLOCK, SOON, compiled, flight, in_chunks, in_pieces, pad, rung
 from landscape_cli.core.mini_batches import noisy_gradient, noisy_gradient_on_host
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import in_shares
 
 FEW = 8  # lanes below which a second thread costs more than it saves
 LAST = 4  # lanes that go on until all of them have ended, not half

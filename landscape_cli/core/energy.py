@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from landscape_cli.core.lanes import here
+from landscape_cli.core.devices import here
 
 Energy = Any  # (theta, data) -> scalar, or (theta, data, context) -> scalar; pure and hashable
 

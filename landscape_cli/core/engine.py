@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from landscape_cli.core.energy import even, on_host
-from landscape_cli.core.lanes import workers
+from landscape_cli.core.threads import workers
 from landscape_cli.errors import UserError
 
 GRANT = 1 << 29  # bytes for one program where a device does not say what is free

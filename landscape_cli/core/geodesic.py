@@ -26,10 +26,10 @@ from landscape_cli.core.feasible import (
     try_chords,
     try_initial,
 )
-from landscape_cli.core.lanes import interleaved
 from landscape_cli.core.search import Look, Sample, Steps, Verdict, search_pair
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import interleaved
 from landscape_cli.core.tighten import Pool, crew
 from landscape_cli.core.verdict import peaks
 

@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from landscape_cli.core.devices import here, on_devices
 from landscape_cli.core.energy import Energy, Parts, context_of, on_host, some_energy
-from landscape_cli.core.lanes import here, on_devices, side_by_side
+from landscape_cli.core.threads import side_by_side
 
 HELD = 1 << 32  # bytes of points on the device while blocks of examples are sent there
 

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from landscape_cli.core.lanes import one_cpu, rung
+from landscape_cli.core.lanes import rung
 from landscape_cli.core.lbfgs import (
     History,
     brought,
@@ -36,6 +36,7 @@ from landscape_cli.core.lbfgs import (
     scaled,
     turned,
 )
+from landscape_cli.core.threads import one_cpu
 
 FEWEST = 2  # pairs that L-BFGS remembers however big a string is
 ENOUGH = 24  # of strings whose pairs leave the cache, where each costs time

@@ -25,11 +25,12 @@ from jaxtyping import Array, Float
 
 from landscape_cli.core.curve_steps import direction, falling
 from landscape_cli.core.descent import initial_states
+from landscape_cli.core.devices import here, over_devices, point_by_point
 from landscape_cli.core.energy import Parts, drawing, total_gradient, whole
 from landscape_cli.core.lagrangian import green
-from landscape_cli.core.lanes import here, in_shares, over_devices, point_by_point
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import in_shares
 
 
 def jensen_shannon(

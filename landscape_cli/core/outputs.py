@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from landscape_cli.core.lanes import here, in_shares, pad, point_by_point, rung
+from landscape_cli.core.devices import here, point_by_point
+from landscape_cli.core.lanes import pad, rung
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import in_shares
 
 
 def answers(network: Any, reference: Any, theta: Array, inputs: Array) -> Array:

@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from landscape_cli.core.lanes import pad, rung, side_by_side, workers
+from landscape_cli.core.lanes import pad, rung
 from landscape_cli.core.relax_steps import Band, Pool, Program, Relaxing, advance
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import side_by_side, workers
 
 CHECK = 50  # steps between two looks from the host
 

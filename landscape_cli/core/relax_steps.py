@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from landscape_cli.core.devices import over_devices, point_by_point
 from landscape_cli.core.energy import Energy, drawing, mapped, total_gradient, whole
-from landscape_cli.core.lanes import over_devices, point_by_point
 from landscape_cli.core.respace import INTERPOLATIONS, respaced
 from landscape_cli.core.steppers import STEPPERS, stepper
 from landscape_cli.core.string import chord_length

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from landscape_cli.core.descent import descend
-from landscape_cli.core.lanes import hands, side_by_side
 from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import hands, side_by_side
 from landscape_cli.core.verdict import Peak, energies_inside, peaks
 from landscape_cli.ranges import check_counts
 

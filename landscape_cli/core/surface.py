@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.core import host_loop
+from landscape_cli.core.devices import over_devices
 from landscape_cli.core.energy import (
     Energy,
     Parts,
@@ -33,17 +34,8 @@ from landscape_cli.core.energy import (
     total_energy,
     total_gradient,
 )
-from landscape_cli.core.lanes import (
-    APART,
-    compiled,
-    flight,
-    in_pieces,
-    in_shares,
-    one_cpu,
-    over_devices,
-    pad,
-    rung,
-)
+from landscape_cli.core.lanes import APART, compiled, flight, in_pieces, pad, rung
+from landscape_cli.core.threads import in_shares, one_cpu
 
 LIGHT = 1 << 17  # bytes of intermediate values below which an energy is little work
 

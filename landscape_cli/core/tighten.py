@@ -16,10 +16,10 @@ import numpy as np
 
 from landscape_cli.core.batch import Batch, Pull, in_one_program
 from landscape_cli.core.lagrangian import Tightening
-from landscape_cli.core.lanes import hands, one_cpu, side_by_side
 from landscape_cli.core.lbfgs import ROW, row_bytes
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import hands, one_cpu, side_by_side
 
 
 class Pool:

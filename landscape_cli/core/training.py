@@ -22,21 +22,14 @@ import optax
 from jaxtyping import Array, Float
 
 from landscape_cli.core.descent import FEW, free, initial_states, moved
+from landscape_cli.core.devices import over_devices, point_by_point
 from landscape_cli.core.energy import Energy, total_energy, total_gradient
-from landscape_cli.core.lanes import (
-    FLOCK,
-    in_chunks,
-    in_pieces,
-    in_shares,
-    over_devices,
-    pad,
-    point_by_point,
-    rung,
-)
+from landscape_cli.core.lanes import FLOCK, in_chunks, in_pieces, pad, rung
 from landscape_cli.core.ledger import Ledger
 from landscape_cli.core.mini_batches import noisy_gradient, noisy_gradient_on_host
 from landscape_cli.core.report import Progress, Trajectories
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.threads import in_shares
 from landscape_cli.errors import UserError
 
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from landscape_cli.core.devices import over_devices
 from landscape_cli.core.energy import total_gradient
 from landscape_cli.core.lagrangian import (
     Inner,
@@ -31,7 +32,7 @@ from landscape_cli.core.lagrangian import (
     sample_points,
     updated,
 )
-from landscape_cli.core.lanes import compiled, in_pieces, over_devices
+from landscape_cli.core.lanes import compiled, in_pieces
 from landscape_cli.core.surface import Surface
 
 

@@ -22,10 +22,10 @@ import numpy as np
 
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.judge import judged
-from landscape_cli.core.lanes import side_by_side
 from landscape_cli.core.string import Found, reparametrized
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.rescaling import between, layers, rescaled, statistics
+from landscape_cli.core.threads import side_by_side
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import band_cost
 from landscape_cli.ranges import check_counts

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape_cli.core import host_loop, lanes, trials
+from landscape_cli.core import devices, host_loop, trials
 from landscape_cli.core import surface as surfaces
 from landscape_cli.core.batch import Batch, Pull
 from landscape_cli.core.curvature import along
@@ -172,4 +172,4 @@ if __name__ == "__main__":
     found = {"ring": on_a_ring(), "valley": in_a_valley()}
     found |= {place: one_by_one(place) for place in PLACES}
     gc.collect()
-    print(json.dumps(found | {"copies": len(lanes._copies)}))
+    print(json.dumps(found | {"copies": len(devices._copies)}))
