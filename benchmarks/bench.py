@@ -155,7 +155,7 @@ def exponents() -> list[Row]:
     for axis, (name, sizes) in enumerate({
         "pairs": [(n, 16, 64) for n in (128, 256, 512, 1024)],
         "beads": [(16, n, 64) for n in (32, 64, 128)],
-        "examples": [(32, 16, n) for n in (512, 1024, 2048)],
+        "examples": [(32, 16, n) for n in (1024, 2048, 4096)],
     }.items()):  # fmt: skip
         works = [work(*size) for size in sizes]
         # In turn: a clock that drifts is the same for all sizes.
