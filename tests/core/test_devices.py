@@ -108,8 +108,7 @@ def one_by_one(place):
     }
 
 
-@pytest.fixture(scope="module")
-def four():
+def on_four():
     """What four virtual devices find."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     words = [sys.executable, __file__]
@@ -118,7 +117,7 @@ def four():
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_four_devices_give_the_numbers_of_one(four):
+def same_numbers(four):
     assert jax.local_device_count() == 1
     one, four = on_a_ring(), four["ring"]
     for name in ("energies", "gradients", "pool", "trained"):
@@ -128,7 +127,7 @@ def test_four_devices_give_the_numbers_of_one(four):
     assert (np.array(four["peaks"]) <= np.repeat([0.2, 0.05], 3)).all()
 
 
-def test_four_devices_give_the_strings_of_one(four):
+def same_strings(four):
     one, four = in_a_valley(), four["valley"]
     for mine, theirs in zip(one, four, strict=True):
         np.testing.assert_allclose(theirs, mine, atol=1e-10)
@@ -136,8 +135,7 @@ def test_four_devices_give_the_strings_of_one(four):
         assert np.abs(np.subtract(exact, noisy)).max() > 1e-4
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_a_host_loop_uses_all_devices_and_gives_the_numbers_of_one(four, place):
+def same_numbers_point_by_point(four, place):
     one, theirs = one_by_one(place), four[place]
     assert one.pop("devices") == 1
     assert theirs.pop("devices") == 4
@@ -145,8 +143,14 @@ def test_a_host_loop_uses_all_devices_and_gives_the_numbers_of_one(four, place):
         np.testing.assert_allclose(theirs[name], mine, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
-def test_copies_on_other_devices_go_with_what_they_are_copies_of(four):
-    assert four["copies"] == 0
+def test_four_devices_give_what_one_gives():
+    """One test, since all that four devices find takes a process of its own."""
+    four = on_four()
+    same_numbers(four)
+    same_strings(four)
+    for place in PLACES:
+        same_numbers_point_by_point(four, place)
+    assert four["copies"] == 0, "copies on other devices go with what they are copies of"
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

@@ -61,7 +61,7 @@ NETWORKS = [
     pytest.param(
         SMALL.clone(norm="group", groups=1), id="cnn, group norm", marks=pytest.mark.slow
     ),
-    pytest.param(SMALL.clone(norm="batch"), id="cnn, batch norm"),
+    pytest.param(SMALL.clone(norm="batch"), id="cnn, batch norm", marks=pytest.mark.slow),
     pytest.param(
         AlexNet((2, 3), (4,), norm="layer"), id="alexnet, layer norm", marks=pytest.mark.slow
     ),
