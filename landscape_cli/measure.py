@@ -87,9 +87,11 @@ def shed_programs(most: int = MAPPINGS, maps: Path = Path("/proc/self/maps")) ->
 
 
 def points_of(surface: Surface) -> np.ndarray:
-    """(worker, point, param) points that keep every worker busy as strings do."""
-    each = 1 if surface.strategy == "loop" else min(surface.chunk, 2 * SHARE - 1)
-    shape = (workers(), each, surface.dimension)
+    """(worker, point, param) points that keep every worker and device busy as strings do."""
+    loop = surface.strategy == "loop"
+    each = 1 if loop else min(surface.chunk, 2 * SHARE - 1)
+    busy = max(workers(), jax.local_device_count()) if loop else workers()
+    shape = (busy, each, surface.dimension)
     draws = np.random.default_rng(0).standard_normal(shape)
     return (0.05 * draws).astype(surface.dtype)
 

@@ -27,7 +27,6 @@ from landscape_cli.estimate import (
     Memory,
     Timing,
     activations,
-    bead_counts,
     in_bytes,
     in_seconds,
     statistics,
@@ -44,6 +43,7 @@ from landscape_cli.models.base import model_surface
 from landscape_cli.models.energies import MiniBatch
 from landscape_cli.models.resnet import ResNet
 from landscape_cli.models.ring import Ring
+from landscape_cli.path_costs import bead_counts
 from landscape_cli.setup import Setup
 from landscape_cli.trainers.sgd import Sgd
 

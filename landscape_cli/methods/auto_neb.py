@@ -23,7 +23,7 @@ from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.tangent import Forces
-from landscape_cli.estimate import band_cost
+from landscape_cli.path_costs import band_cost
 from landscape_cli.ranges import check_counts
 from landscape_cli.references import DRAXLER
 

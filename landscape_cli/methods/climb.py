@@ -17,9 +17,9 @@ from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.saddle import Climbing, crossed
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.tangent import Forces
-from landscape_cli.estimate import band_cost
 from landscape_cli.methods.base import Band
 from landscape_cli.methods.references import HENKELMAN_CLIMBING
+from landscape_cli.path_costs import band_cost
 from landscape_cli.ranges import check_counts, check_positive
 
 

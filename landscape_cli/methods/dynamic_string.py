@@ -20,7 +20,7 @@ from landscape_cli.core.sampling import Sampled, Sampling, sample
 from landscape_cli.core.string import Found, normalized_length
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
-from landscape_cli.estimate import sampled_cost
+from landscape_cli.path_costs import sampled_cost
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.references import FREEMAN_BRUNA
 

@@ -27,7 +27,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.rescaling import between, layers, rescaled, statistics
 from landscape_cli.core.threads import side_by_side
 from landscape_cli.errors import UserError
-from landscape_cli.estimate import band_cost
+from landscape_cli.path_costs import band_cost
 from landscape_cli.ranges import check_counts
 from landscape_cli.symmetry import Symmetry, examples, symmetry_of
 

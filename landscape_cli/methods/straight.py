@@ -13,7 +13,7 @@ from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peaks
-from landscape_cli.estimate import chord_cost
+from landscape_cli.path_costs import chord_cost
 from landscape_cli.ranges import check_counts
 from landscape_cli.references import GOODFELLOW
 

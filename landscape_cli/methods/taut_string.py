@@ -20,7 +20,7 @@ from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.sampling import Sampling
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
-from landscape_cli.estimate import taut_cost
+from landscape_cli.path_costs import taut_cost
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.references import FREEMAN_BRUNA
 

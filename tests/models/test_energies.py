@@ -27,12 +27,12 @@ from landscape_cli.core.engine import Engine
 from landscape_cli.core.output_path import between, divergences
 from landscape_cli.core.report import Progress
 from landscape_cli.core.training import train
+from landscape_cli.core.work import equations
 from landscape_cli.data.augment import Augmentation
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
 from landscape_cli.models.alexnet import AlexNet
 from landscape_cli.models.base import (
-    _equations,
     initial_thetas,
     model_surface,
     with_stored_statistics,
@@ -250,7 +250,7 @@ def test_blocks_hold_no_example_that_is_not_there(strategy, data):
 
 def products_of(function, *points):
     """Precisions of all matrix products and convolutions of a traced function."""
-    found = _equations(jax.make_jaxpr(function)(*points).jaxpr)
+    found = equations(jax.make_jaxpr(function)(*points).jaxpr)
     names = {"dot_general", "conv_general_dilated"}
     both = [e.params["precision"] for e in found if e.primitive.name in names]
     assert both, "there is nothing to look at"
