@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks import bands, networks
+from benchmarks import bands, ceiling, networks
 from landscape_cli.core.batch import Pull
 from landscape_cli.core.geodesic import geodesics
 from landscape_cli.core.lagrangian import Tightening
@@ -185,7 +185,8 @@ def command(*words: str, cache: str | None = None, code: int = 0) -> float:
 def image_networks() -> list[Row]:
     """Gradients of convolutional networks; the matrix product is timed anew beside them."""
     rate = matrix_rate()[1] * 1e9
-    return [*networks.throughput(rate, best), *networks.exponents(best), *networks.rough(best)]
+    rates = [*networks.throughput(rate, best), *ceiling.rows(rate)]
+    return [*rates, *networks.exponents(best), *networks.rough(best)]
 
 
 def commands() -> list[Row]:

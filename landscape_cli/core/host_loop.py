@@ -25,21 +25,32 @@ HELD = 1 << 32  # bytes of points on the device while blocks of examples are sen
 _one_context = jax.jit(context_of, static_argnames="energy")
 
 
-@partial(jax.jit, static_argnames="energy", donate_argnames="total")
-def _add_energy(energy: Energy, theta: Array, context: Any, data: Any, total: Array) -> Array:
-    return total + some_energy(energy, theta, context, data)
+Arrays = list[Array]  # θ in the arrays that make up a network, flat
 
 
 @partial(jax.jit, static_argnames="energy", donate_argnames="total")
-def _add_gradient(energy: Energy, theta: Array, context: Any, data: Any, total: Any) -> Any:
+def _add_energy(energy: Energy, arrays: Arrays, context: Any, data: Any, total: Array) -> Array:
+    return total + _energy(energy, data, arrays, context)
+
+
+@partial(jax.jit, static_argnames="energy", donate_argnames="total")
+def _add_gradient(energy: Energy, arrays: Arrays, context: Any, data: Any, total: Any) -> Any:
     """`total` with the gradient of some examples, an array of the network at a time.
 
     For all of θ at once XLA would compute the arrays anew for every entry of it.
     """
-    whole = lambda arrays, context: some_energy(energy, jnp.concatenate(arrays), context, data)
-    arrays = jax.lax.split(theta, _sizes(energy, theta.size))
-    found = jax.value_and_grad(whole, argnums=(0, 1))(arrays, context)
+    found = jax.value_and_grad(partial(_energy, energy, data), argnums=(0, 1))(arrays, context)
     return jax.tree.map(jnp.add, total, found)
+
+
+def _energy(energy: Energy, data: Any, arrays: Arrays, context: Any) -> Array:
+    return some_energy(energy, jnp.concatenate(arrays), context, data)
+
+
+@partial(jax.jit, static_argnames="energy")
+def _arrays(energy: Energy, theta: Array) -> Arrays:
+    """θ cut up, once for all blocks: where it is cut for one, XLA copies large arrays twice."""
+    return list(jax.lax.split(theta, _sizes(energy, theta.size)))
 
 
 @partial(jax.jit, static_argnames="energy")
@@ -56,7 +67,7 @@ def _sizes(energy: Energy, size: int) -> tuple[int, ...]:
 
 
 @jax.jit
-def _joined(arrays: list[Array]) -> Array:
+def _joined(arrays: Arrays) -> Array:
     """Arrays as one vector; XLA's concatenation takes thirty times as long."""
     vector, at = jnp.zeros(sum(a.size for a in arrays), arrays[0].dtype), 0
     for array in arrays:
@@ -121,16 +132,16 @@ def gradient_rows(energy: Energy, parts: Parts, points: Array) -> tuple[Array, A
 def _sum(add: Callable, energy: Energy, parts: Parts, thetas: list, start: Callable) -> list:
     """`add` over all blocks, from `start`, at every point; on the device of this thread."""
 
-    def begun(theta: Any) -> tuple[Array, Any, Any]:
+    def begun(theta: Any) -> tuple[Arrays, Any, Any]:
         theta = jax.device_put(here(theta))  # once, for its context and all blocks
         context = _one_context(energy, here(parts.reference), theta)
-        return theta, context, start(theta, context)
+        return _arrays(energy, theta), context, start(theta, context)
 
-    def added(lane: tuple[Array, Any, Any], blocks: Any) -> tuple[Array, Any, Any]:
-        theta, context, total = lane
+    def added(lane: tuple[Arrays, Any, Any], blocks: Any) -> tuple[Arrays, Any, Any]:
+        arrays, context, total = lane
         for block in blocks:
-            total = add(energy, theta, context, here(block), total)
-        return theta, context, total
+            total = add(energy, arrays, context, here(block), total)
+        return arrays, context, total
 
     if not on_host(parts.blocks):
         return side_by_side(lambda theta: added(begun(theta), parts.blocks)[2], thetas)

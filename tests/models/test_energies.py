@@ -151,13 +151,14 @@ def test_the_host_loop_adds_up_gradients_array_by_array(model):
     here = surface(model, Engine(strategy="loop", block=4))
     energy, parts, theta = here.slope, here.slope_parts, jnp.zeros(here.dimension)
     context = context_of(energy, parts.reference, theta)
-    arrays = [jnp.zeros(size) for size in host_loop._sizes(energy, here.dimension)]
+    arrays = host_loop._arrays(energy, theta)
     total = jnp.zeros(()), (arrays, jax.tree.map(jnp.zeros_like, context))
-    words = energy, theta, context, parts.blocks[0]
+    rest = context, parts.blocks[0]
     whole = re.compile(rf"\[{here.dimension}\]\S* concatenate\(")
-    program = host_loop._add_gradient.lower(*words, total).compile().as_text()
+    program = host_loop._add_gradient.lower(energy, arrays, *rest, total).compile().as_text()
     assert not whole.search(program)
-    together = jax.jit(some_gradient, static_argnums=0).lower(*words).compile().as_text()
+    together = jax.jit(some_gradient, static_argnums=0).lower(energy, theta, *rest)
+    together = together.compile().as_text()
     assert whole.search(together), "that is what it would look like"
 
 
@@ -184,8 +185,8 @@ def test_a_point_is_sent_once_for_all_blocks(monkeypatch, data):
             added = watch(patch, host_loop, "_add_energy", 1)
             found = here.energies(thetas)
         assert len(seen) == 3 and len(added) == 9, "three blocks"
-        assert all(isinstance(theta, jax.Array) for theta in seen + added)
-        assert len({id(theta) for theta in seen + added}) == 3
+        assert all(isinstance(array, jax.Array) for array in jax.tree.leaves((seen, added)))
+        assert len({id(arrays) for arrays in added}) == 3
         np.testing.assert_allclose(found, surface(BATCH).energies(thetas), rtol=1e-10)
 
 
