@@ -26,6 +26,7 @@ from landscape_cli.errors import UserError, nearest
 from landscape_cli.estimate import Estimate, in_turn
 from landscape_cli.models.base import named_arrays
 from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
+from landscape_cli.pace import Pace
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.connections import Connections
 from landscape_cli.records.geodesic import CONNECTED_STATES
@@ -110,7 +111,7 @@ class Connect(Experiment):
                 total = len(good) * asked
                 setup.progress.phase(f"{word}, gauge {name}", total=total, unit="strings")
                 try:
-                    self._join(setup, task, number, method, good)
+                    yield from self._join(setup, task, number, method, good)
                 except UserError as error:
                     if self.methods:  # asked for by name
                         raise
@@ -173,34 +174,45 @@ class Connect(Experiment):
             )
         return found.thetas[:, -1]
 
-    def _join(self, setup: Setup, task: Task, number: int, method: PathMethod, good) -> None:
-        """Join all good pairs by one method and fill its rows."""
+    def _join(
+        self, setup: Setup, task: Task, number: int, method: PathMethod, good: np.ndarray
+    ) -> Iterator[Record]:
+        """Join all good pairs by one method and fill its rows, as strings come."""
         levels = np.asarray(setup.levels)
-        bad = np.setdiff1d(np.arange(len(task.starts)), good)
-        for pair in bad:
+        for pair in np.setdiff1d(np.arange(len(task.starts)), good):
             for level in range(len(levels)):
                 task.record.fill(task.gauge, number, pair, level, state="end not reached")
-        # One string for all levels, or one at each.
-        asked = [np.inf] if method.level_free else list(levels)
-        rows = [(pair, i) for pair in good for i in range(len(asked))]
-        if not rows:
+        if not len(good):
             return
-        pair, which = np.array(rows).T
-        began = time.perf_counter()
-        found = dict(
-            setup.connect(
-                task.surface, task.starts[pair], task.ends[pair], np.array(asked)[which], pair,
-                method,
-            )
-        )  # fmt: skip
-        seconds = (time.perf_counter() - began) / len(good)
-        for row, result in found.items():
-            own = [found[i] for i in np.flatnonzero(pair == pair[row]).tolist()]
+        # One string for all levels, or one at each.
+        asked = np.array([np.inf]) if method.level_free else levels
+        pair, which = np.repeat(good, len(asked)), np.tile(np.arange(len(asked)), len(good))
+        strings = setup.connect(
+            task.surface, task.starts[pair], task.ends[pair], asked[which], pair, method
+        )
+        found: dict[int, Found] = {}
+        pace, spent, began = Pace(), 0.0, time.perf_counter()
+        for news in pace.through(strings):
+            spent += time.perf_counter() - began
+            if news is not None:
+                row, result = news
+                found[row] = result
+                some = range(len(levels)) if method.level_free else [which[row]]
+                self._fill(task, number, int(pair[row]), some, levels, result)
+                setup.progress.update(len(found))
+            if pace.due():
+                yield task.record
+                yield task.paths.gather()
+            began = time.perf_counter()
+        for one in good:
+            own = [result for row, result in found.items() if pair[row] == one]
             costs = {name: sum(getattr(each, name) for each in own) for name in COUNTED}
-            some = range(len(levels)) if method.level_free else [which[row]]
-            self._fill(task, number, pair[row], some, levels, result, costs | {"seconds": seconds})
+            for level in range(len(levels)):
+                task.record.fill(
+                    task.gauge, number, one, level, seconds=spent / len(good), **costs
+                )
 
-    def _fill(self, task: Task, number: int, pair: int, some, levels, found: Found, costs):
+    def _fill(self, task: Task, number: int, pair: int, some, levels, found: Found) -> None:
         record, beads = task.record, found.beads
         finite = bool(np.isfinite(beads).all())
         values = measured(task.surfaces, found, record.data["t"].values, self.dense)
@@ -215,7 +227,7 @@ class Connect(Experiment):
             connected = state in CONNECTED_STATES
             own = values["length"] / values["chord"] if values["chord"] > 0 else 1.0
             record.fill(
-                task.gauge, number, pair, level, **values, **costs, state=state,
+                task.gauge, number, pair, level, **values, state=state,
                 normalized_length=own if connected else np.nan,
             )  # fmt: skip
 

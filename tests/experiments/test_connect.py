@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
+from landscape_cli.experiments import connect
 
 from landscape_cli import config, runner
 from landscape_cli.errors import UserError
 from landscape_cli.networks import surface_of
+from landscape_cli.pace import Pace
 from landscape_cli.records.connections import Connections
 from landscape_cli.records.encoding import netcdf, read_record
 
@@ -111,6 +113,19 @@ def test_costs_are_those_of_a_pair_at_all_levels(joined):
             spent = [getattr(found[row], name) for row in range(len(rows))]
             sums = np.bincount(rows, spent)
             assert np.array_equal(chosen[name].isel(level=0), sums)
+
+
+def test_strings_are_handed_over_as_they_come(monkeypatch):
+    """A run that is killed between two strings of a method keeps the first."""
+    monkeypatch.setattr(connect, "Pace", lambda: Pace(0.0))
+    experiment, setup = setup_of("levels=[0.05]", "pairs=3", "experiment.methods=[straight]")
+    seen = []
+    for record in experiment.run(setup):
+        if record.name == "connections":
+            done = int((record.data["state"] != "pending").sum())
+        else:
+            seen.append((done, record.summary()["strings"]))
+    assert seen == [(1, 1), (2, 2), (3, 3), (3, 3)]
 
 
 def test_test_energies_are_those_of_the_test_split(joined):
