@@ -35,10 +35,10 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.tighten import tighten
 from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.functional import Functional
+from landscape_cli.jax_settings import configure_jax
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.mlp import MLP
-from landscape_cli.runner import configure_jax
 from landscape_cli.trainers.adam import Adam
 
 CUBIC = (0.0, 3.0, -10.0, 8.0)

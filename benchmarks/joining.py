@@ -23,7 +23,7 @@ import jax
 import numpy as np
 from hydra import compose, initialize_config_dir
 
-from landscape_cli import config, listing, runner
+from landscape_cli import config, jax_settings, listing, runner
 from landscape_cli.contracts import PathMethod, Progress
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
@@ -74,7 +74,7 @@ def prepared(name: str) -> Ends:
     words, pairs = NETWORKS[name]
     cfg = composed([*words, f"pairs={pairs}"])
     settings = config.settings(cfg)
-    runner.configure_jax(settings.precision)
+    jax_settings.configure_jax(settings.precision)
     setup = runner.set_up(config.build_all(cfg), settings, config.plain(cfg.budget), {})
     found = trained(setup, 2 * pairs, setup.levels).thetas[:, -1]
     if not np.isfinite(found).all():

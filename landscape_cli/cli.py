@@ -39,7 +39,7 @@ Start with: landscape run geodesic
 Completion: eval "$(landscape -sc install=bash)"
 """
 
-FOOTING = "+hydra.callbacks.landscape._target_=landscape_cli.runner.Footing"
+FOOTING = "+hydra.callbacks.landscape._target_=landscape_cli.jobs.Footing"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -157,16 +157,16 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting
     import hydra
 
-    from landscape_cli import hydra_errors, hydra_targets, runner
+    from landscape_cli import hydra_errors, hydra_targets, jobs, runner
 
     conf = str(listing.conf_folder())
     application = hydra.main(version_base="1.3", config_path=conf, config_name="config")
-    jobs = runner.Jobs(partial(getattr(runner, task), **known))
+    every = jobs.Jobs(partial(getattr(runner, task), **known))
     part = words[words.index("--package") + 1] if "--package" in words else None
     try:
         said = redirect_stderr(io.StringIO() if part else sys.stderr)
         with hydra_targets.guarded(), said:
-            application(jobs)()
+            application(every)()
     except SystemExit as error:
         if not (part and error.code):
             raise
@@ -177,8 +177,8 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
             raise
         raise UserError(message) from error
     finally:
-        runner.tidy()
-    jobs.settle()
+        jobs.tidy()
+    every.settle()
 
 
 def complete(argv: list[str]) -> int:
@@ -225,9 +225,9 @@ def show(words: list[str]) -> None:
     """Print a run's settings, headline numbers and references; a multirun in brief."""
     parser = Parser(prog="landscape show", description="What a run was and what it found.")
     parser.add_argument("folder", type=Path)
-    from landscape_cli import rundir
+    from landscape_cli import past_runs
 
-    print(rundir.show(parser.parse_args(words).folder))
+    print(past_runs.show(parser.parse_args(words).folder))
 
 
 def plot(words: list[str]) -> None:
@@ -243,18 +243,18 @@ def plot(words: list[str]) -> None:
     add("--plugin", action="append", default=[], metavar="NAME", help="a module to import for it")
     add("--format", metavar="png,svg,pdf", help="of the files; those of the run unless given")
     chosen = parser.parse_args(words)
-    from landscape_cli import rundir
+    from landscape_cli import past_runs
 
     given = chosen.format
     formats = None if given is None else convert(given.split(","), Formats, "--format")
     left_out = lambda text: print(f"landscape: left out: {text}", file=sys.stderr)
-    figures, several = [], rundir.runs_inside(chosen.folder)
+    figures, several = [], past_runs.runs_inside(chosen.folder)
     for run in several or [chosen.folder]:
-        rundir.read_manifest(run)
+        past_runs.read_manifest(run)
         if chosen.config_dir or chosen.plugin:
             trust_plugins(run, chosen.config_dir, chosen.plugin)
         try:
-            figures += rundir.redraw(run, formats, left_out)
+            figures += past_runs.redraw(run, formats, left_out)
         except UserError as error:
             if not several:
                 raise
@@ -271,10 +271,10 @@ def trust_plugins(run: Path, folder: str | None, names: list[str]) -> None:
     A run folder may come from anywhere. Its configuration says which plug-ins it used, but never
     chooses alone what is imported: the user does, by name or by folder.
     """
-    from landscape_cli import config, rundir
+    from landscape_cli import config, past_runs
 
     extra = [Path(place).resolve() for place in listing.conf_folders(folder)[:-1]]
-    declared = rundir.read_config(run / "config.yaml").get("plugins")
+    declared = past_runs.read_config(run / "config.yaml").get("plugins")
     used = declared if isinstance(declared, list) else []
     for place in extra:
         config.open_plugins(config.plugins_in(place, used), [place], "--config-dir")

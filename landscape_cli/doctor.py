@@ -12,7 +12,7 @@ from landscape_cli import config, listing, manifest, tune
 from landscape_cli.cache import cache_folder
 from landscape_cli.data.files import ImageFiles
 from landscape_cli.errors import UserError
-from landscape_cli.runner import configure_jax
+from landscape_cli.jax_settings import configure_jax
 
 
 def report() -> Iterator[str]:

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from landscape_cli.errors import UserError
 
-CALLBACK = "landscape_cli.runner.Footing"
+CALLBACK = "landscape_cli.jobs.Footing"
 RUNNERS = {"launcher": Launcher, "sweeper": Sweeper}
 
 

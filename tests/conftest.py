@@ -10,7 +10,7 @@ import jax
 import pytest
 from jaxtyping import install_import_hook
 
-from landscape_cli import measure, runner
+from landscape_cli import jax_settings, measure
 
 # Every array annotation of the numerical core is checked while the tests run.
 install_import_hook("landscape_cli.core", "beartype.beartype")
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def float64():
     """A job may switch to float32; the next test starts from float64 again."""
-    runner.configure_jax("float64")
+    jax_settings.configure_jax("float64")
     yield
     jax.config.update("jax_enable_x64", True)
 
@@ -32,7 +32,7 @@ def float64():
 @pytest.fixture(autouse=True, scope="module")
 def few_programs():
     """One process runs all tests: see `measure.shed_programs`. A module's fixtures are float64."""
-    runner.configure_jax("float64")
+    jax_settings.configure_jax("float64")
     yield
     measure.shed_programs()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from landscape_cli.experiments.geodesic import Geodesic
 
-from landscape_cli import runner
+from landscape_cli import jax_settings
 from landscape_cli.contracts import Data, Dataset, Examples
 from landscape_cli.functional import Functional
 from landscape_cli.gauges.none import NoGauge
@@ -61,7 +61,7 @@ def run(bn, metric="all"):
 
 @pytest.fixture(scope="module")
 def runs():
-    runner.configure_jax("float64")  # wider fixtures run before the one that does it for all
+    jax_settings.configure_jax("float64")  # wider fixtures run before the one that does it for all
     return {bn: run(bn) for bn in ("recompute", "interpolate", "coordinates")}
 
 

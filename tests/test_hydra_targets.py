@@ -28,7 +28,7 @@ def refused(words, cwd):
     [
         (
             ["+hydra.callbacks.a._target_=os.mkdir", "+hydra.callbacks.a.path=pwned"],
-            "hydra.callbacks.a._target_=os.mkdir: refused; only landscape_cli.runner.Footing may",
+            "hydra.callbacks.a._target_=os.mkdir: refused; only landscape_cli.jobs.Footing may",
         ),
         ([f"+hydra.callbacks.a.b=[{EVIL}]"], r"hydra.callbacks.a.b.0._target_=os.mkdir: refused"),
         (["+hydra.callbacks.a=${evil}", f"+evil={EVIL}"], "hydra.callbacks.a._target_=os.mkdir:"),

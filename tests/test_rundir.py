@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from landscape_cli import rundir
+from landscape_cli import past_runs
 from landscape_cli.errors import UserError
 from landscape_cli.records.encoding import json_text, netcdf, read_record
 from landscape_cli.records.geodesic import Geodesics
@@ -38,8 +38,8 @@ def run(tmp_path):
 
 def load(path):
     """All that a run folder holds: manifest, configuration, summary, records."""
-    manifest, config = rundir.read_manifest(path), rundir.read_config(path / "config.yaml")
-    return manifest, config, rundir.read_summary(path), rundir.load_records(path)
+    manifest, config = past_runs.read_manifest(path), past_runs.read_config(path / "config.yaml")
+    return manifest, config, past_runs.read_summary(path), past_runs.load_records(path)
 
 
 def test_a_run_comes_back_from_its_folder(run):
@@ -91,8 +91,8 @@ def test_figures_wait_for_the_end_unless_asked_for(run):
 def test_an_interrupted_run_ends_at_once_and_is_drawn_later(run):
     run.save(geodesics())
     assert run.finish("interrupted") == [] and not (run.path / "plots").exists()
-    assert rundir.read_manifest(run.path)["status"] == "interrupted"
-    assert run.path / "plots" / "length.png" in rundir.redraw(run.path)
+    assert past_runs.read_manifest(run.path)["status"] == "interrupted"
+    assert run.path / "plots" / "length.png" in past_runs.redraw(run.path)
 
 
 def test_redrawn_figures_equal_the_first(tmp_path):
@@ -100,7 +100,7 @@ def test_redrawn_figures_equal_the_first(tmp_path):
     run.save(geodesics())
     first = {path.name: path.read_bytes() for path in run.finish("finished")}
     assert {"length.png", "length.svg"} <= set(first)
-    again = {path.name: path.read_bytes() for path in rundir.redraw(run.path)}
+    again = {path.name: path.read_bytes() for path in past_runs.redraw(run.path)}
     assert first == again
 
 
@@ -109,7 +109,7 @@ def test_formats_are_chosen_at_the_start_and_kept_by_redraw(tmp_path):
     run = RunDir.create(tmp_path / "run", text, MANIFEST, formats=["svg"])
     run.save(geodesics())
     assert {path.suffix for path in run.finish("finished")} == {".svg"}
-    assert {path.suffix for path in rundir.redraw(run.path)} == {".svg"}
+    assert {path.suffix for path in past_runs.redraw(run.path)} == {".svg"}
 
 
 def test_discarding_removes_what_the_run_wrote(tmp_path):
@@ -218,7 +218,7 @@ def test_a_killed_run_keeps_whole_files(tmp_path):
             process.send_signal(signal.SIGKILL)
         manifest, _, summary, records = load(path)
         assert manifest["status"] == "interrupted (killed)"
-        assert "interrupted (killed)" in rundir.show(path)
+        assert "interrupted (killed)" in past_runs.show(path)
         beads = records["strings"].beads(0, 0)
         assert summary["strings"]["params"] == 50 and (beads == beads[:1, :1]).all()
 
@@ -290,7 +290,7 @@ def test_what_cannot_be_shown_or_drawn_is_said(run, name, text, verb, message):
     run.finish("interrupted")
     (run.path / name).unlink() if text is None else (run.path / name).write_text(text)
     with pytest.raises(UserError, match=message):
-        getattr(rundir, verb)(run.path)
+        getattr(past_runs, verb)(run.path)
 
 
 def test_figures_that_could_not_be_written_are_told_until_they_are_drawn(run):
@@ -298,10 +298,10 @@ def test_figures_that_could_not_be_written_are_told_until_they_are_drawn(run):
     (run.path / "plots").write_text("in the way")
     with pytest.raises(UserError, match=r"length.png: cannot be written"):
         run.finish("finished")
-    assert "not all figures were drawn" in rundir.show(run.path)
+    assert "not all figures were drawn" in past_runs.show(run.path)
     (run.path / "plots").unlink()
-    assert rundir.redraw(run.path)
-    assert "not all figures" not in rundir.show(run.path)
+    assert past_runs.redraw(run.path)
+    assert "not all figures" not in past_runs.show(run.path)
 
 
 def test_a_truncated_file_is_refused(run):
@@ -309,7 +309,7 @@ def test_a_truncated_file_is_refused(run):
     file = run.path / "data" / "geodesics.nc"
     file.write_bytes(file.read_bytes()[:-500])
     with pytest.raises(UserError, match=r"geodesics.nc: not readable"):
-        rundir.redraw(run.path)
+        past_runs.redraw(run.path)
 
 
 def test_what_can_be_drawn_is_drawn_and_the_rest_is_told(run):
@@ -319,11 +319,11 @@ def test_what_can_be_drawn_is_drawn_and_the_rest_is_told(run):
     mine = Table.of([]).data.to_netcdf(engine="h5netcdf")
     (run.path / "data" / "mine.nc").write_bytes(bytes(mine))
     said = []
-    assert run.path / "plots" / "length.png" in rundir.redraw(run.path, complain=said.append)
+    assert run.path / "plots" / "length.png" in past_runs.redraw(run.path, complain=said.append)
     assert "mine.nc: not a file of a run" in said[0] and "strings.nc: not readable" in said[1]
     (run.path / "data" / "geodesics.nc").unlink()
     with pytest.raises(UserError, match=r"mine.nc: .*; .*strings.nc: "):
-        rundir.redraw(run.path)
+        past_runs.redraw(run.path)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_show_says_what_matters(run):
     run.save(geodesics())
     run.save(Strings.empty(1, [0.1], 3))
     run.finish("failed", "RuntimeError: boom")
-    text = rundir.show(run.path)
+    text = past_runs.show(run.path)
     for part in (
         "geodesic: failed",
         "boom",
@@ -399,4 +399,4 @@ def test_a_run_with_results_is_not_discarded(run):
 def test_only_a_run_that_is_known_to_have_ended_was_killed(run, monkeypatch, host, error, status):
     monkeypatch.setattr(os, "kill", mock.Mock(side_effect=error))
     monkeypatch.setattr("platform.node", lambda: host or run.manifest["host"])
-    assert rundir.read_manifest(run.path)["status"] == status
+    assert past_runs.read_manifest(run.path)["status"] == status

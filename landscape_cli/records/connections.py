@@ -3,7 +3,8 @@
 A method that looks for a low path whatever the level gives one string for all levels, judged
 against each of them; `string` says which beads of the record `paths` belong to a row. Seconds and
 evaluations are what a pair cost at all levels together, and stand in each of its rows once the
-method is through with all pairs. The dimension is called `path_method` because `method` is an argument of xarray's `sel`.
+method is through with all pairs. The dimension is called `path_method` because `method` is an
+argument of xarray's `sel`.
 """
 
 from __future__ import annotations

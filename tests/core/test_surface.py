@@ -92,9 +92,9 @@ def assert_same(found, wanted, atol):
 
 @pytest.fixture(scope="module")
 def reference():
-    from landscape_cli import runner
+    from landscape_cli import jax_settings
 
-    runner.configure_jax("float64")  # wider fixtures run before the one that does it for all
+    jax_settings.configure_jax("float64")  # wider fixtures run before the one that does it for all
     here = surface()
     return here, connect(TautString(**SMALL), here, *problem())
 

@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from landscape_cli.experiments import connect
 
-from landscape_cli import config, runner
+from landscape_cli import config, jax_settings, runner
 from landscape_cli.errors import UserError
 from landscape_cli.networks import surface_of
 from landscape_cli.pace import Pace
@@ -35,7 +35,7 @@ def run(*words):
 
 @pytest.fixture(scope="module")
 def joined():
-    runner.configure_jax("float64")
+    jax_settings.configure_jax("float64")
     return run(
         "levels=[0.03,0.01]",
         "pairs=3",

@@ -10,7 +10,7 @@ import pytest
 from landscape_cli.experiments.network_of_minima import Descents, NetworkOfMinima
 from setups import Mirrored, closed_form, cubic
 
-from landscape_cli import runner
+from landscape_cli import jax_settings
 from landscape_cli.contracts import PathMethod
 from landscape_cli.core.string import Found
 from landscape_cli.core.verdict import peak
@@ -81,7 +81,7 @@ def records(recipe, setup):
 
 @pytest.fixture(scope="module")
 def explored():
-    runner.configure_jax("float64")
+    jax_settings.configure_jax("float64")
     return records(NetworkOfMinima(minima=16), muller_brown(GridPaths()))
 
 
