@@ -216,7 +216,9 @@ class Connect(Experiment):
         record, beads = task.record, found.beads
         finite = bool(np.isfinite(beads).all())
         values = measured(task.surfaces, found, record.data["t"].values, self.dense)
-        values["string"] = task.paths.add(beads) if finite else -1
+        # A method may come back to a pair with a better string.
+        before = int(record.data["string"].values[task.gauge, number, pair, some[0]])
+        values["string"] = task.paths.add(beads, before) if finite else -1
         for level in some:
             inside = found.peak <= levels[level]
             state = found.state if found.level == levels[level] else (

@@ -96,7 +96,13 @@ class Connection:
         return self.found.peak
 
     def at(self, t: float) -> Any:
-        """The point at arclength position `t` in [0, 1], as a tree like the ends."""
+        """The point at arclength position `t`, as a tree like the ends.
+
+        Raises:
+            ValueError: t does not lie in [0, 1].
+        """
+        if not 0 <= float(t) <= 1:
+            raise ValueError(f"t must lie in [0, 1], got {t}")
         point = string.at(self.beads, np.array([float(t)]))[0]
         return self.unravel(jnp.asarray(point, jax.dtypes.canonicalize_dtype(self.dtype)))
 

@@ -5,7 +5,7 @@ accepts a class for a configuration group only if it is a subclass of the contra
 group (`KINDS`), so a YAML file can name nothing else.
 
     Data.load ─▶ Dataset ─┐
-    Functional ───────────┼─▶ Model.surface ─▶ Surface ─▶ Trainer.descend ─▶ Trajectories
+    Functional ───────────┼─▶ model_surface ─▶ Surface ─▶ Trainer.descend ─▶ Trajectories
     Model ────────────────┘                        └───▶ PathMethod.connect ─▶ Found …
     Gauge.align ─▶ the copy of an end point that methods join to another
     Experiment.run(setup) ─▶ Record … ─▶ files and figures

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from landscape_cli.contracts import Record
 from landscape_cli.errors import UserError
 from landscape_cli.files import write
 from landscape_cli.records.encoding import first_line, json_text, read_record
@@ -57,12 +56,6 @@ def read_config(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{file}: damaged ({first_line(error)})") from error
     return content if isinstance(content, dict) else {}
-
-
-def load_records(path: str | Path) -> dict[str, Record]:
-    """The records of a run folder by name, each of the class that wrote it."""
-    records = [read_record(file) for file in data_files(path)]
-    return {record.name: record for record in records}
 
 
 def data_files(path: str | Path) -> list[Path]:
@@ -138,11 +131,14 @@ def _alive(manifest: dict[str, Any]) -> bool:
     """Whether the process that wrote `manifest` may still run; unknowable on another machine."""
     if manifest.get("host") != platform.node():
         return True
+    pid = manifest.get("pid")
+    if not isinstance(pid, int) or pid < 1:  # others mean groups of processes
+        return False
     try:
-        os.kill(int(manifest.get("pid", 0)) or 2**30, 0)
+        os.kill(pid, 0)
     except PermissionError:
         return True
-    except (OSError, ValueError, OverflowError):
+    except (OSError, OverflowError):
         return False
     return True
 

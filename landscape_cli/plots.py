@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-FORMATS = ("png", "svg")
 DECADES = 250  # up and down from 1 that a logarithmic axis shows: with margins still numbers
 
 # Okabe & Ito's eight colors, told apart with every common color blindness; yellow is left out

@@ -91,7 +91,7 @@ class Reporter(Progress):
             if self._first < 0:  # the rate starts here: what went before was mostly compiling
                 self._first, self._moved = int(done), now
             self._done, self._note = int(done), note
-            self._screen.move(self._done, self._total, self._state(now))
+            self._screen.move(self._done, self._state(now))
             if now - self._spoke >= self._every:
                 self._spoke = now
                 self._tell(f"{self._name}: {self._state(now)}", plain=True)
@@ -196,7 +196,7 @@ class PlainLines:
     def begin(self, name: str, total: int) -> None:
         """Nothing to draw."""
 
-    def move(self, done: int, total: int, state: str) -> None:
+    def move(self, done: int, state: str) -> None:
         """Nothing to draw."""
 
     def end(self) -> None:
@@ -245,7 +245,7 @@ class LiveLine:
         with suppress(OSError):
             self._bars.start()
 
-    def move(self, done: int, total: int, state: str) -> None:
+    def move(self, done: int, state: str) -> None:
         """Move the bar; it is redrawn a few times a second, whatever is done meanwhile."""
         if self._task is not None:
             self._bars.update(self._task, completed=done, state=state)

@@ -42,6 +42,17 @@ def landscape(*words, cwd):
     return Path(re.findall(r"^run: (.*)$", result.stdout, re.MULTILINE)[0])
 
 
+def test_the_house_has_a_word_on_every_module():
+    [house] = [body for body in blocks(CONTRIBUTING, "text") if "THE PARTS" in body]
+    inside = house.split("THE PARTS")[1].split("examples/")[0]
+    words = [re.split(r"\s{2,}", line.strip())[0] for line in inside.splitlines() if line.strip()]
+    named = set(re.findall(r"[a-z_]+", " ".join(words)))
+    package = Path(config.__file__).parent
+    modules = {path.stem for path in package.glob("[a-z]*.py")}
+    folders = {path.name for path in package.glob("[a-z]*/")}
+    assert named >= modules and named <= modules | folders
+
+
 @pytest.fixture
 def importable():
     """What a plug-in adds to the import path and to the modules is gone after the test."""

@@ -85,6 +85,9 @@ def test_trees_and_batches():
     start, end = {"x": 1.0, "y": jnp.zeros(2)}, {"x": -1.0, "y": jnp.zeros(2)}
     path = landscape.connect(ring_of_tree, start, end, Straight())
     assert set(path.at(0.5)) == {"x", "y"} and path.beads.shape == (2, 3)
+    for t in (-0.1, 1.5, np.nan):
+        with pytest.raises(ValueError, match=r"t must lie in \[0, 1\]"):
+            path.at(t)
     several = landscape.connect(ring, np.stack([A, B]), np.stack([B, A]), "straight")
     assert [one.beads[0, 0] for one in several] == [1.0, -1.0]
 

@@ -39,7 +39,8 @@ def run(tmp_path):
 def load(path):
     """All that a run folder holds: manifest, configuration, summary, records."""
     manifest, config = past_runs.read_manifest(path), past_runs.read_config(path / "config.yaml")
-    return manifest, config, past_runs.read_summary(path), past_runs.load_records(path)
+    records = map(read_record, past_runs.data_files(path))
+    return manifest, config, past_runs.read_summary(path), {each.name: each for each in records}
 
 
 def test_a_run_comes_back_from_its_folder(run):
@@ -400,3 +401,9 @@ def test_only_a_run_that_is_known_to_have_ended_was_killed(run, monkeypatch, hos
     monkeypatch.setattr(os, "kill", mock.Mock(side_effect=error))
     monkeypatch.setattr("platform.node", lambda: host or run.manifest["host"])
     assert past_runs.read_manifest(run.path)["status"] == status
+
+
+@pytest.mark.parametrize("pid", [None, [], "?", -1, 2**70])
+def test_a_manifest_without_a_process_is_that_of_a_killed_run(run, pid):
+    (run.path / "manifest.json").write_text(json_text(run.manifest | {"pid": pid}))
+    assert past_runs.read_manifest(run.path)["status"] == "interrupted (killed)"

@@ -1,1 +1,1 @@
-"""Parts of landscape: core."""
+"""The compiled part: energies, strings, level sets; it knows no networks, files or settings."""

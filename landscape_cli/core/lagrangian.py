@@ -103,8 +103,8 @@ class Tightening:
         feasibility: largest c(p) that counts as inside, relative to the level.
         every: evaluations after which multipliers are updated at the latest.
         inner: KKT residual of the inner problem at which multipliers are updated.
-        ahead: the same, over the violation or gap: an inner problem that is solved any better
-            is soon another one.
+        ahead: times the violation or gap, a residual at which they are updated too: to solve
+            the inner problem better is wasted, since the update makes it another one.
         growth: factor of the penalty ρ where an update left more than half the violation.
         rho: first penalty. Small: a stiff wall costs more evaluations than a few updates.
         stiffest: largest penalty. At a sharp bend of the wall it has to be a few thousand: below,

@@ -60,7 +60,7 @@ def in_pieces(
     """`function` of at most `most` lanes at a time until the first `real` are done, traced.
 
     Every leaf of `lanes` and of the result has a leading lane axis. `real` is a traced number;
-    of pieces without any of them zeros are returned. Where pieces are `alike` all have `most`
+    pieces without any of them are returned as zeros. Where pieces are `alike` all have `most`
     lanes, however few there are: then a lane is the same in any company, by all bits.
     """
     count = len(jax.tree.leaves(lanes)[0])

@@ -3,10 +3,11 @@
 With τ the unit tangent at a bead, R₋ and R₊ the steps from the bead before and to the bead after,
 and g the gradient, an elastic band pushes and slides its beads by
 
-    push  -(g - (g·τ)τ)    slide  k (‖R₊‖ - ‖R₋‖) τ    a climbing bead:  push  -g + 2 (g·τ)τ
+    push  -(g - (g·τ)τ)    slide  k/4 (‖R₊‖ - ‖R₋‖) τ    a climbing bead:  push  -g + 2 (g·τ)τ
 
 A push is scaled by an optimizer; a slide is a displacement, so that no unit of energy is in k.
-Everything here is traced and about a single string; `band` has the batches.
+With k = 1 segments that alternate between long and short become equal in one step; a larger k
+would overshoot. Everything here is traced and about a single string; `relax` has the batches.
 
 References: Henkelman and Jónsson, Improved tangent estimate in the nudged elastic band method
 for finding minimum energy paths and saddle points, 2000; Henkelman, Uberuaga and Jónsson, A
@@ -35,8 +36,8 @@ class Forces:
             the larger energy difference on the higher side, so that it turns without a jump;
             "swapped": that mean with its two weights exchanged, as in the published code of
             Draxler and others, 2018; "central": the mean of both sides everywhere.
-        spring: share of the difference between neighboring segments that a step evens out, in
-            (0, 1]; infinite where beads are put back at their places instead.
+        spring: k above, in (0, 1]: the share of an alternating spacing that a step evens out;
+            infinite where beads are put back at their places instead.
         project: push across the tangent only; False: down the whole gradient, as a string.
         doubly: springs push across the string, too, where the gradient has no say; as stiff as
             `spring` times the typical gradient over the mean segment.

@@ -1,1 +1,1 @@
-"""Parts of landscape: methods."""
+"""Ways to join two networks by a path: each class has one verb, `connect`."""

@@ -24,7 +24,7 @@ class NEB(Band):
 
     reference: ClassVar[str] = HENKELMAN_TANGENT
     tangent: str = "improved"  # improved | swapped | central
-    spring: float = 1.0  # share of uneven spacing evened out by a step; (0, 1], or .inf
+    spring: float = 1.0  # share of an alternating spacing evened out by a step; (0, 1], or .inf
 
     @property
     def settings(self) -> Relaxing:

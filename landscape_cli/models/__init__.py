@@ -1,1 +1,1 @@
-"""Parts of landscape: models."""
+"""Networks and closed forms, each a class a file; `base` makes surfaces of them."""

@@ -1,1 +1,1 @@
-"""Parts of landscape: records."""
+"""Results: labelled arrays with their headline numbers and figures, a class a file."""

@@ -50,10 +50,14 @@ class Paths(Record):
         rows = _rows(np.zeros((0, params), dtype), np.zeros(0, int))
         return cls(xarray.Dataset(rows | layout.described(arrays, params)))
 
-    def add(self, beads: np.ndarray) -> int:
-        """Keep a string (bead, param); returns its number."""
-        self._strings.append(np.asarray(beads, self.data["beads"].dtype))
-        return len(self._strings) - 1
+    def add(self, beads: np.ndarray, instead: int = -1) -> int:
+        """Keep a string (bead, param), `instead` of an earlier one or as another; its number."""
+        beads = np.asarray(beads, self.data["beads"].dtype)
+        if instead < 0:
+            self._strings.append(beads)
+            return len(self._strings) - 1
+        self._strings[instead] = beads
+        return instead
 
     def gather(self) -> Paths:
         """Lay out what was added, to be saved."""

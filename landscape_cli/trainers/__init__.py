@@ -1,1 +1,1 @@
-"""Parts of landscape: trainers."""
+"""Optimizers that take networks through all levels: each class has one verb, `descend`."""

@@ -1,5 +1,6 @@
 """The recipe `connect`: every number is computed again from the saved beads."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from hydra import compose, initialize_config_dir
 from landscape_cli.experiments import connect
 
 from landscape_cli import config, jax_settings, runner
+from landscape_cli.contracts import PathMethod
 from landscape_cli.errors import UserError
+from landscape_cli.methods.straight import Straight
 from landscape_cli.networks import surface_of
 from landscape_cli.pace import Pace
 from landscape_cli.records.connections import Connections
@@ -126,6 +129,27 @@ def test_strings_are_handed_over_as_they_come(monkeypatch):
         else:
             seen.append((done, record.summary()["strings"]))
     assert seen == [(1, 1), (2, 2), (3, 3), (3, 3)]
+
+
+class Twice(PathMethod):
+    """Every chord, first with a bead in its middle."""
+
+    level_free = True
+
+    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None, **_):
+        chords = dict(Straight().connect(surface, starts, ends, levels, pairs, progress))
+        for row, found in chords.items():
+            middle = found.beads.mean(axis=0, keepdims=True)
+            yield row, replace(found, beads=np.insert(found.beads, 1, middle, axis=0))
+        yield from chords.items()
+
+
+def test_a_better_string_takes_the_place_of_the_first():
+    experiment, setup = setup_of("levels=[0.05,0.02]", "pairs=2", "experiment.methods=[straight]")
+    setup = replace(setup, methods={"straight": Twice()})
+    records = {record.name: record for record in experiment.run(setup)}
+    assert records["paths"].summary()["strings"] == 2
+    assert all(len(beads) == 2 for _, beads in strings(records["connections"], records["paths"]))
 
 
 def test_test_energies_are_those_of_the_test_split(joined):

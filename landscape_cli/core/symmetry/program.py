@@ -1,7 +1,7 @@
 """Traced programs, walked one elementary operation at a time with inner programs opened up.
 
 The same walk serves values of any kind: shapes of knowledge (`core.symmetry.tracing`) or arrays
-(`evaluate`). Operations are numbered in the order of the walk, so that what one walk has found
+(`bind`). Operations are numbered in the order of the walk, so that what one walk has found
 out about an operation another one can use.
 """
 
