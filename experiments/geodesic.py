@@ -22,6 +22,7 @@ from landscape_cli.models.base import Lift, named_arrays, weight_mask
 from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
 from landscape_cli.pace import Pace
 from landscape_cli.published import PUBLISHED, published
+from landscape_cli.ranges import choose
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.strings import Strings
 from landscape_cli.references import FREEMAN_BRUNA
@@ -74,11 +75,9 @@ class Geodesic(Experiment):
     published: str = ""  # figure of a paper to lay over: see landscape_cli/published.py
 
     def __post_init__(self) -> None:
-        if self.metric not in ("all", "weights"):
-            raise ValueError(f"metric must be all or weights, got {self.metric!r}")
-        if self.published and self.published not in PUBLISHED:
-            names = ", ".join(PUBLISHED)
-            raise ValueError(f"published must be empty or one of {names}, got {self.published!r}")
+        choose("metric", self.metric, ("all", "weights"))
+        if self.published:
+            choose("published", self.published, PUBLISHED)
 
     def run(self, setup: Setup) -> Iterator[Record]:
         """Train, connect, measure."""

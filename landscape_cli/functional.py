@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from landscape_cli.contracts import Dataset, Examples
-from landscape_cli.errors import UserError, nearest
+from landscape_cli.errors import UserError
+from landscape_cli.ranges import choose
 
 if TYPE_CHECKING:
     from jax import Array
@@ -86,10 +87,10 @@ class Functional:
     loss: str | None = None
 
     def __post_init__(self) -> None:
-        _choose("metric", self.metric, tuple(WORDS))
-        _choose("split", self.split, SPLITS)
+        choose("metric", self.metric, tuple(WORDS))
+        choose("split", self.split, SPLITS)
         if self.loss is not None:
-            _choose("loss", self.loss, ("mse", "mae", "cross_entropy"))
+            choose("loss", self.loss, ("mse", "mae", "cross_entropy"))
         if self.metric == "error" and self.loss is None:
             raise ValueError("loss is needed with metric=error: choose loss=cross_entropy")
         if self.loss is not None and self.loss not in FAMILIES[self.metric]:
@@ -161,12 +162,6 @@ class Functional:
     def _of_fit(self, split: Examples, features: np.ndarray) -> float:
         fit = _least_squares if self.metric == "mse" else _least_absolute
         return float(np.mean([fit(features, y, split.weights) for y in split.targets.T]))
-
-
-def _choose(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        hint = nearest(value, allowed)
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}{hint}")
 
 
 def _features(inputs: np.ndarray) -> dict[str, np.ndarray]:

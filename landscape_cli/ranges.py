@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any
 
+from landscape_cli.errors import nearest
+
 LARGEST_SEED = 2**32 - 1  # in single precision JAX keeps no more bits of a seed
+
+
+def choose(name: str, value: str, known: Iterable[str]) -> None:
+    """One of `known`."""
+    known = list(known)
+    if value not in known:
+        hint = nearest(value, known)
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}{hint}")
 
 
 def check_counts(part: Any, *names: str, least: int = 1) -> None:

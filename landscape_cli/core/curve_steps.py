@@ -24,7 +24,7 @@ from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.threads import in_shares
 from landscape_cli.errors import UserError
-from landscape_cli.ranges import check_counts, check_positive
+from landscape_cli.ranges import check_counts, check_positive, choose
 
 
 class Program(NamedTuple):
@@ -65,8 +65,7 @@ def check_descent(part: Any) -> None:
     """Raise ValueError unless optimizer, learning_rate, momentum and steps are in range."""
     check_counts(part, "steps")
     check_positive(part, "learning_rate")
-    if part.optimizer not in ("adam", "sgd"):
-        raise ValueError(f"optimizer must be adam or sgd, got {part.optimizer!r}")
+    choose("optimizer", part.optimizer, ("adam", "sgd"))
     if not 0 <= part.momentum < 1:
         raise ValueError(f"momentum must lie in [0, 1), got {part.momentum}")
 

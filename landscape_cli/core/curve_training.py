@@ -35,7 +35,7 @@ from landscape_cli.core.lanes import LADDER, pad
 from landscape_cli.core.string import Found, bowed, inside, length
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import energies_inside
-from landscape_cli.ranges import check_counts
+from landscape_cli.ranges import check_counts, choose
 
 LOOKS = 20  # times that the host looks at a curve in every stage
 SEEN = 4  # energies of a segment in a look
@@ -89,9 +89,7 @@ class Bending:
     def __post_init__(self) -> None:
         check_counts(self, "bends", "points", "beads", "dense")
         check_descent(self)
-        if self.weighting not in WEIGHTINGS:
-            names = ", ".join(WEIGHTINGS)
-            raise ValueError(f"weighting must be one of {names}, got {self.weighting!r}")
+        choose("weighting", self.weighting, WEIGHTINGS)
         for name in ("weight_decay", "bow"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}")

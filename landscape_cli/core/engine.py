@@ -19,6 +19,7 @@ import numpy as np
 from landscape_cli.core.energy import even, on_host
 from landscape_cli.core.threads import workers
 from landscape_cli.errors import UserError
+from landscape_cli.ranges import choose
 
 GRANT = 1 << 29  # bytes for one program where a device does not say what is free
 SHARE = 0.4  # of a device's free memory for one program: strings and data need the rest
@@ -76,14 +77,9 @@ class Engine:
     )
 
     def __post_init__(self) -> None:
-        if self.strategy not in STRATEGIES:
-            raise ValueError(f"strategy must be {', '.join(STRATEGIES)}, got {self.strategy!r}")
-        if self.gradients not in ARITHMETICS:
-            raise ValueError(
-                f"gradients must be one of {', '.join(ARITHMETICS)}, got {self.gradients!r}"
-            )
-        if self.data not in PLACES:
-            raise ValueError(f"data must be one of {', '.join(PLACES)}, got {self.data!r}")
+        choose("strategy", self.strategy, STRATEGIES)
+        choose("gradients", self.gradients, ARITHMETICS)
+        choose("data", self.data, PLACES)
         if self.data == "host" and self.strategy == "vmap":
             raise ValueError("data=host needs strategy=loop, which takes a block after another")
         for name in ("block", "chunk"):

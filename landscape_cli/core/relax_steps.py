@@ -25,6 +25,7 @@ from landscape_cli.core.steppers import STEPPERS, stepper
 from landscape_cli.core.string import chord_length
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.tangent import Forces, moves
+from landscape_cli.ranges import choose
 
 BAND = Forces()
 
@@ -48,9 +49,7 @@ class Relaxing:
 
     def __post_init__(self) -> None:
         for name, choices in (("optimizer", STEPPERS), ("interpolation", INTERPOLATIONS)):
-            value = getattr(self, name)
-            if value not in choices:
-                raise ValueError(f"{name} must be {' or '.join(choices)}, got {value!r}")
+            choose(name, getattr(self, name), choices)
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must lie in [0, 1), got {self.momentum}")
 

@@ -23,7 +23,7 @@ from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.threads import hands, side_by_side
 from landscape_cli.core.verdict import Peak, energies_inside, peaks
-from landscape_cli.ranges import check_counts
+from landscape_cli.ranges import check_counts, choose
 
 KICK = 0.05  # of the length of its segment, by which a bead is moved aside that gets nowhere
 DOUBLINGS = 6  # of that, where the energy is not finite
@@ -68,8 +68,7 @@ class Sampling:
                 raise ValueError(f"{name} must lie in (0, 1], got {getattr(self, name)}")
         if not 1 <= self.tau < np.inf:
             raise ValueError(f"tau must be at least 1, got {self.tau}")
-        if self.insertion not in ("worst", "midpoint"):
-            raise ValueError(f"insertion must be worst or midpoint, got {self.insertion!r}")
+        choose("insertion", self.insertion, ("worst", "midpoint"))
         check_counts(self, "depth", "points", "bead_steps")
         check_counts(self, "max_beads", least=3)
 

@@ -24,6 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from landscape_cli.ranges import choose
+
 TANGENTS = ("improved", "swapped", "central")
 
 
@@ -53,8 +55,7 @@ class Forces:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.tangent not in TANGENTS:
-            raise ValueError(f"tangent must be {', '.join(TANGENTS)}, got {self.tangent!r}")
+        choose("tangent", self.tangent, TANGENTS)
         if not (0 < self.spring <= 1 or self.spring == np.inf):
             raise ValueError(
                 f"spring must lie in (0, 1], or be infinite, got {self.spring}: without springs "

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from landscape_cli.data.batches import decode_binary, decode_python
 from landscape_cli.data.cifar import TORONTO, Cifar, Form
-from landscape_cli.errors import nearest
+from landscape_cli.ranges import choose
 
 CLASSES = {"fine": 100, "coarse": 20}
 PUBLISHED = {
@@ -47,9 +47,7 @@ class Cifar100(Cifar):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.labels not in CLASSES:
-            hint = nearest(self.labels, CLASSES)
-            raise ValueError(f"labels must be fine or coarse, got {self.labels!r}{hint}")
+        choose("labels", self.labels, CLASSES)
 
     @property
     def column(self) -> str:

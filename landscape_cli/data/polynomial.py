@@ -19,7 +19,7 @@ from scipy.special import roots_legendre
 
 from landscape_cli.contracts import Data, Dataset, Examples
 from landscape_cli.data.draws import generator, uniform_weights
-from landscape_cli.errors import nearest
+from landscape_cli.ranges import choose
 from landscape_cli.references import FREEMAN_BRUNA
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ class Polynomial(Data):
             raise ValueError(
                 f"low must be less than high, both finite, got {self.low} and {self.high}"
             )
-        if self.rule not in RULES:
-            hint = nearest(self.rule, RULES)
-            raise ValueError(f"rule must be one of {', '.join(RULES)}, got {self.rule!r}{hint}")
+        choose("rule", self.rule, RULES)
         for name, least in (("train", 2 if self.rule == "grid" else 1), ("test", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")

@@ -25,7 +25,7 @@ from landscape_cli.core.symmetry.assignment import Order, Pair
 from landscape_cli.core.symmetry.matching import identity, match
 from landscape_cli.gauges.base import Tree, generators
 from landscape_cli.gauges.matched import Matched, reordered, weights
-from landscape_cli.ranges import check_counts, check_positive
+from landscape_cli.ranges import check_counts, check_positive, choose
 from landscape_cli.references import AINSWORTH
 from landscape_cli.symmetry import Symmetry
 
@@ -58,8 +58,7 @@ class StraightThrough(Matched):
         super().__post_init__()
         check_counts(self, "steps")
         check_positive(self, "learning_rate")
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer must be adam or sgd, got {self.optimizer!r}")
+        choose("optimizer", self.optimizer, OPTIMIZERS)
 
     def pairs(
         self, surface: Surface, symmetry: Symmetry, reference: Tree, own: Tree

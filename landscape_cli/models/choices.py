@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
@@ -10,8 +10,6 @@ import jax
 import jax.numpy as jnp
 from flax.linen import initializers
 from jaxtyping import Array
-
-from landscape_cli.errors import nearest
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "tanh": jnp.tanh,
@@ -37,14 +35,6 @@ INITIALIZERS = {  # name -> draws (of weights, of biases)
 def drawn(module: nn.Module, name: str, draw: Callable, shape: tuple[int, ...]) -> Array:
     """The module's parameter `name`; its first value is float32, so all precisions start alike."""
     return module.param(name, draw, shape, jnp.float32)
-
-
-def choose(field: str, value: str, known: Iterable[str]) -> None:
-    """Raise ValueError unless `value` is one of `known`."""
-    known = list(known)
-    if value not in known:
-        hint = nearest(value, known)
-        raise ValueError(f"{field} must be one of {', '.join(known)}, got {value!r}{hint}")
 
 
 def check_sizes(field: str, sizes: tuple[int, ...]) -> None:

@@ -15,7 +15,6 @@ from landscape_cli.models.choices import (
     INITIALIZERS,
     check_outputs,
     check_sizes,
-    choose,
     drawn,
 )
 from landscape_cli.models.layers import (
@@ -26,6 +25,7 @@ from landscape_cli.models.layers import (
     largest_of,
     normalized,
 )
+from landscape_cli.ranges import choose
 
 
 class CNN(nn.Module):

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 from flax.linen import initializers
 from jaxtyping import Array
 
-from landscape_cli.models.choices import choose, drawn
+from landscape_cli.models.choices import drawn
 from landscape_cli.models.rows import rows
+from landscape_cli.ranges import choose
 
 NORMS = ("none", "layer", "group", "batch")
 HE = initializers.variance_scaling(2.0, "fan_in", "normal")  # N(0, 2 / inputs of a unit)

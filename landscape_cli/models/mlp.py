@@ -15,9 +15,9 @@ from landscape_cli.models.choices import (
     INITIALIZERS,
     check_outputs,
     check_sizes,
-    choose,
     drawn,
 )
+from landscape_cli.ranges import choose
 
 
 class MLP(nn.Module):

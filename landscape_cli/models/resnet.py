@@ -14,7 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from landscape_cli.models.choices import check_outputs, choose
+from landscape_cli.models.choices import check_outputs
 from landscape_cli.models.layers import (
     check_images,
     check_norm,
@@ -23,6 +23,7 @@ from landscape_cli.models.layers import (
     normalized,
 )
 from landscape_cli.models.references import HE_RESNET
+from landscape_cli.ranges import choose
 
 SHORTCUTS = ("A", "B", "none")
 

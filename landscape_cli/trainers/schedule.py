@@ -15,13 +15,14 @@ from itertools import pairwise
 
 import optax
 
+from landscape_cli.ranges import choose
+
 KINDS = ("constant", "steps", "linear", "cosine")
 
 
 def check_schedule(kind: str, milestones: tuple[float, ...], decay: float) -> None:
     """Raise ValueError unless `schedule`, `milestones` and `decay` fit together."""
-    if kind not in KINDS:
-        raise ValueError(f"schedule must be one of {', '.join(KINDS)}, got {kind!r}")
+    choose("schedule", kind, KINDS)
     if not 0 <= decay <= 1 or (kind == "steps" and decay == 0):
         raise ValueError(f"decay must be in [0, 1], for schedule=steps above 0, got {decay}")
     if not all(0 <= milestone <= 1 for milestone in milestones):

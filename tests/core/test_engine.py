@@ -144,7 +144,7 @@ def test_examples_do_not_wait_for_one_program(monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"strategy": "map"}, "strategy must be auto, vmap, loop, got 'map'"),
+        ({"strategy": "map"}, "strategy must be one of auto, vmap, loop, got 'map'.*vmap"),
         ({"gradients": "float16"}, "gradients must be one of full, tensorfloat32, bfloat16"),
         ({"block": 0}, "block must be at least 1, got 0"),
         ({"memory": 0.0}, "memory must be positive"),

@@ -263,7 +263,7 @@ def test_augmentation_is_carried_not_applied(folder):
         ({"train": 0}, "train must be at least 1, or null"),
         ({"size": 1000}, "size must be between 1 and 256"),
         ({"mirrors": ("file:///etc",)}, "mirrors must begin with https"),
-        ({"labels": "corse"}, "labels must be fine or coarse, got 'corse'.*coarse"),
+        ({"labels": "corse"}, "labels must be one of fine, coarse, got 'corse'.*coarse"),
     ],
 )
 def test_bad_settings(settings, words):
