@@ -10,6 +10,7 @@ import argparse
 import errno
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -44,6 +45,9 @@ FOOTING = "+hydra.callbacks.landscape._target_=landscape_cli.jobs.Footing"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` and return the exit code; that of the process ends it."""
+    for name in ("stdout", "stderr"):  # closed by whoever started us, as by `>&-`
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
     code = outcome(list(sys.argv[1:] if argv is None else argv))
     if argv is None and code:
         leave(code)
@@ -134,9 +138,10 @@ def run(words: list[str], multirun: bool = False) -> None:
         return
     check_experiment(chosen.experiment, folders)
     name = chosen.experiment
-    flags = hydra_flags(chosen, multirun or chosen.multirun)
+    several = multirun or chosen.multirun
+    flags = hydra_flags(chosen, several)
     given = [overrides.spelled_out(word, folders) for word in chosen.overrides]
-    overrides.check(given, folders)
+    overrides.check(given, folders, several)
     words = [*flags, FOOTING, f"experiment={name}", f"hydra.job.name={name}", *given]
     compose_and_run(words, "rehearse" if chosen.dry_run else "run")
 
@@ -184,6 +189,10 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
 def complete(argv: list[str]) -> int:
     """Shell completion: verbs, experiments and folders here, the rest by Hydra."""
     flags = argv[1:]
+    for flag in flags[:1]:
+        if not re.fullmatch("(install|uninstall|query)=(bash|zsh|fish)", flag):
+            allowed = "install=bash, install=zsh, install=fish or the same with uninstall="
+            raise UserError(f"{argv[0]} {flag}: write {allowed}")
     if flags[:1] == ["query=bash"]:
         verb, *words = os.environ.get("COMP_LINE", "").split(" ")[1:] or [""]
         if not words or verb not in ("run", "sweep"):

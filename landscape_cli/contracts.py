@@ -290,6 +290,10 @@ class Record(ABC):
     def __init__(self, data: xarray.Dataset) -> None:
         self.data = data
 
+    def gather(self) -> Record:
+        """Lay out in `data` what was found since, to be saved; where that is not done at once."""
+        return self
+
     @abstractmethod
     def summary(self) -> dict[str, Any]:
         """Flat headline numbers for `summary.json`."""

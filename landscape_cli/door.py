@@ -61,6 +61,8 @@ def _check(surface: Surface, name: str, points: np.ndarray, levels: np.ndarray) 
     energies = surface.energies(points)
     for row in np.flatnonzero(~(energies <= levels)):
         which = name if len(points) == 1 else f"{name}[{row}]"
+        if np.isnan(energies[row]):
+            raise ValueError(f"{which} has energy NaN: both ends must lie in the level set")
         raise ValueError(
             f"{which} has energy {energies[row]:.6g}, above level {levels[row]:.6g}: both ends "
             "must lie in the level set"
@@ -190,6 +192,8 @@ class _Job:
 
 def _posed(energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batched: Any) -> _Job:
     """The question in arrays, checked."""
+    if not callable(energy):
+        raise ValueError(f"energy must be a function of one argument, got {energy!r}")
     for name, tree in (("start", start), ("end", end)):
         numbers = all(isinstance(leaf, Number) for leaf in jax.tree.leaves(tree))
         if numbers and isinstance(tree, list | tuple):

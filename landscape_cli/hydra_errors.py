@@ -39,6 +39,8 @@ def one_line(error: BaseException) -> str | None:
         return unread(str(error.override))
     if isinstance(error, OSError):
         return disk(error)
+    if isinstance(error, MemoryError):  # NumPy's say how much was asked for
+        return f"not enough memory: {first_line(str(error)) or 'none is left'}"
     if isinstance(error, HydraException) and isinstance(error.__cause__, OmegaConfBaseException):
         return key_error(error.__cause__)
     if isinstance(error, OmegaConfBaseException):
@@ -121,6 +123,9 @@ def composition(text: str) -> str:
     several = re.fullmatch(r"(?:Ambiguous value for argument|Sweep parameters) '(.+?)'.*", text)
     if several:
         return f"{several[1]}: several values need -m (or write a list as key=[a,b])"
+    there = re.fullmatch(r"Could not append to config\. An item is already at '(.+?)'\.", text)
+    if there:
+        return f"+{there[1]}: is a setting already; change it with {there[1]}=..., without +"
     return text
 
 

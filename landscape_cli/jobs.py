@@ -117,6 +117,10 @@ class Jobs:
             self.work(cfg, job)
         except Exception as error:
             self._fail(error, job)
+        except KeyboardInterrupt as error:
+            ended = self._begun - 1 - len(self.failed)
+            before = f"; {ended} before it finished" if self._several else ""
+            raise KeyboardInterrupt(f"{error}{before}") from None
         finally:
             tidy(job.folder)
 

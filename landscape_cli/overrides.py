@@ -31,13 +31,18 @@ def spelled_out(override: str, folders: list[Path]) -> str:
     return f"method@{override}"
 
 
-def check(words: Iterable[str], folders: list[Path]) -> None:
-    """Refuse what Hydra would misread or answer with a traceback.
+def check(words: Iterable[str], folders: list[Path], several: bool = False) -> None:
+    """Refuse what Hydra would misread, pass over or answer with a traceback.
+
+    Args:
+        words: overrides as typed.
+        folders: of options.
+        several: they are of a multirun.
 
     Raises:
         UserError: a choice that is no name, a pattern that matches nothing, a part or setting
-            that every run needs removed, a setting of what has none, no folder for the run, a
-            second experiment.
+            that every run needs removed, a setting of what has none, no folder for the run, that
+            of a single run for several, a second experiment.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -49,6 +54,8 @@ def check(words: Iterable[str], folders: list[Path]) -> None:
         except HydraException:
             continue  # Hydra comes to it, and says it
         key = override.key_or_group
+        if key == "hydra.run.dir" and several:
+            raise UserError(f"{word}: is of a single run; with -m choose hydra.sweep.dir")
         if not key:
             raise UserError(f"{word}: write key=value")
         if key == "experiment":

@@ -88,6 +88,8 @@ class Reporter(Progress):
         """Say that `done` units of the phase are finished; any thread may."""
         with self._lock:
             now = self._clock()
+            if not self._name:  # a thread that still computes after the end of the phase
+                return
             if self._first < 0:  # the rate starts here: what went before was mostly compiling
                 self._first, self._moved = int(done), now
             self._done, self._note = int(done), note

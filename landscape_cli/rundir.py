@@ -27,6 +27,7 @@ from landscape_cli.records.encoding import json_text, netcdf, plain
 
 STATUSES = ("finished", "interrupted", "failed")
 FORMATS = ("png", "svg")
+FOLDER = "hydra.run.dir=... (of a multirun hydra.sweep.dir=...)"
 UNDRAWN = "undrawn"  # in the manifest: figures were begun and not, or not yet, all written
 REPLACED = ("config.yaml", "summary.json", "plots")  # what a run would replace of a folder's
 
@@ -100,7 +101,7 @@ class RunDir:
             raise ValueError(f"a record's name becomes a file's name; {name!r} cannot")
         for key, value in self.about.items():
             record.data.attrs.setdefault(key, value)
-        write(self.path / "data" / f"{name}.nc", netcdf(record))
+        write(self.path / "data" / f"{name}.nc", netcdf(record.gather()))
         self._records[name] = record
         self._summary[name] = plain(record.summary())
         write(self.path / "summary.json", json_text(self._summary).encode())
@@ -112,7 +113,9 @@ class RunDir:
     ) -> list[Path]:
         """Write how the run ended, then draw every record; returns the figures' paths.
 
-        An interrupted run is not drawn: whoever stops it waits, and `redraw` can do it later.
+        Of a run that did not get to its end, what its records have taken in since they were last
+        saved is saved first. An interrupted run is not drawn: whoever stops it waits, and
+        `redraw` can do it later.
 
         Args:
             status: `finished`, `interrupted` or `failed`.
@@ -124,6 +127,10 @@ class RunDir:
         """
         if status not in STATUSES:
             raise ValueError(f"status is one of {', '.join(STATUSES)}, got {status!r}")
+        if status != "finished":
+            with suppress(UserError):  # a full disk may be what ended it
+                for record in list(self._records.values()):
+                    self.save(record)
         seconds = round(time.monotonic() - self._began, 3)
         ended = datetime.now().astimezone().isoformat(timespec="seconds")
         self.manifest |= {"status": status, "ended": ended, "seconds": seconds}
@@ -198,7 +205,7 @@ def _claim(path: Path) -> None:
                 if (path / name).exists():
                     raise UserError(
                         f"{path}: holds {name} already, which a run writes; choose another "
-                        "folder with hydra.run.dir=..."
+                        f"folder with {FOLDER}"
                     )
         (path / "data").mkdir()
     except FileExistsError as error:
@@ -206,7 +213,7 @@ def _claim(path: Path) -> None:
             raise UserError(f"{path}: is a file, not a folder") from error
         raise UserError(
             f"{path}: holds a run already (two runs started in the same second?); "
-            "start again or choose another folder with hydra.run.dir=..."
+            f"start again or choose another folder with {FOLDER}"
         ) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror or error})") from error

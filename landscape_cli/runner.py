@@ -165,7 +165,7 @@ def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
         raise
     finally:
         # Settings that do not fit each other may show only when the recipe puts them together.
-        refused = isinstance(sys.exception(), UserError) and folder.discard()
+        refused = isinstance(sys.exception(), UserError | MemoryError) and folder.discard()
         extra["compile_seconds"] = round(compile_seconds() - compiled, 3)
         # Trouble with writing how it ended must not hide what ended it.
         hidden = () if status == "finished" else (UserError,)

@@ -152,6 +152,8 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
         (["budget.train_steps=1e3"], "budget.train_steps=1000.0: must be a positive whole number"),
         (["+budget.evaluatoins=3"], "budget.evaluatoins: no such .*did you mean 'evaluations'"),
         (["seed=0,1"], "seed=0,1: several values need -m"),
+        (["+pairs=3"], r"\+pairs: is a setting already; change it with pairs=..., without \+"),
+        (["-m", "hydra.run.dir=mine", "seed=0,1"], "hydra.run.dir=mine: .*hydra.sweep.dir"),
         (["seed=range(0,2)"], r"seed=range\(0,2\): several values need -m"),
         (["+x"], r"\+x: cannot be read; write key=value"),
         (
@@ -441,6 +443,7 @@ def test_a_plugin_must_be_declared(toy_folder, tmp_path):
         ),
         (["run", "geodesic", "--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
         (["list", "models", "--config-dir", "/etc/passwd"], "/etc/passwd: is not a folder"),
+        (["-sc", "install=foo"], "-sc install=foo: write install=bash"),
         (["list", "modles"], "list modles: .*did you mean 'models'"),
         (["show", "nowhere"], "nowhere: no such folder"),
         (["plot", "nowhere"], "nowhere: no such folder"),

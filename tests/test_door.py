@@ -81,6 +81,14 @@ def test_a_path_goes_on_straight_beyond_its_ends():
         chord.plot(chord.plot().add_subplot())
 
 
+def test_an_energy_is_a_function_and_ends_have_one():
+    with pytest.raises(ValueError, match="energy must be a function of one argument, got 3"):
+        landscape.geodesic(3, A, B, level=0.1)
+    nan = lambda x: jnp.where(x[0] > 0, jnp.nan, ring(x))
+    with pytest.raises(ValueError, match="start has energy NaN"):
+        landscape.geodesic(nan, A, B, level=0.1)
+
+
 def test_trees_and_batches():
     start, end = {"x": 1.0, "y": jnp.zeros(2)}, {"x": -1.0, "y": jnp.zeros(2)}
     path = landscape.connect(ring_of_tree, start, end, Straight())
@@ -294,7 +302,7 @@ def test_a_geodesic_needs_a_level():
         landscape.geodesic(ring, A, B, level=-1.0)
     with pytest.raises(ValueError, match="end has energy 9, above level 1"):
         landscape.geodesic(ring, A, 2 * B, level=1.0)
-    with pytest.raises(ValueError, match="start has energy nan"):
+    with pytest.raises(ValueError, match="start has energy NaN"):
         landscape.geodesic(lambda theta: jnp.log(theta[0] - 2), A, B, level=1.0)
 
 

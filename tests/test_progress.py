@@ -117,6 +117,17 @@ def test_the_rate_leaves_out_what_came_before_the_first_update():
     assert "relaxing: 20/40 strings, 2/s, 10 s left" in stream.getvalue()
 
 
+def test_a_thread_that_goes_on_after_the_end_says_nothing(tmp_path):
+    shown = io.StringIO()
+    progress = reporter(tmp_path / "run.log", shown, every=0.0)
+    progress.phase("strings", total=2)
+    progress.update(1)
+    progress.close()
+    before = shown.getvalue()
+    progress.update(2)
+    assert shown.getvalue() == before and "1/2" in before
+
+
 def test_a_phase_met_twice_adds_up():
     clock = Clock()
     progress = reporter(None, io.StringIO(), clock=clock)

@@ -15,6 +15,7 @@ from landscape_cli import past_runs
 from landscape_cli.errors import UserError
 from landscape_cli.records.encoding import json_text, netcdf, read_record
 from landscape_cli.records.geodesic import Geodesics
+from landscape_cli.records.paths import Paths
 from landscape_cli.records.strings import Strings
 from landscape_cli.records.table import Row, Table
 from landscape_cli.rundir import RunDir, write
@@ -94,6 +95,27 @@ def test_an_interrupted_run_ends_at_once_and_is_drawn_later(run):
     assert run.finish("interrupted") == [] and not (run.path / "plots").exists()
     assert past_runs.read_manifest(run.path)["status"] == "interrupted"
     assert run.path / "plots" / "length.png" in past_runs.redraw(run.path)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_was_found_since_the_last_version_is_kept(run, monkeypatch, full):
+    """A recipe hands its records over every few seconds, and may be stopped between."""
+    record, paths = geodesics(), Paths.empty(2)
+    record.data["state"].values[0, 0] = "pending"
+    run.save(record)
+    run.save(paths)
+    before = int((record.data["state"] == "pending").sum())
+    record.fill(0, 0, state="not connected")
+    paths.add(np.zeros((3, 2)))
+    if full:
+        refused = mock.Mock(side_effect=UserError("full"))
+        monkeypatch.setattr("landscape_cli.rundir.netcdf", refused)
+    run.finish("interrupted")
+    manifest, _, _, records = load(run.path)
+    assert manifest["status"] == "interrupted", "also where the disk is full"
+    pending = int((records["geodesics"].data["state"] == "pending").sum())
+    assert pending == before - (not full)
+    assert records["paths"].summary()["strings"] == (not full)
 
 
 def test_redrawn_figures_equal_the_first(tmp_path):
