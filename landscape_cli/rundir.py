@@ -339,7 +339,7 @@ def _alive(manifest: dict[str, Any]) -> bool:
         os.kill(int(manifest.get("pid", 0)) or 2**30, 0)
     except PermissionError:
         return True
-    except (OSError, ValueError, OverflowError):
+    except (OSError, TypeError, ValueError, OverflowError):
         return False
     return True
 
