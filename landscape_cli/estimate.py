@@ -63,10 +63,12 @@ def in_turn(costs: list[Cost]) -> Cost | None:
         return None
     most = max(costs, key=lambda cost: cost.bytes)
     total = lambda name: sum(getattr(cost, name) for cost in costs)
+    kinds = {cost.of for cost in costs}
     return Cost(
         bytes=most.bytes, least=max(cost.least for cost in costs), kept=total("kept"),
         gradients=total("gradients"), most=total("most"), energies=total("energies"),
         most_energies=total("most_energies"), change=most.change,
+        of=kinds.pop() if len(kinds) == 1 else "loss",
     )  # fmt: skip
 
 
@@ -278,7 +280,7 @@ def statistics(surface: Surface, *, gradient: bool = True) -> int:
 
 
 def engine_line(surface: Surface, engine: Engine) -> str:
-    """`by rule: loop, 24 examples at a time`."""
+    """`by rule: loop, 24 examples of 1 point at a time`."""
     case = engine.case(surface.energy, surface.data, surface.reference, surface.dtype)
     points = 1 if surface.strategy == "loop" else surface.chunk
     many = f"{surface.block or 'all'} examples of " if jax.tree.leaves(surface.data) else ""

@@ -94,11 +94,12 @@ def number(value: float, digits: int = 4) -> str:
     """A short number for a label.
 
     Example:
-        >>> number(0.05), number(5e-4), number(1234567)
-        ('0.05', '5e-4', '1.235e6')
+        >>> number(0.05), number(5e-4), number(20_000), number(1234567)
+        ('0.05', '5e-4', '2e4', '1.235e6')
     """
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"
+    if value == 0 or (abs(value) >= 1e-3 and "e" not in text):
+        return text
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 

@@ -1,10 +1,12 @@
 """YAML nodes to parts, without a process: what `build` and `Settings` accept and refuse."""
 
 import copy
+import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
+from unittest import mock
 
 import hydra
 import jax
@@ -140,6 +142,50 @@ def test_the_largest_seed_draws_and_no_larger_is_taken():
     assert config.settings(given).bn_examples == 2048
     with pytest.raises(UserError, match=r"^bn_examples=0: must be at least 1$"):
         config.settings(given | {"bn_examples": 0})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"levels": [0.1, 0.0]}, "levels=[0.1,0.0]: every level must be a positive, finite"),
+        ({"levels": [math.inf]}, "levels=[inf]: every level must be a positive, finite"),
+        ({"levels": [0.1, 0.1]}, "levels=[0.1,0.1]: levels must be strictly decreasing"),
+        ({"bn": "train"}, "bn=train: choose recompute, interpolate, coordinates"),
+        ({"budget": {"pairs": 0}}, "budget.pairs=0: must be a positive whole number"),
+        ({"budget": {"pairs": True}}, "budget.pairs=true: must be a positive whole number"),
+    ],
+)
+def test_run_wide_settings_that_are_refused(changes, message):
+    given = {"levels": [0.1], "precision": "float64", "bn": "recompute", "figures": []}
+    with pytest.raises(UserError) as caught:
+        config.settings(given | {"seed": 0, "pairs": 1, "plugins": []} | changes)
+    assert str(caught.value).startswith(message)
+
+
+def test_folders_of_plugins_come_last_and_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", before := [*sys.path])
+    config.open_plugins([], [tmp_path])
+    assert sys.path == before, "nobody asks for them"
+    known = [*before]
+    config.open_plugins(["json"], [tmp_path, tmp_path])
+    assert sys.path == [*known, str(tmp_path)]
+
+
+def test_only_what_lies_in_a_folder_is_a_plugin_of_it(tmp_path):
+    (tmp_path / "one.py").touch()
+    (tmp_path / "two").mkdir()
+    names = ["one", "two.nets", "json", "one.a-b", "..", "", 3, None]
+    assert config.plugins_in(tmp_path, names) == ["one", "two.nets"]
+
+
+def test_a_bug_of_ours_is_not_the_users_mistake(monkeypatch):
+    monkeypatch.setattr(
+        config.importlib, "import_module", mock.Mock(side_effect=RuntimeError("a bug"))
+    )
+    with pytest.raises(RuntimeError):
+        config.load_module("landscape_cli.models.mlp", "here")
+    with pytest.raises(UserError, match=r"^here: cannot import theirs: a bug$"):
+        config.load_module("theirs", "here")
 
 
 def test_further_parts_are_built_and_named():

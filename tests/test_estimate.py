@@ -27,8 +27,11 @@ from landscape_cli.estimate import (
     Memory,
     Timing,
     activations,
+    data_bytes,
+    engine_line,
     in_bytes,
     in_seconds,
+    in_turn,
     statistics,
 )
 from landscape_cli.functional import Functional
@@ -118,12 +121,51 @@ def test_beads_double_up_to_the_most():
     assert bead_counts(TautString(segments=4, max_beads=9).search) == [4, 8]
 
 
+SAMPLED = {"depth": 3, "points": 6, "bead_steps": 50, "dense": 10, "max_beads": 17}
+
+
+def test_what_sampled_beads_take_by_hand():
+    """At most 9 of the 17 beads in three rounds; on the usual way one bead a round."""
+    cost = DynamicString(**SAMPLED).cost(surface(10), 2, 3)
+    assert (cost.gradients, cost.most) == (3 * 50, 2 * 7 * 50), "every bead is kicked once"
+    assert DynamicString(**SAMPLED, kick=False).cost(surface(10), 2, 3).most == 7 * 50
+    checks = [11 * (segments - 1 + 3 * 6) + 18 for segments in (4, 9)]  # three chords long
+    assert cost.energies == 3 * 2 * 6 + checks[0]
+    assert cost.most_energies == (2 * 6 + 32) * 9 + 4 * checks[1]
+    assert (cost.kept, cost.bytes) == (2 * 3 * 9 * 40, 2 * 3 * 9 * 40 * 9 / 2)
+    apart = DynamicString(**SAMPLED).cost(surface(10, loss=Ring()), 2, 3)
+    assert apart.energies == cost.energies + 3 * 50, "the energy does not come with the gradient"
+    assert apart.most_energies == cost.most_energies + 2 * 7 * 50
+
+
+@pytest.mark.parametrize(("all_starts", "starts", "rounds"), [(True, 3, 4), (False, 1, 1)])
+def test_what_a_taut_string_takes_by_hand(all_starts, starts, rounds):
+    """From the sample, the chord, the level above and the one below, or from the sample alone."""
+    settings = {"segments": 4, "samples": 2, "evaluations": 100, **SAMPLED}
+    method = TautString(**settings, every_start=all_starts, continuation=all_starts)
+    cost, sampled = (m.cost(surface(10), 2, 3) for m in (method, DynamicString(**SAMPLED)))
+    first, *doubled = 4 * 2 - 1, 8 * 2 - 1, 16 * 2 - 1  # points of a string
+    assert cost.gradients == 100 * (starts * first + 2 * doubled[0])
+    assert cost.most == rounds * 100 * (2 * first + 4 * sum(doubled)) + sampled.most
+    assert cost.kept == 2 * 3 * 17 * 40
+    assert cost.least == replace(method, max_beads=9).cost(surface(10), 2, 3).bytes < cost.bytes
+
+
+def test_samples_of_many_levels_wait_together_where_every_start_is_tried():
+    settings = {"segments": 4, **SAMPLED}
+    crowd = DynamicString(**SAMPLED).cost(surface(10), 1, 1000)
+    assert TautString(**settings).cost(surface(10), 1, 1000).bytes == crowd.bytes
+    first = TautString(**settings, every_start=False).cost(surface(10), 1, 1000)
+    assert first.bytes < crowd.bytes / 10, "of the highest level only"
+
+
 def test_activations_are_those_of_one_program():
     data = (jnp.zeros((100, 2)), jnp.zeros(100), jnp.zeros(100))
     looped = replace(surface(3), data=data, strategy="loop", block=25, chunk=64, work=4000)
     assert activations(looped) == 1000
     assert activations(replace(looped, strategy="vmap")) == 64_000
     assert activations(replace(looped, block=None)) == 4000
+    assert activations(replace(looped, block=1000)) == 4000, "there are no more"
 
 
 NOISE = images(200)
@@ -209,10 +251,61 @@ def test_what_does_not_fit_is_refused_in_one_line():
     much.check(Memory(None, None))  # nobody knows what is free
 
 
+def test_methods_that_come_one_after_another_share_memory_and_add_up_time():
+    first = Cost(5, 1, 2, 10, 20, 30, 40, "method.beads", "batch")
+    second = Cost(3, 2, 4, 100, 200, 300, 400, "method.bends", "batch")
+    both = Cost(5, 2, 6, 110, 220, 330, 440, "method.beads", "batch")
+    assert in_turn([first, second]) == in_turn([second, first]) == both
+    assert in_turn([first, replace(second, of="energy")]).of == "loss", "one of them is timed"
+    assert in_turn([]) is None
+
+
+def test_what_takes_memory_and_where():
+    cost = Cost(6 * GIB, 5 * GIB, 3 * GIB, 10, 20, 30, 40)
+    here = replace(estimate(cost), surface=surface(10, data=(jnp.zeros(8, jnp.float32),)))
+    needs = {need.name: need.bytes for need in here.needs()}
+    point = 10 * 4
+    assert needs == {
+        "data": 2 * 8 * 4,
+        "activations": workers() * GIB // 4,
+        "end points": 2 * 4 * 3 * point,  # of four networks at three levels, twice
+        "strings": 6 * GIB,
+        "results": 9 * GIB,
+    }
+    there = lambda some: {need.name for need in some.needs() if need.on_device}
+    assert there(here) == {"data", "activations", "strings"}
+    waiting = replace(here, surface=surface(10, data=(np.zeros(8, np.float32),)))
+    assert there(waiting) == {"activations", "strings"}
+    few = {need.name: need.bytes for need in here.needs(least=True)}
+    assert few["strings"] == 5 * GIB and "results" not in few
+    short = {need.name for need in replace(here, cost=replace(cost, bytes=99)).needs()}
+    assert short == {*needs, "training"} - {"strings"}, "they take turns"
+
+
+def test_data_that_are_used_twice_count_once():
+    shared, more = jnp.zeros(4, jnp.float32), jnp.zeros(2, jnp.float32)
+    assert data_bytes(surface(3, (shared,), loss_data=(shared, more), reference=(shared,))) == 24
+
+
+def test_the_engine_in_words():
+    examples = jnp.zeros((9, 1)), jnp.zeros(9), jnp.zeros(9)
+    line = lambda **how: engine_line(surface(3, **how), Engine())
+    assert line() == "by rule: vmap, 256 points at a time"
+    assert line(chunk=1) == line(strategy="loop").replace("loop", "vmap")
+    assert line(strategy="loop") == "by rule: loop, 1 point at a time"
+    assert line(data=examples, chunk=2).endswith("vmap, all examples of 2 points at a time")
+    assert line(data=examples, block=3, chunk=1).endswith("3 examples of 1 point at a time")
+
+
 def test_a_device_has_memory_of_its_own():
     cost = Cost(6 * GIB, 5 * GIB, 3 * GIB, 10, 20, 30, 40)
     both = estimate(cost)
     both.check(Memory(device=8 * GIB, host=7 * GIB))
+    with pytest.raises(UserError, match=r"\(end points 960 B\) and 959 B are free"):
+        both.check(Memory(device=8 * GIB, host=959))
+    both.check(Memory(device=8 * GIB, host=960))
+    there, *_ = both.need(Memory(device=0, host=None), least=True)
+    both.check(Memory(device=there, host=None))  # all of it may be taken
     with pytest.raises(UserError, match=r"5\.0 GiB are free; lower pairs"):
         both.check(Memory(device=5 * GIB, host=100 * GIB))
     with pytest.raises(UserError, match=r"lower engine.memory, engine.block or engine.chunk"):
@@ -263,6 +356,8 @@ def test_the_table_and_the_line():
     for of, seconds in (("loss", "5.0 s"), ("batch", "20 s")):
         timed = replace(estimate(replace(cost, of=of)), surface=drawn, steps=500)
         assert f"training {seconds} at most" in timed.table(memory, timing)[-1]
+    untold = replace(estimate(), surface=drawn, steps=500).table(memory, timing)
+    assert untold[-1] == "time         training 5.0 s at most", "an energy was timed"
     assert "unknown" not in table[5] and "may not fit" not in table[5]
     assert "5.0 GiB free: it may not fit" in estimate(cost).line(Memory(None, 5 * GIB), timing)
     assert len(estimate().table(memory, timing)) == 6, "of an unknown method"
@@ -273,12 +368,18 @@ def test_the_table_and_the_line():
     assert "unknown free" in estimate(cost).line(Memory(None, None), timing)
 
 
+def test_energies_take_time_too():
+    cost = Cost(0, 0, 0, gradients=1, most=2, energies=30, most_energies=40)
+    assert estimate().seconds(cost, Timing(10.0, 1.0, 0.0)) == (6 * 40.0, 6 * 60.0)
+
+
 def test_words_for_numbers():
-    assert [in_bytes(n) for n in (0, 999, 1500, 30 << 20, 3 << 40)] == [
-        "0 B", "999 B", "1.5 KiB", "30 MiB", "3,072 GiB",
+    assert [in_bytes(n) for n in (0, 999, 1000, 1500, 10 << 10, 30 << 20, 3 << 40)] == [
+        "0 B", "999 B", "1.0 KiB", "1.5 KiB", "10 KiB", "30 MiB", "3,072 GiB",
     ]  # fmt: skip
-    assert [in_seconds(s) for s in (2e-6, 0.035, 1.5, 60, 600, 9000, 1e6)] == [
-        "2.0 µs", "35 ms", "1.5 s", "60 s", "10 min", "2.5 h", "12 days",
+    assert [in_seconds(s) for s in (2e-6, 0.035, 1.5, 10, 60, 600, 6000, 9000, 1e5, 1e6)] == [
+        "2.0 µs", "35 ms", "1.5 s", "10 s", "60 s", "10 min", "100 min", "2.5 h", "28 h",
+        "12 days",
     ]  # fmt: skip
 
 
@@ -299,6 +400,31 @@ def test_an_evaluation_is_timed(strategy):
     assert measure.points_of(surface(5, chunk=4)).shape == (workers(), 4, 5)
 
 
+def test_as_many_points_are_timed_as_keep_everybody_busy(monkeypatch):
+    """Of a program no more than a thread is handed; of a loop a point a device at least."""
+    monkeypatch.setattr(jax, "local_device_count", lambda: 99)
+    assert measure.points_of(surface(5, chunk=1 << 14)).shape == (workers(), 127, 5)
+    assert measure.points_of(surface(5, strategy="loop")).shape == (99, 1, 5)
+
+
+def test_a_timing_is_of_one_point_and_compiling_is_what_the_first_took_more(monkeypatch):
+    taken = iter([(8.0, 6.0), (4.0, 3.0)])
+    monkeypatch.setattr(measure, "seconds_of", lambda *_: next(taken))
+    points = 4 * workers()
+    assert measure.timed(surface(5, chunk=4)) == Timing(6.0 / points, 3.0 / points, 3.0)
+
+
+def test_the_fastest_of_enough_calls_counts(monkeypatch):
+    def seconds(durations, *settings):
+        ticks = iter(np.repeat(np.cumsum([0.0, *durations]), 2)[1:])
+        monkeypatch.setattr(measure.time, "perf_counter", lambda: next(ticks))
+        return *measure.seconds_of(lambda: None, *settings), len(list(ticks)) // 2
+
+    assert seconds([8.0, 3.0, 1.0, 2.0, 0.5], 3) == (8.0, 1.0, 1), "the first is apart, one left"
+    assert seconds([8.0, 3.0, 1.0, 2.0, 0.5], 3, 4.0) == (8.0, 1.0, 2), "enough after two"
+    assert seconds([8.0, 3.0, 1.0], 3, 0.0) == (8.0, 3.0, 1), "one at least"
+
+
 def some(data, key):
     return jax.tree.map(lambda leaf: leaf[:2], data)
 
@@ -307,12 +433,18 @@ def some(data, key):
 def test_what_strings_follow_is_timed(of, examples, monkeypatch):
     """Levels are stated in one split, and gradients are of the other, or of a part of it."""
     seen = []
-    count = lambda theta, data: (theta @ theta) * len(data)
+    count, rough, loss = (lambda theta, data: (theta @ theta) * len(data) for _ in range(3))
     two_splits = Surface(
-        count, jnp.zeros(9), 3, loss=count, loss_data=jnp.zeros(5), batch=some, dtype=np.float32
-    )
-    gradients = measure.gradients
-    spy = lambda surface, points: seen.append(len(surface.data)) or gradients(surface, points)
+        count, jnp.zeros(9), 3, rough=rough, loss=loss, loss_data=jnp.zeros(5), batch=some,
+        dtype=np.float32,
+    )  # fmt: skip
+    gradients, followed = measure.gradients, rough if of == "energy" else loss
+
+    def spy(surface, points):
+        seen.append(len(surface.data))
+        assert surface.steep is followed
+        return gradients(surface, points)
+
     monkeypatch.setattr(measure, "gradients", spy)
     assert measure.timed(two_splits, of).gradient > 0
     assert set(seen) == {examples}
@@ -334,13 +466,15 @@ def test_a_case_is_timed_once_on_a_machine(monkeypatch, tmp_path):
     assert known("loss").gradient == 2
     assert known("energy", strategy="loop").gradient == 3
     assert known("energy", 4).gradient == 4
+    assert known("energy", rough=Ring(4)).gradient == 5
+    assert known("energy", loss_data=jnp.zeros(4)).gradient == 6
     for file in tmp_path.glob("timing/*"):
         file.write_text("{")
-    assert known("loss").gradient == 5, "what cannot be read is timed anew"
+    assert known("loss").gradient == 7, "what cannot be read is timed anew"
     (tmp_path / "timing").rename(tmp_path / "away")
     (tmp_path / "timing").touch()
-    assert known("loss").gradient == 6, "and what cannot be kept"
-    assert known("loss").gradient == 7
+    assert known("loss").gradient == 8, "and what cannot be kept"
+    assert known("loss").gradient == 9
 
 
 def test_what_has_no_name_is_timed_every_time(monkeypatch, tmp_path):
@@ -385,6 +519,12 @@ def test_compiling_is_counted():
     before = measure.compile_seconds()
     jax.jit(lambda x: jnp.sin(x) * before)(1.0)
     assert measure.compile_seconds() > before
+
+
+def test_nothing_but_compiling_is_counted_as_such():
+    before = measure.compile_seconds()
+    jax.monitoring.record_event_duration_secs("/jax/something/else", 1e6)
+    assert measure.compile_seconds() < before + 1e6
 
 
 def test_a_method_need_not_know():

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from commands import landscape
+from hydra._internal import hydra as internals
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+from landscape_cli import hydra_targets
 
 COMMAND = str(Path(sys.executable).parent / "landscape")
 EVIL = "{_target_: os.mkdir, path: pwned}"
@@ -64,6 +68,21 @@ def test_one_job_of_a_multirun_is_checked_like_a_run(tmp_path):
     (tmp_path / "model" / "evil.yaml").write_text(text)
     said = refused(["--config-dir", tmp_path, "model=evil,evil", "-m"], tmp_path)
     assert said.startswith("hydra/job_logging: refused")
+
+
+def test_logging_without_a_root_is_logging_too(tmp_path):
+    (tmp_path / "hydra" / "job_logging").mkdir(parents=True)
+    text = "version: 1\nhandlers: {a: {(): os.mkdir, path: pwned}}\n"
+    (tmp_path / "hydra" / "job_logging" / "evil.yaml").write_text(text)
+    said = refused(["--config-dir", tmp_path, "hydra/job_logging=evil"], tmp_path)
+    assert said.startswith("hydra/job_logging: refused")
+
+
+def test_hydra_is_as_it_was_afterwards():
+    with pytest.raises(KeyError), hydra_targets.guarded():
+        assert internals.ConfigLoaderImpl is hydra_targets.Loader
+        raise KeyError
+    assert internals.ConfigLoaderImpl is ConfigLoaderImpl
 
 
 PLUGIN = """

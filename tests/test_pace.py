@@ -64,6 +64,14 @@ def test_a_source_is_worked_on_only_while_it_is_waited_for():
     assert asked == [0, 1, 2]
 
 
+def test_it_is_said_again_and_again_that_nothing_has_come():
+    going = threading.Event()
+    source = awaited((going.wait(20) for _ in range(1)), 0.01)
+    assert [next(source) for _ in range(3)] == [None] * 3
+    going.set()
+    assert [news for news in source if news is not None] == [True]
+
+
 def test_a_source_in_a_thread_computes_as_its_caller_would():
     def one():
         yield jax.numpy.ones(1).dtype, hands()

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from landscape_cli import past_runs
+from landscape_cli import past_runs, rundir
 from landscape_cli.errors import UserError
 from landscape_cli.records.encoding import json_text, netcdf, read_record
 from landscape_cli.records.geodesic import Geodesics
@@ -52,6 +52,7 @@ def test_a_run_comes_back_from_its_folder(run):
     manifest, config, summary, records = load(run.path)
     assert manifest["status"] == "finished" and manifest["phases"] == {"training": 1.5}
     assert manifest["seconds"] >= 0 and manifest["experiment"] == "geodesic"
+    assert "error" not in manifest
     assert config["levels"] == [0.1, 0.01]
     assert summary["geodesics"]["connected"] == 2
     assert records["geodesics"].data.equals(record.data)
@@ -88,6 +89,7 @@ def test_figures_wait_for_the_end_unless_asked_for(run):
     assert not (run.path / "plots").exists()
     run.save(geodesics(), figures=True)
     assert (run.path / "plots" / "length.png").exists()
+    assert {file.suffix for file in (run.path / "plots").iterdir()} == {".png"}
 
 
 def test_an_interrupted_run_ends_at_once_and_is_drawn_later(run):
@@ -135,6 +137,12 @@ def test_formats_are_chosen_at_the_start_and_kept_by_redraw(tmp_path):
     assert {path.suffix for path in past_runs.redraw(run.path)} == {".svg"}
 
 
+def test_a_configuration_that_names_no_formats_has_the_usual_ones(tmp_path):
+    for text in ("seed: 0", ""):
+        (tmp_path / "config.yaml").write_text(text)
+        assert past_runs._formats(tmp_path / "config.yaml") == ("png", "svg")
+
+
 def test_discarding_removes_what_the_run_wrote(tmp_path):
     (tmp_path / "thesis.tex").write_text("all of it")
     for path in (tmp_path, tmp_path / "new" / "run"):
@@ -150,6 +158,14 @@ def test_a_run_replaces_no_file_of_the_users(tmp_path, name):
     with pytest.raises(UserError, match=f"holds {name} already, which a run writes"):
         RunDir.create(tmp_path, CONFIG, MANIFEST)
     assert (tmp_path / name).read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, monkeypatch):
+    full = mock.Mock(side_effect=[None, UserError("manifest.json: cannot be written")])
+    monkeypatch.setattr(rundir, "write", full)
+    with pytest.raises(UserError, match="cannot be written"):
+        RunDir.create(tmp_path / "a" / "run", CONFIG, MANIFEST)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_second_run_cannot_take_the_folder(run):
@@ -210,9 +226,10 @@ def test_summary_merges_records_and_holds_no_nan(run):
     assert json.loads(text)["geodesics"]["normalized_length@0.1"] is None
 
 
-def test_names_that_are_no_file_names(run):
+@pytest.mark.parametrize("name", ["../evil", "a/../b", "-a"])
+def test_names_that_are_no_file_names(run, name):
     with pytest.raises(ValueError, match="file's name"):
-        run.save(Table.of([], name="../evil"))
+        run.save(Table.of([], name=name))
 
 
 KILLED = """
@@ -375,6 +392,7 @@ def test_show_says_what_matters(run):
     run.save(geodesics())
     run.save(Strings.empty(1, [0.1], 3))
     run.finish("failed", "RuntimeError: boom")
+    assert [line.partition(":")[0] for line in run.manifest["found"]] == ["geodesics"]
     text = past_runs.show(run.path)
     for part in (
         "geodesic: failed",
@@ -425,7 +443,19 @@ def test_only_a_run_that_is_known_to_have_ended_was_killed(run, monkeypatch, hos
     assert past_runs.read_manifest(run.path)["status"] == status
 
 
-@pytest.mark.parametrize("pid", [None, [], "?", -1, 2**70])
-def test_a_manifest_without_a_process_is_that_of_a_killed_run(run, pid):
-    (run.path / "manifest.json").write_text(json_text(run.manifest | {"pid": pid}))
-    assert past_runs.read_manifest(run.path)["status"] == "interrupted (killed)"
+@pytest.mark.parametrize("pid", [0, -1, None, [], "x", 10**30])
+def test_a_process_that_cannot_be_has_ended(run, pid):
+    """0 would be asked of the reader's own group."""
+    for status, said in (("running", "interrupted (killed)"), ("failed", "failed")):
+        manifest = run.manifest | {"pid": pid, "status": status}
+        write(run.path / "manifest.json", json_text(manifest).encode())
+        assert past_runs.read_manifest(run.path)["status"] == said
+
+
+def test_the_runs_of_a_multirun_come_in_their_order(tmp_path):
+    for name in ("0", "10", "2", "1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").touch()
+    (tmp_path / "3").mkdir()  # nothing came of it
+    assert [run.name for run in past_runs.runs_inside(tmp_path)] == ["0", "1", "2", "10"]
+    assert past_runs.runs_inside(tmp_path / "0") == []

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -107,6 +108,22 @@ def test_a_case_is_all_that_speed_depends_on():
         Engine().case(RULE, data, (), np.float32),
     ]
     assert len({case, *other}) == 6
+
+
+def test_a_case_is_of_one_machine_and_one_version(monkeypatch):
+    other = {
+        "jax.__version__": "0",
+        "jax.devices": lambda: [SimpleNamespace(device_kind="another")],
+        "jax.local_device_count": lambda: 99,
+        "landscape_cli.core.engine.workers": lambda: 99,
+    }
+    case = lambda: Engine().case(Ring(), (), (), np.float32)
+    found = {case()}
+    for name, value in other.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(name, value)
+            found.add(case())
+    assert len(found) == 5
 
 
 def test_a_case_has_the_same_name_in_another_process(setup):

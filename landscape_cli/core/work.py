@@ -55,8 +55,7 @@ def _size(variable: Any) -> int:
 def equations(jaxpr: Any) -> Any:
     """Every elementary operation of a traced program, those of inner programs included."""
     for equation in jaxpr.eqns:
-        inner = [getattr(p, "jaxpr", p) for p in equation.params.values()]
-        inner = [p for p in inner if hasattr(p, "eqns")]
+        inner = [p for p in equation.params.values() if hasattr(p, "eqns")]
         for program in inner:
             yield from equations(program)
         if not inner:

@@ -38,9 +38,9 @@ def ring(theta, data):
 def on_a_ring():
     """Energies, gradients, descents, training and strings."""
     surface = Surface(ring, jnp.ones(()), 3)
-    points = np.random.default_rng(0).normal(size=(10, 3))
+    points = np.random.default_rng(0).normal(size=(9, 3))  # three short of a multiple
     energies, gradients = surface.energies_and_gradients(jnp.asarray(points))
-    pool = descend(surface, adam(0.01), points, np.full(10, 0.05), 200)
+    pool = descend(surface, adam(0.01), points, np.full(9, 0.05), 200)
     trained = train(surface, adam(0.01), points, (0.1, 0.01), 200, 50, jax.random.key(0))
     starts = np.tile(np.eye(3), (2, 1))
     ends = np.tile(-np.roll(np.eye(3), 1, axis=0), (2, 1))
@@ -82,7 +82,7 @@ def one_by_one(place):
     data = jax.tree.map(jnp.asarray, data) if place == "device" else data
     surface = Surface(valley, data, 2, batch=some, strategy="loop")
     points = np.random.default_rng(0).normal(size=(10, 2))
-    used, whole = set(), host_loop._one_context
+    used, many, whole = set(), [], host_loop._one_context
 
     def seen(energy, reference, theta):
         used.update(theta.devices())
@@ -91,7 +91,10 @@ def one_by_one(place):
     host_loop._one_context = seen
     try:
         energies, gradients = surface.energies_and_gradients(jnp.asarray(points))
+        many.append(len(used))
+        used.clear()
         again = surface.energies(points)
+        many.append(len(used))
     finally:
         host_loop._one_context = whole
     key, rates = jax.random.key(0), np.full(30, 0.01)
@@ -99,7 +102,7 @@ def one_by_one(place):
     strings = [np.linspace([-3.0, 0.0], [3.0, 1.0], 7), np.linspace([0.0, 0.0], [2.0, 1.0], 7)]
     noisy = relax(surface, strings, Relaxing(), rates, draw=some, key=key)
     return {
-        "devices": len(used),
+        "devices": many,
         "energies": [np.asarray(energies).tolist(), again.tolist()],
         "gradients": np.asarray(gradients).tolist(),
         "curvatures": along(surface, points, points / 2).tolist(),
@@ -137,8 +140,8 @@ def same_strings(four):
 
 def same_numbers_point_by_point(four, place):
     one, theirs = one_by_one(place), four[place]
-    assert one.pop("devices") == 1
-    assert theirs.pop("devices") == 4
+    assert one.pop("devices") == [1, 1]
+    assert theirs.pop("devices") == [4, 4]
     for name, mine in one.items():
         np.testing.assert_allclose(theirs[name], mine, rtol=1e-10, atol=1e-12, err_msg=name)
 
@@ -151,6 +154,47 @@ def test_four_devices_give_what_one_gives():
     for place in PLACES:
         same_numbers_point_by_point(four, place)
     assert four["copies"] == 0, "copies on other devices go with what they are copies of"
+
+
+@pytest.fixture
+def two_devices(monkeypatch):
+    """The one there is, twice: who is asked for what can be seen in this process."""
+    monkeypatch.setattr(jax, "local_devices", lambda: 2 * jax.devices())
+
+
+def test_every_device_is_asked_once_for_its_share(two_devices):
+    asked = []
+
+    def doubled(items):
+        asked.append(items)
+        return [2 * item for item in items]
+
+    assert devices.on_devices(doubled, range(5)) == [0, 2, 4, 6, 8]
+    assert sorted(asked) == [[0, 2, 4], [1, 3]]
+    asked.clear()
+    assert devices.on_devices(doubled, [7]) == [14]
+    assert asked == [[7]], "no device is asked for nothing"
+    asked.clear()
+    inner = lambda items: devices.on_devices(doubled, items)
+    assert devices.on_devices(inner, range(4)) == [0, 2, 4, 6]
+    assert sorted(asked) == [[0, 2], [1, 3]], "one of several threads calls no others"
+
+
+@pytest.mark.parametrize(("wide", "dtype"), [(True, "float64"), (False, "float32")])
+def test_devices_compute_in_the_width_of_the_caller(two_devices, wide, dtype):
+    with jax.enable_x64(wide):
+        found = devices.on_devices(lambda some: [jnp.asarray(1.0) for _ in some], range(2))
+    assert [one.dtype.name for one in found] == [dtype] * 2
+
+
+def test_what_is_shared_is_copied_to_a_device_once(monkeypatch):
+    shared, sent = jnp.ones(3), []
+    monkeypatch.setattr(devices, "device_here", lambda: jax.devices()[0])
+    assert devices.here(shared) is shared, "it is there"
+    monkeypatch.setattr(devices, "device_here", lambda: "elsewhere")
+    monkeypatch.setattr(jax, "device_put", lambda leaf, where: sent.append(where) or where)
+    assert devices.here((shared, 3)) == ("elsewhere", 3) == devices.here((shared, 3))
+    assert sent == ["elsewhere"]
 
 
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])

@@ -39,7 +39,7 @@ def test_a_host_loop_keeps_its_activations_in_the_cache():
     assert plan.block == 16  # of 1 MiB each; 24 would leave 12 places in the last block, not 4
 
 
-@pytest.mark.parametrize(("examples", "block"), [(128, 8), (96, 8), (10, 5), (7, None)])
+@pytest.mark.parametrize(("examples", "block"), [(128, 8), (96, 8), (10, 5), (9, None), (7, None)])
 def test_blocks_of_a_cpu_are_whole_vectors(examples, block):
     """Nine would fit; two blocks of ten examples are halves all the same."""
     plan = Engine().plan(size=examples * 2.6 * MIB, examples=examples, convolves=True)
@@ -122,6 +122,8 @@ def test_what_is_asked_for_has_to_fit_a_memory_that_was_set(settings, least, wor
 
 def test_a_context_leaves_less_for_examples_and_points(monkeypatch):
     """Half of the memory at least: no fewer examples would make a context smaller."""
+    crowded = Engine("vmap", memory=1 / 16).plan(960 * MIB, 960, False, context=60 * MIB)
+    assert crowded.block == 24, "the cache of a CPU is less than half of 64 MiB"
     on_gpus(monkeypatch, {"bytes_limit": 80 * GIB})
     case = dict(size=1000 * MIB, examples=1000, convolves=True)
     plan = lambda **how: Engine(memory=0.5).plan(**case, **how)
@@ -147,6 +149,7 @@ def test_examples_do_not_wait_for_one_program(monkeypatch):
         ({"strategy": "map"}, "strategy must be one of auto, vmap, loop, got 'map'.*vmap"),
         ({"gradients": "float16"}, "gradients must be one of full, tensorfloat32, bfloat16"),
         ({"block": 0}, "block must be at least 1, got 0"),
+        ({"chunk": 0}, "chunk must be at least 1, got 0"),
         ({"memory": 0.0}, "memory must be positive"),
         ({"memory": np.inf}, "memory must be positive"),
     ],

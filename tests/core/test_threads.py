@@ -29,6 +29,17 @@ def test_all_that_sources_yield_arrives(sources):
     assert sorted(told) == [100 * i for i in range(sources)]
 
 
+def test_every_source_has_a_thread_of_its_own_and_a_single_one_the_callers():
+    together = threading.Barrier(4, timeout=30)
+
+    def meeting():
+        yield together.wait()
+
+    assert sorted(threads.interleaved([meeting() for _ in range(4)])) == [0, 1, 2, 3]
+    where = (threading.current_thread() for _ in range(1))
+    assert list(threads.interleaved([where])) == [threading.current_thread()]
+
+
 def test_an_error_in_one_source_reaches_the_caller():
     def broken():
         yield 1
@@ -64,6 +75,19 @@ def test_who_ends_early_does_not_wait_for_a_source_that_is_at_work():
     go_on.set()
 
 
+def test_as_many_compute_at_a_time_as_there_are_cores():
+    count = threads.workers()
+    together = threading.Barrier(count, timeout=30)
+    found = threads.side_by_side(lambda _: together.wait(), range(count))
+    assert sorted(found) == list(range(count))
+
+
+def test_who_has_worked_is_at_home_again():
+    with threads.at_work(True, jax.devices()[0]):
+        assert not threads.at_home() and threads.device_here() == jax.devices()[0]
+    assert threads.at_home() and threads.device_here() is None
+
+
 def test_side_by_side_inside_side_by_side_does_not_wait_for_itself():
     square = lambda i: int(jnp.asarray(i) ** 2)
     rows = threads.side_by_side(lambda i: threads.side_by_side(square, range(i)), range(6))
@@ -94,6 +118,8 @@ def test_threads_compute_in_the_width_of_the_caller():
         assert set(threads.interleaved([width(0), width(1)])) == {np.dtype("float64")}
     with jax.enable_x64(False):
         assert set(threads.interleaved([width(0), width(1)])) == {np.dtype("float32")}
+        found = threads.side_by_side(lambda _: jnp.asarray(1.0).dtype, range(2))
+        assert set(found) == {np.dtype("float32")}
 
 
 def test_shares_are_put_together_in_order():
@@ -101,3 +127,23 @@ def test_shares_are_put_together_in_order():
     found = threads.in_shares(lambda share: (share[0] + 1, share[1]), (rows, np.arange(100)), 8)
     np.testing.assert_array_equal(found[0], rows + 1)
     np.testing.assert_array_equal(found[1], np.arange(100))
+
+
+@pytest.mark.parametrize(
+    ("lanes", "sizes"), [(40, [10, 10, 10, 10]), (23, [11, 12]), (16, [8, 8]), (15, [15])]
+)
+def test_shares_are_equal_and_none_is_too_small(monkeypatch, lanes, sizes):
+    monkeypatch.setattr(threads, "hands", lambda: 4)
+    seen = []
+    threads.in_shares(lambda share: seen.append(len(share)) or share, np.zeros(lanes), 8)
+    assert sorted(seen) == sizes
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("local_device_count", lambda: 4), ("default_backend", lambda: "gpu")]
+)
+def test_only_a_single_cpu_device_is_computed_on_side_by_side(monkeypatch, name, value):
+    assert threads.one_cpu.__wrapped__()
+    monkeypatch.setattr(jax, name, value)
+    monkeypatch.setattr(threads, "one_cpu", threads.one_cpu.__wrapped__)
+    assert not threads.one_cpu() and threads.workers.__wrapped__() == 1

@@ -302,6 +302,7 @@ def test_no_string_takes_more_than_is_said(method):
     assert max(found.energy_evaluations for found in pairs) <= cost.most_energies
     assert sum(found.beads.nbytes for found in pairs) <= cost.kept <= cost.bytes
     assert cost.gradients <= cost.most and cost.energies <= cost.most_energies
+    assert (cost.gradients < cost.most) == isinstance(method, Climb), "there may be more passes"
 
 
 def test_what_cannot_be():

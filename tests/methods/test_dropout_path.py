@@ -158,7 +158,7 @@ def test_no_point_is_higher_than_what_the_proof_says(model, data, functional):
 
 @EVERY
 def test_the_method_joins_networks(model, data, functional):
-    surface, symmetry, _, (start, end) = posed(model, data, functional)
+    surface, symmetry, chain, (start, end) = posed(model, data, functional)
     rows = [_theta(symmetry, net)[None] for net in (start, end)]
     few, many = (
         connect(DropoutPath(draws=draws, dense=20), surface, *rows, [np.inf])[0]
@@ -174,6 +174,8 @@ def test_the_method_joins_networks(model, data, functional):
     cost = DropoutPath(draws=12, dense=20).cost(surface, 1, 1)
     assert many.energy_evaluations <= cost.most_energies and cost.most == 0
     assert many.beads.nbytes <= cost.kept
+    once = DropoutPath(draws=1, dense=20).cost(surface, 1, 1)
+    assert cost.energies - once.energies == 11 * 2 * len(chain.layers), "of both ends"
 
 
 def test_wide_networks_stand_dropout_better():

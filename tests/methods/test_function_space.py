@@ -272,3 +272,5 @@ def test_no_string_takes_more_than_is_said():
     assert found.gradient_evaluations == cost.most == surface.count.gradients
     assert found.energy_evaluations <= cost.most_energies
     assert found.beads.nbytes == cost.kept
+    longer = replace(method, steps=30).cost(surface, 1, 1)
+    assert longer.energies - cost.energies == 20 * 5, "every bead is looked at after every step"

@@ -178,7 +178,7 @@ def watch(monkeypatch, module, name, place):
 def test_a_point_is_sent_once_for_all_blocks(monkeypatch, data):
     here = surface(BATCH, Engine(strategy="loop", block=4, data=data))
     thetas = initial_thetas(BATCH, DATA, KEY, 3)
-    for held in (1 << 32, thetas[:2].nbytes):
+    for held in (1 << 32, thetas[:2].nbytes, 1):  # a point is held, however large
         with monkeypatch.context() as patch:
             patch.setattr(host_loop, "HELD", held)
             seen = watch(patch, host_loop, "_one_context", 2)
@@ -188,6 +188,18 @@ def test_a_point_is_sent_once_for_all_blocks(monkeypatch, data):
         assert all(isinstance(array, jax.Array) for array in jax.tree.leaves((seen, added)))
         assert len({id(arrays) for arrays in added}) == 3
         np.testing.assert_allclose(found, surface(BATCH).energies(thetas), rtol=1e-10)
+
+
+def test_a_block_is_sent_once_for_the_gradients_of_all_points(monkeypatch):
+    """And they are those of batch norm, too, whose statistics are functions of θ."""
+    here = surface(BATCH, Engine(block=4, data="host"))
+    thetas = jnp.asarray(initial_thetas(BATCH, DATA, KEY, 3))
+    seen = watch(monkeypatch, host_loop, "_add_gradient", 3)
+    found = here.energies_and_gradients(thetas)
+    assert len(seen) == 9 and all(isinstance(inputs, jax.Array) for inputs, *_ in seen)
+    assert len({id(inputs) for inputs, *_ in seen}) == 3, "three blocks"
+    for mine, wanted in zip(found, plain(BATCH, thetas), strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-9, atol=1e-12)
 
 
 def test_a_block_is_sent_once_for_the_answers_of_all_beads(monkeypatch):

@@ -11,11 +11,13 @@ from landscape_cli.records.furniture import counted
 from landscape_cli.records.geodesic import STATES, Geodesics
 from landscape_cli.records.geodesic_curves import arrivals
 from landscape_cli.records.geodesic_marks import (
+    apart,
     draw_beads,
     draw_counts,
     draw_failures,
     draw_lengths,
     draw_published,
+    level_limits,
 )
 
 LEVELS = [0.05, 0.02, 0.01, 0.001]
@@ -158,6 +160,22 @@ def test_plateaux_that_are_not_finite_are_left_out():
     record.data.attrs["plateaux"] = '{"best constant": null, "best line": 0.04}'
     assert record.plateaux == {"best line": 0.04}
     assert set(record.figures()) == {"length", "beads", "profiles", "training", "overview"}
+
+
+def test_the_level_axis_reaches_a_plateau_that_is_near_and_none_that_is_far():
+    record = Geodesics.empty(1, [0.1, 0.05], 2, plateaux={"near": 0.25, "far": 5.0})
+    low, high = level_limits(record)
+    assert 0.04 < low < 0.05 and 0.25 < high < 0.4
+    low, high = level_limits(Geodesics.empty(1, [0.02], 2, published=PUBLISHED))
+    assert low < 0.01 and high > 0.3, "and what is published"
+
+
+def test_labels_are_kept_apart_from_the_highest_level_down():
+    levels = np.array([0.01, 0.0101, 0.0102, 0.1])
+    ax = plots.new_figure().subplots()
+    record = Geodesics.empty(1, list(levels[::-1]), 2)
+    assert apart(ax, record, levels, 26).tolist() == [3, 2]
+    assert apart(ax, record, levels, 0).tolist() == [3, 2, 1, 0]
 
 
 def test_published_energies_are_numbers_and_lines_of_their_own():
@@ -377,6 +395,14 @@ def test_training_begins_at_zero_and_ends_at_the_crossing():
         figure = record.figures()["training"]
     assert figure.axes[0].get_xlim() == (0, 30)
     assert any("up to 10 steps earlier" in text.replace("\n", " ") for text in words(figure))
+
+
+def test_who_is_recorded_at_the_crossing_arrived_there():
+    record = Geodesics.empty(1, [0.01, 0.1], 2)  # the lowest level need not be the last
+    record.data["start_network"].values[:], record.data["end_network"].values[:] = 0, 1
+    record.set_training(np.array([0, 10]), np.array([[1.0, 0.005], [2.0, 0.3]]))
+    record.fill(0, 0, state="end not reached", start_energy=0.005, end_energy=np.nan)
+    np.testing.assert_array_equal(arrivals(record), [[10, 10, 0.005, 0.005]])
 
 
 def test_one_of_a_kind_is_singular():

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -21,6 +22,13 @@ def test_what_was_written_comes_back(content):
     assert data.attrs == {"record": "a.B"}
     assert data.word.values.tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(data.value, np.arange(3.0))
+
+
+def test_an_error_without_words_says_its_kind(content, monkeypatch):
+    """Libraries assert, and say nothing."""
+    monkeypatch.setattr(xarray, "open_dataset", mock.Mock(side_effect=AssertionError))
+    with pytest.raises(ValueError, match=r"^AssertionError$"):
+        read_netcdf(content)
 
 
 def test_flipped_bits_are_one_error(content, monkeypatch):
