@@ -21,8 +21,9 @@ from landscape_cli.core.string import Found, length
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError
-from landscape_cli.estimate import Estimate
-from landscape_cli.networks import estimate, surface_of, trained
+from landscape_cli.estimate import Estimate, Joining, repeated
+from landscape_cli.networks import estimate, joined_surface, joining, surface_of, trained
+from landscape_cli.path_costs import chord_cost
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.barriers import Barriers
 from landscape_cli.references import AINSWORTH
@@ -83,10 +84,23 @@ class BarrierScan(Experiment):
             yield from self._one_size(sized, ways, splits, record, at)
 
     def plan(self, setup: Setup) -> Estimate:
-        """Bytes and evaluations of the size with the most parameters."""
+        """All sizes as if each had the most parameters: bytes of one, evaluations of all."""
         setup.warm_start_for(anywhere=True)  # refused here, before any work
         sized = [_sized(setup, model) for model in self._models(setup)[0].values()]
-        return estimate(max(sized, key=lambda each: surface_of(each).dimension))
+        largest = max(sized, key=lambda each: surface_of(each).dimension)
+        levels = len(setup.levels)
+        joinings = [self._joining(largest, way) for way in self._ways(setup).values()]
+        return estimate(
+            largest, repeated(joinings, len(sized)), 2 * setup.pairs, levels, len(sized)
+        )
+
+    def _joining(self, setup: Setup, way: Way) -> Joining:
+        """All pairs of one size at all levels, in one way."""
+        pairs, levels = setup.pairs, len(setup.levels)
+        if way.method is not None:
+            return joining(setup, pairs, levels, way.method)
+        cost = chord_cost(joined_surface(setup)[0], self.dense, pairs, levels)
+        return Joining(pairs * levels, cost)
 
     def _ways(self, setup: Setup) -> dict[str, Way]:
         """Every way to join a pair, by its name in the record.

@@ -23,9 +23,9 @@ from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError, nearest
-from landscape_cli.estimate import Estimate, in_turn
+from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import named_arrays
-from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
+from landscape_cli.networks import estimate, joining, known_ends, surface_of, trained
 from landscape_cli.pace import Pace
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.connections import Connections
@@ -123,16 +123,34 @@ class Connect(Experiment):
             setup.progress.message(line)
 
     def plan(self, setup: Setup) -> Estimate:
-        """Bytes of the greediest method, evaluations of all of them together."""
-        surface, _ = joined_surface(setup)
+        """Bytes of the greediest method, evaluations of all of them in all gauges."""
         pairs, levels = len(self._pairs(setup)), len(setup.levels)
         methods = self._methods(setup).values()
         for method in methods:  # refused here, before any work
             setup.warm_start_for(method, anywhere=method.level_free)
-        costs = [
-            method.cost(surface, pairs, 1 if method.level_free else levels) for method in methods
-        ]
-        return estimate(setup, in_turn([cost for cost in costs if cost is not None]))
+        joinings = []
+        for method in methods:
+            try:
+                joinings.append(joining(setup, pairs, 1 if method.level_free else levels, method))
+            except UserError:
+                if self.methods:  # asked for by name; else the run leaves it out
+                    raise
+        return estimate(setup, joinings * len(gauges_of(setup)), self._trained(setup), levels)
+
+    def _trained(self, setup: Setup) -> int:
+        """How many networks are trained; none where the model has ends of its own.
+
+        Raises:
+            UserError: it has, and so many networks were asked for.
+        """
+        if known_ends(setup) is None:
+            return self.networks or 2 * setup.pairs
+        if self.networks:
+            raise UserError(
+                f"experiment.networks={self.networks}: {setup.called('model')} has ends "
+                "of its own; choose pairs"
+            )
+        return 0
 
     def _methods(self, setup: Setup) -> dict[str, PathMethod]:
         """The chosen methods by name, without those that this model has no use for."""
@@ -156,15 +174,10 @@ class Connect(Experiment):
 
     def _networks(self, setup: Setup) -> np.ndarray:
         """(network, param) at the lowest level; NaN for those that did not get there."""
-        known = known_ends(setup)
+        count, known = self._trained(setup), known_ends(setup)
         if known is not None:
-            if self.networks:
-                raise UserError(
-                    f"experiment.networks={self.networks}: {setup.called('model')} has ends "
-                    "of its own; choose pairs"
-                )
             return np.stack(known, axis=1).reshape(-1, known[0].shape[1])
-        found = trained(setup, self.networks or 2 * setup.pairs, setup.levels)
+        found = trained(setup, count, setup.levels)
         missed = (~found.reached[:, -1]).sum()
         if missed:
             setup.progress.message(

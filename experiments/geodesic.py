@@ -19,7 +19,14 @@ from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import Lift, named_arrays, weight_mask
-from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
+from landscape_cli.networks import (
+    estimate,
+    joined_surface,
+    joining,
+    known_ends,
+    surface_of,
+    trained,
+)
 from landscape_cli.pace import Pace
 from landscape_cli.published import PUBLISHED, published
 from landscape_cli.ranges import choose
@@ -93,8 +100,12 @@ class Geodesic(Experiment):
     def plan(self, setup: Setup) -> Estimate:
         """Bytes and evaluations of the strings of all pairs and levels."""
         setup.warm_start_for()  # refused here, before any work
-        found = estimate(setup)
-        return replace(found, steps=found.steps * (1 if self.paired else len(setup.levels)))
+        strings, levels = [joining(setup, setup.pairs, len(setup.levels))], len(setup.levels)
+        if known_ends(setup) is not None:
+            return estimate(setup, strings, networks=0, levels=levels)
+        if self.paired:
+            return estimate(setup, strings, 2 * setup.pairs, levels)
+        return estimate(setup, strings, 2 * setup.pairs, levels=1, trainings=levels)
 
     def _counted(self, setup: Setup, dataset: Dataset, params: int, coordinates: int):
         """(coordinate,) True for those that lengths count; None for all."""

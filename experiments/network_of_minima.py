@@ -10,7 +10,7 @@ max(L_AB, L_BC) >= L_AC. Heights are those of paths that were found, hence upper
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import jax
@@ -26,7 +26,7 @@ from landscape_cli.core.trees import next_pairs
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import ClosedForm, initial_thetas, named_arrays
-from landscape_cli.networks import estimate, joined_surface, surface_of, trained
+from landscape_cli.networks import estimate, joined_surface, joining, surface_of, trained
 from landscape_cli.pace import Pace
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.records.minima import Connection, Minima
@@ -152,11 +152,18 @@ class NetworkOfMinima(Experiment):
             number += 1
 
     def plan(self, setup: Setup) -> Estimate:
-        """Bytes and evaluations of all paths that may be looked for."""
+        """Bytes and evaluations of all paths that may be looked for, round after round."""
         setup.warm_start_for(anywhere=True)  # refused here, before any work
-        paths = self._budget(self.minima or 2 * setup.pairs)
-        cost = setup.method.cost(joined_surface(setup)[0], paths, 1)
-        return replace(estimate(setup, cost), networks=2 * paths, levels=1)
+        count = self._count(setup)
+        rounds, last = divmod(self._budget(count) - (count - 1), self.together)
+        joinings = [joining(setup, count - 1)]
+        joinings += [joining(setup, self.together)] * rounds
+        joinings += [joining(setup, last)] if last else []
+        return estimate(setup, joinings, count, len(setup.levels))
+
+    def _count(self, setup: Setup) -> int:
+        """Random points to descend from."""
+        return self.minima or 2 * setup.pairs
 
     def _budget(self, minima: int) -> int:
         """How many pairs may be tried.
@@ -187,7 +194,7 @@ class NetworkOfMinima(Experiment):
 
     def _ended(self, setup: Setup) -> tuple[np.ndarray, list[str]]:
         """(start, param) where training and settling ended, and how."""
-        count, settle = self.minima or 2 * setup.pairs, self.settle
+        count, settle = self._count(setup), self.settle
         if settle is None:
             settle = SETTLE if isinstance(setup.model, ClosedForm) else 0
         run = trained(setup, count, setup.levels)

@@ -23,7 +23,7 @@ from landscape_cli.experiments.geodesic import Geodesic  # pyright: ignore[repor
 
 from landscape_cli.contracts import Experiment, Record
 from landscape_cli.errors import UserError
-from landscape_cli.estimate import Estimate, in_turn
+from landscape_cli.estimate import Estimate, repeated
 from landscape_cli.records.shifts import Shifts
 from landscape_cli.records.table import Table
 from landscape_cli.references import FREEMAN_BRUNA
@@ -72,7 +72,7 @@ class PlateauShift(Experiment):
     def plan(self, setup: Setup) -> Estimate:
         """Bytes of the strings of one α, evaluations of all of them."""
         one = self._geodesic.plan(setup)
-        return replace(one, cost=one.cost and in_turn([one.cost] * len(self.alphas)))
+        return replace(one, joinings=tuple(repeated(one.joinings, len(self.alphas))))
 
     @property
     def _geodesic(self) -> Geodesic:

@@ -100,9 +100,14 @@ class Data(ABC):
 
 
 class Trainer(ABC):
-    """How end points are found: descend from `thetas` through all `levels`."""
+    """How end points are found: descend from `thetas` through all `levels`.
+
+    Attributes:
+        batch: examples of a mini-batch, which the surface is built to draw; None: all of them.
+    """
 
     reference: ClassVar[str] = ""
+    batch: int | None = None
 
     @abstractmethod
     def descend(
@@ -114,6 +119,10 @@ class Trainer(ABC):
         progress: Progress,
     ) -> Trajectories:
         """Train all networks (network, param) until the lowest level or the budget."""
+
+    def most_steps(self, surface: Surface) -> int | None:
+        """Steps that a network takes on this surface at most; None: unknown."""
+        return None
 
 
 @dataclass(frozen=True)

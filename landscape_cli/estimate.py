@@ -5,14 +5,15 @@ Pure arithmetic on a surface, counts, what the strings need (`path_costs`) and a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from landscape_cli.contracts import Cost
-from landscape_cli.core.energy import on_host
+from landscape_cli.core.energy import examples_in, on_host
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.lanes import rung
 from landscape_cli.core.surface import Surface
@@ -57,19 +58,25 @@ class Need(NamedTuple):
     change: str
 
 
-def in_turn(costs: list[Cost]) -> Cost | None:
-    """Of methods that come one after another."""
-    if not costs:
-        return None
-    most = max(costs, key=lambda cost: cost.bytes)
-    total = lambda name: sum(getattr(cost, name) for cost in costs)
-    kinds = {cost.of for cost in costs}
-    return Cost(
-        bytes=most.bytes, least=max(cost.least for cost in costs), kept=total("kept"),
-        gradients=total("gradients"), most=total("most"), energies=total("energies"),
-        most_energies=total("most_energies"), change=most.change,
-        of=kinds.pop() if len(kinds) == 1 else "loss",
-    )  # fmt: skip
+class Joining(NamedTuple):
+    """Strings that a method is asked for at once.
+
+    Attributes:
+        strings: how many.
+        cost: evaluations of one of them, bytes of all; None: unknown.
+    """
+
+    strings: int
+    cost: Cost | None
+
+
+def repeated(joinings: Sequence[Joining], times: int) -> list[Joining]:
+    """The same ones `times` times over; only strings of one time are kept."""
+    released = [
+        joining._replace(cost=joining.cost and replace(joining.cost, kept=0))
+        for joining in joinings
+    ]
+    return [*joinings, *released * (times - 1)]
 
 
 @dataclass(frozen=True)
@@ -80,40 +87,79 @@ class Estimate:
         surface: that strings are on.
         activations: bytes of one program.
         engine: how energies are computed, in words.
-        cost: of the strings; None: unknown.
-        networks: trained at once.
-        levels: energy levels.
-        steps: of training, at most.
+        joinings: of strings, one after another.
+        networks: trained at once; 0: none are.
+        levels: that they are trained down through.
+        trainings: one after another, each of so many networks.
+        steps: of a network in training, at most; None: unknown.
         statistics: bytes that batch norm takes beside the activations of one program.
     """
 
     surface: Surface
     activations: int
     engine: str
-    cost: Cost | None
+    joinings: tuple[Joining, ...]
     networks: int
     levels: int
-    steps: int = 0
+    trainings: int = 1
+    steps: int | None = None
     statistics: int = 0
 
     @property
     def strings(self) -> int:
         """Strings of the whole run."""
-        return self.networks // 2 * self.levels
+        return sum(joining.strings for joining in self.joinings)
+
+    @property
+    def known(self) -> list[tuple[int, Cost]]:
+        """How many strings there are of every cost that is known."""
+        return [(count, cost) for count, cost in self.joinings if cost is not None]
+
+    @property
+    def points(self) -> int:
+        """End points that are there at once: of training, or of strings that are joined."""
+        most = max((joining.strings for joining in self.joinings), default=0)
+        return max(self.networks * self.levels, 2 * most)
 
     @property
     def copies(self) -> int:
         """Networks that take memory in training, on the device."""
+        if not self.networks:
+            return 0
         if self.surface.strategy == "loop":
             return DESCENT * self.networks
-        drawn = check_batch(self.surface, getattr(self.surface.batch, "size", None))
-        crossed = 0 if drawn else CROSSED * self.levels  # else the host keeps crossings
+        crossed = 0 if self.drawn else CROSSED * self.levels  # else the host keeps crossings
         return (DESCENT + crossed) * rung(self.networks)
 
     @property
+    def batch(self) -> int | None:
+        """Examples of a mini-batch; None: there are none."""
+        return getattr(self.surface.batch, "size", None)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether training takes its steps on mini-batches."""
+        return check_batch(self.surface, self.batch)
+
+    @property
+    def descents(self) -> int:
+        """Gradients of training, where no network is done before its last step."""
+        return self.trainings * self.networks * (self.steps or 0)
+
+    @property
     def of(self) -> str:
-        """What gradients are of; see `Cost`."""
-        return "energy" if self.cost is None else self.cost.of
+        """What a gradient is timed of, see `Cost`: what most of the work is gradients of."""
+        work = {"energy": 0, "loss": 0, "batch": 0}
+        work["batch" if self.drawn else "loss"] = self.descents
+        for count, cost in self.known:
+            work[cost.of] += count * cost.gradients
+        return max(work, key=lambda of: work[of] * self.seen(of))
+
+    def seen(self, of: str) -> int:
+        """Examples that a gradient of the energy, the loss or a mini-batch goes through."""
+        descended = examples_in(self.surface.slope_data)
+        found = {"energy": self.examples, "loss": descended, "batch": self.batch or descended}
+        return found[of] or 1  # of a formula all are alike
 
     @property
     def about(self) -> dict[str, int]:
@@ -123,8 +169,7 @@ class Estimate:
     @property
     def examples(self) -> int:
         """Examples of an energy."""
-        leaves = jax.tree.leaves(self.surface.data)
-        return len(leaves[0]) if leaves else 0
+        return examples_in(self.surface.data)
 
     def needs(self, *, least: bool = False) -> list[Need]:
         """Everything that takes memory; strings and training take turns.
@@ -133,7 +178,7 @@ class Estimate:
             least: with as few beads as strings may do with, else with as many as they may get.
         """
         network = self.surface.dimension * np.dtype(self.surface.dtype).itemsize
-        ends = 2 * self.networks * self.levels * network
+        ends = 2 * self.points * network
         together, sent = self.activations * workers(), not on_host(self.surface.data)
         found = [
             Need("data", CUT * data_bytes(self.surface), sent, "the examples of the data"),
@@ -143,13 +188,16 @@ class Estimate:
         if self.statistics:
             found.append(Need("batch norm", self.statistics * workers(), True, STATISTICS))
         training = self.copies * network
-        moved = 0 if self.cost is None else self.cost.least if least else self.cost.bytes
-        if self.cost is None or moved < training:
-            found.append(Need("training", training, True, "pairs or levels"))
-        else:
-            found.append(Need("strings", moved, True, self.cost.change))
-        if self.cost is not None and not least:
-            kept = RESULTS * self.cost.kept
+        costs = [cost for _, cost in self.known]
+        held = [Need("training", training, True, "pairs or levels")] if training else []
+        held += [
+            Need("strings", cost.least if least else cost.bytes, True, cost.change)
+            for cost in costs
+        ]
+        if held:
+            found.append(max(reversed(held), key=lambda need: need.bytes))
+        if costs and not least:
+            kept = RESULTS * sum(cost.kept for cost in costs)
             found.append(Need("results", kept, False, "pairs, levels or method.max_beads"))
         return found
 
@@ -195,13 +243,15 @@ class Estimate:
             f"estimate: {count:,} parameters, {self.examples:,} examples", f"engine {self.engine}",
             f"memory {self.memory_line(memory)}",
         ]  # fmt: skip
-        if self.cost is not None:
-            said.append(f"{self.strings} strings, gradients {gradients_line(self.cost)}")
+        if self.networks:
+            said.append(f"training {self.training_line}")
+        if self.known:
+            said.append(f"{self.strings:,} strings, gradients {self.gradients_line}")
         return "; ".join([*said, *self.time_words(timing)])
 
     def table(self, memory: Memory, timing: Timing) -> list[str]:
         """The estimate in aligned lines."""
-        surface, cost = self.surface, self.cost
+        surface, costs = self.surface, [cost for _, cost in self.known]
         rows = [
             ("parameters", f"{surface.dimension:,} ({np.dtype(surface.dtype)})"),
             ("data", f"{self.examples:,} examples, {in_bytes(CUT * data_bytes(surface))}"),
@@ -211,47 +261,80 @@ class Estimate:
         if self.statistics:
             held = f"{in_bytes(self.statistics)} more a program, of all examples of the statistics"
             rows.append(("batch norm", held))
-        if cost is not None:
-            held = f"{in_bytes(cost.bytes)} while they are moved, {in_bytes(cost.kept)} kept"
-            rows.append(("strings", f"{self.strings} ({self.networks // 2} a level), {held}"))
+        if self.networks:
+            rows.append(("training", self.training_line))
+        if costs:
+            moved, kept = max(cost.bytes for cost in costs), sum(cost.kept for cost in costs)
+            held = f"{in_bytes(moved)} while they are moved, {in_bytes(kept)} kept"
+            rows.append(("strings", f"{self.strings:,}, {held}"))
         rows.append(("memory", self.memory_line(memory)))
-        if cost is not None:
-            rows.append(("gradients", gradients_line(cost)))
+        if costs:
+            rows.append(("gradients", self.gradients_line))
         each = f"gradient {in_seconds(timing.gradient)}, energy {in_seconds(timing.energy)}"
         rows.append(("speed", f"{each}; compiled in {in_seconds(timing.compiling)}"))
         if times := self.time_words(timing):
             rows.append(("time", "; ".join(times)))
         return [f"{name:12} {text}" for name, text in rows]
 
+    @property
+    def training_line(self) -> str:
+        """`32 networks through 8 levels, 20,000 steps at most`."""
+        again = f"{self.trainings:,} times " if self.trainings > 1 else ""
+        levels = f"{self.levels} level{'s' * (self.levels > 1)}"
+        steps = "" if self.steps is None else f", {self.steps:,} steps at most"
+        return f"{again}{self.networks:,} networks through {levels}{steps}"
+
+    @property
+    def gradients_line(self) -> str:
+        """`165,500 a string on its usual way, 6,556,000 at most`; of all methods together."""
+        total = sum(count for count, _ in self.known)
+        usual, most = (
+            sum(count * getattr(cost, name) for count, cost in self.known)
+            for name in ("gradients", "most")
+        )
+        if not most:
+            return "none"
+        several = len({(cost.gradients, cost.most) for _, cost in self.known}) > 1
+        mean = " (mean of all methods)" if several else ""
+        usual, most = round(usual / total), round(most / total)
+        return f"{usual:,} a string on its usual way, {most:,} at most{mean}"
+
     def time_words(self, timing: Timing) -> list[str]:
         """`training 20 s at most`, `strings 60 s, about 20 min at most`: what is known of them."""
         words = []
-        if self.steps:
-            words.append(f"training {in_seconds(self.training(timing))} at most")
-        if self.cost is not None:
-            usual, most = map(in_seconds, self.seconds(self.cost, timing))
+        if self.networks:
+            known = f"training {in_seconds(self.training(timing))} at most"
+            words.append("no estimate of training" if self.steps is None else known)
+        if self.known:
+            usual, most = map(in_seconds, self.seconds(timing))
             words.append(f"strings {usual}, about {most} at most")
+        if unknown := self.strings - sum(count for count, _ in self.known):
+            words.append(f"no estimate of {unknown:,} strings")
         return words
 
+    def gradient(self, of: str, timing: Timing) -> float:
+        """Seconds of a gradient of the energy, the loss or a mini-batch.
+
+        One of the three is timed; the others are taken to differ from it as their numbers of
+        examples do.
+        """
+        return timing.gradient * self.seen(of) / self.seen(self.of)
+
     def training(self, timing: Timing) -> float:
-        """Seconds that training takes where no network is done before its last step."""
-        drawn, part = getattr(self.surface.batch, "size", None), 1.0
-        if drawn and self.examples and (self.cost is None or self.cost.of != "batch"):
-            part = drawn / self.examples  # else a gradient that was timed is that of a batch
-        return self.steps * self.networks * part * timing.gradient
+        """Seconds that training takes where no network is done before its last step.
 
-    def seconds(self, cost: Cost, timing: Timing) -> tuple[float, float]:
-        """Seconds that all strings take on the usual way, and at most."""
-        usual = cost.gradients * timing.gradient + cost.energies * timing.energy
-        most = cost.most * timing.gradient + cost.most_energies * timing.energy
-        return self.strings * usual, self.strings * most
+        They are those of its gradients: of the loss on all of its examples, or on a mini-batch.
+        """
+        return self.descents * self.gradient("batch" if self.drawn else "loss", timing)
 
-
-def gradients_line(cost: Cost) -> str:
-    """`165,500 a string on its usual way, 6,556,000 at most`."""
-    if not cost.most:
-        return "none"
-    return f"{cost.gradients:,} a string on its usual way, {cost.most:,} at most"
+    def seconds(self, timing: Timing) -> tuple[float, float]:
+        """Seconds that all strings of known cost take on the usual way, and at most."""
+        usual = most = 0.0
+        for count, cost in self.known:
+            gradient = self.gradient(cost.of, timing)
+            usual += count * (cost.gradients * gradient + cost.energies * timing.energy)
+            most += count * (cost.most * gradient + cost.most_energies * timing.energy)
+        return usual, most
 
 
 def data_bytes(surface: Surface) -> int:
@@ -262,8 +345,7 @@ def data_bytes(surface: Surface) -> int:
 
 def activations(surface: Surface) -> int:
     """Bytes of the intermediate values of one program."""
-    leaves = jax.tree.leaves(surface.data)
-    examples = len(leaves[0]) if leaves else 1
+    examples = examples_in(surface.data) or 1
     part = surface.work * min(surface.block or examples, examples) // examples
     return part if surface.strategy == "loop" else part * surface.chunk
 

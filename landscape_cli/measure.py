@@ -114,10 +114,12 @@ def timed(surface: Surface, of: str = "energy") -> Timing:
     count = points.shape[0] * points.shape[1]
     followed = surface
     if of != "energy":
-        data = surface.slope_data
+        data, reference = surface.slope_data, surface.reference
         if of == "batch" and surface.batch is not None:
-            data = surface.batch(data, jax.random.key(0))
-        followed = replace(surface, energy=surface.slope, rough=None, data=data)
+            data = reference = surface.batch(data, jax.random.key(0))
+        followed = replace(
+            surface, energy=surface.slope, rough=None, data=data, reference=reference
+        )
     first, gradient = seconds_of(lambda: gradients(followed, points), 10, STEADY)
     before, energy = seconds_of(lambda: surface.energies(points), 10, STEADY)
     compiling = max(first - gradient, 0) + max(before - energy, 0)
@@ -127,7 +129,7 @@ def timed(surface: Surface, of: str = "energy") -> Timing:
 def known_timing(surface: Surface, of: str = "energy") -> Timing:
     """As `timed`, but of what was timed on this machine before, what was found then."""
     engine = Engine(strategy=surface.strategy, chunk=surface.chunk, block=surface.block)
-    what = (surface.energy, surface.steep, surface.slope, of)
+    what = (surface.energy, surface.steep, surface.slope, surface.batch, of)
     data = (surface.data, surface.slope_data)
     case = engine.case(what, data, surface.reference, surface.dtype)
     file = cache_folder("timing") / f"{case}.json"

@@ -6,14 +6,15 @@ whoever asks first: the estimate before the run or the recipe itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from landscape_cli.contracts import Cost, Trajectories
+from landscape_cli.contracts import PathMethod, Trajectories
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
-from landscape_cli.estimate import Estimate, activations, engine_line, statistics
+from landscape_cli.estimate import Estimate, Joining, activations, engine_line, statistics
 from landscape_cli.models.base import (
     ClosedForm,
     Lift,
@@ -30,7 +31,7 @@ def surface_of(setup: Setup) -> Surface:
 
 
 def _surface(setup: Setup) -> Surface:
-    batch = getattr(setup.trainer, "batch", None)
+    batch = setup.trainer.batch
     if batch is None:
         _check_unvaried(setup)
     surface = model_surface(
@@ -76,16 +77,32 @@ def known_ends(setup: Setup) -> tuple[np.ndarray, np.ndarray] | None:
     return setup.model.ends(setup.pairs, setup.key("ends"))
 
 
-def estimate(setup: Setup, cost: Cost | None = None) -> Estimate:
-    """Bytes and evaluations of all strings; without `cost`, those of the run's own method."""
+def joining(
+    setup: Setup, pairs: int, levels: int = 1, method: PathMethod | None = None
+) -> Joining:
+    """Strings of `pairs` at `levels` by `method` (the run's own, unless given), all at once."""
+    surface, _ = joined_surface(setup)
+    return Joining(pairs * levels, (method or setup.method).cost(surface, pairs, levels))
+
+
+def estimate(
+    setup: Setup, joinings: Sequence[Joining], networks: int, levels: int, trainings: int = 1
+) -> Estimate:
+    """What a recipe will need.
+
+    Args:
+        setup: the parts of the run.
+        joinings: of strings, one after another.
+        networks: trained at once; 0: none are.
+        levels: that they are trained down through.
+        trainings: one after another, each of so many networks.
+    """
     surface, (joined, _) = surface_of(setup), joined_surface(setup)
-    levels = len(setup.levels)
     through = joined is surface or surface.batch is None  # gradients go through all statistics
     return Estimate(
         surface=joined, activations=activations(surface),
-        engine=engine_line(surface, setup.engine),
-        cost=cost or setup.method.cost(joined, setup.pairs, levels),
-        networks=2 * setup.pairs, levels=levels,
-        steps=0 if isinstance(setup.model, ClosedForm) else getattr(setup.trainer, "steps", 0),
+        engine=engine_line(surface, setup.engine), joinings=tuple(joinings),
+        networks=networks, levels=levels, trainings=trainings,
+        steps=setup.trainer.most_steps(surface),
         statistics=statistics(surface, gradient=through),
     )  # fmt: skip

@@ -30,6 +30,11 @@ def check_counts(part: Any, *names: str, least: int = 1) -> None:
             raise ValueError(f"{name} must be at least {least}, got {value}")
 
 
+def check_limits(part: Any, *names: str, least: int = 1) -> None:
+    """Whole numbers as of `check_counts`, or None for no limit."""
+    check_counts(part, *[name for name in names if getattr(part, name) is not None], least=least)
+
+
 def check_positive(part: Any, *names: str) -> None:
     """Numbers that must be finite and above zero."""
     for name in names:

@@ -65,8 +65,8 @@ def dry_run(parts: dict[str, Any], setup: Setup) -> None:
             return
         memory = free_memory()
         estimate.check(memory)
-        if estimate.examples:
-            check_batch(estimate.surface, getattr(setup.trainer, "batch", None))
+        if estimate.networks:
+            check_batch(estimate.surface, setup.trainer.batch)
         progress.phase("timing")
         timing = timed(estimate.surface, estimate.of)
     print("\n".join(estimate.table(memory, timing)))

@@ -250,6 +250,14 @@ def test_a_dry_run_refuses_a_batch_that_the_run_would_refuse(tmp_path):
     assert closed.returncode == 0, "nothing is trained"
 
 
+def test_a_dry_run_counts_the_steps_of_training(tmp_path):
+    """Four of an epoch; it said 2,000."""
+    words = ["trainer=sgd", "trainer.epochs=1", "trainer.batch=16", "data.test=640", "pairs=2"]
+    said = landscape("run", "geodesic", *words, "budget=smoke", "--dry-run", cwd=tmp_path).stdout
+    (line,) = [line for line in said.splitlines() if line.startswith("training ")]
+    assert line == "training     4 networks through 8 levels, 4 steps at most"
+
+
 def test_a_dry_run_says_that_it_is_timing(tmp_path):
     """It said nothing while programs compiled, which takes minutes for large networks."""
     result = landscape("run", "geodesic", "model=ring", "--dry-run", cwd=tmp_path)

@@ -208,6 +208,14 @@ def test_worked_parts_run_together(worked, tmp_path):
         assert set(rows.state.values.ravel()) <= {"straight", "loose", "not connected"}
 
 
+@pytest.mark.parametrize("name", ["steps", "check", "batch"])
+def test_the_worked_trainer_refuses_what_it_says_it_does(name, worked, tmp_path):
+    words = ["--config-dir", worked, "plugins=[rmsprop]", "trainer=rmsprop", f"trainer.{name}=0"]
+    result = command("run", "geodesic", *words, "--dry-run", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == f"landscape: trainer.{name} must be at least 1, got 0\n"
+
+
 def test_the_worked_surface_connects_down_to_its_pass(worked, tmp_path):
     words = ["--config-dir", worked, "plugins=[crescent]", "model=crescent", "pairs=1"]
     folder = landscape("run", "geodesic", *words, "levels=[2,0.12,0.08]", cwd=tmp_path)

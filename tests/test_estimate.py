@@ -10,7 +10,7 @@ import pytest
 from small import Normed, images
 
 from landscape_cli import measure, networks
-from landscape_cli.contracts import Cost, Data, Dataset, PathMethod, Progress
+from landscape_cli.contracts import Cost, Data, Dataset, PathMethod, Progress, Trainer
 from landscape_cli.core import host_loop, training
 from landscape_cli.core.batch import Pull
 from landscape_cli.core.descent import adam
@@ -24,6 +24,7 @@ from landscape_cli.core.tighten import tighten
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import (
     Estimate,
+    Joining,
     Memory,
     Timing,
     activations,
@@ -31,7 +32,7 @@ from landscape_cli.estimate import (
     engine_line,
     in_bytes,
     in_seconds,
-    in_turn,
+    repeated,
     statistics,
 )
 from landscape_cli.functional import Functional
@@ -48,6 +49,7 @@ from landscape_cli.models.resnet import ResNet
 from landscape_cli.models.ring import Ring
 from landscape_cli.path_costs import bead_counts
 from landscape_cli.setup import Setup
+from landscape_cli.trainers.adam import Adam
 from landscape_cli.trainers.sgd import Sgd
 
 GIB = 1 << 30
@@ -68,6 +70,14 @@ class Made(Data):
         return self.dataset
 
 
+@dataclass(frozen=True)
+class Unspoken(Trainer):
+    """Says nothing of batches and of steps."""
+
+    def descend(self, surface, thetas, levels, key, progress):
+        raise NotImplementedError
+
+
 def quadratic(theta, data):
     return (theta**2).sum()
 
@@ -76,11 +86,13 @@ def surface(dimension, data=(), **settings):
     return Surface(quadratic, data, dimension, dtype=np.float32, **settings)
 
 
-def estimate(cost=None):
-    return Estimate(
-        surface(10), activations=GIB // 4, engine="by rule: loop", cost=cost,
-        networks=4, levels=3,
-    )  # fmt: skip
+def estimate(cost=None, **more):
+    """Six strings, of networks that were there already."""
+    parts = {
+        "surface": surface(10), "activations": GIB // 4, "engine": "by rule: loop",
+        "joinings": (Joining(6, cost),), "networks": 0, "levels": 3,
+    }  # fmt: skip
+    return Estimate(**(parts | more))
 
 
 @pytest.mark.parametrize("samples", [1, 2])
@@ -205,7 +217,7 @@ def test_what_statistics_take_is_in_the_plan():
     bare = model_surface(Normed(norm="layer"), NOISE, Functional("cross_entropy"))
     assert bare.context == statistics(bare) == 0
     need = lambda surface: Estimate(
-        surface, activations(surface), "as set", None, 2, 1, statistics=statistics(surface)
+        surface, activations(surface), "as set", (), 2, 1, statistics=statistics(surface)
     )
     more = need(of).need(Memory(None, None))[0] - need(alone).need(Memory(None, None))[0]
     assert more == workers() * statistics(of)
@@ -223,7 +235,7 @@ def test_stored_statistics_take_less_where_training_draws_mini_batches():
         engine=Engine(strategy="loop"),
     )  # fmt: skip
     full = replace(setup, trainer=Sgd(batch=None), made={})
-    said = lambda setup, bn: networks.estimate(replace(setup, bn=bn, made={})).statistics
+    said = lambda setup, bn: networks.estimate(replace(setup, bn=bn, made={}), [], 2, 1).statistics
     whole = said(setup, "recompute")
     assert whole == said(full, "interpolate")
     assert said(setup, "interpolate") == whole // 3
@@ -246,18 +258,9 @@ def test_what_does_not_fit_is_refused_in_one_line():
     line = much.line(Memory(None, 60 * GIB), timing)
     assert "94 GiB needed at most, 60 GiB free" in line
     assert "; 6 strings, gradients 10 a string on its usual way, 20 at most; " in line
-    none = replace(much, cost=replace(cost, gradients=0, most=0))
+    none = estimate(replace(cost, gradients=0, most=0))
     assert "; 6 strings, gradients none; " in none.line(Memory(None, None), timing)
     much.check(Memory(None, None))  # nobody knows what is free
-
-
-def test_methods_that_come_one_after_another_share_memory_and_add_up_time():
-    first = Cost(5, 1, 2, 10, 20, 30, 40, "method.beads", "batch")
-    second = Cost(3, 2, 4, 100, 200, 300, 400, "method.bends", "batch")
-    both = Cost(5, 2, 6, 110, 220, 330, 440, "method.beads", "batch")
-    assert in_turn([first, second]) == in_turn([second, first]) == both
-    assert in_turn([first, replace(second, of="energy")]).of == "loss", "one of them is timed"
-    assert in_turn([]) is None
 
 
 def test_what_takes_memory_and_where():
@@ -278,7 +281,8 @@ def test_what_takes_memory_and_where():
     assert there(waiting) == {"activations", "strings"}
     few = {need.name: need.bytes for need in here.needs(least=True)}
     assert few["strings"] == 5 * GIB and "results" not in few
-    short = {need.name for need in replace(here, cost=replace(cost, bytes=99)).needs()}
+    brief = (Joining(6, replace(cost, bytes=99)),)
+    short = {need.name for need in replace(here, joinings=brief, networks=4).needs()}
     assert short == {*needs, "training"} - {"strings"}, "they take turns"
 
 
@@ -326,14 +330,14 @@ def test_training_takes_as_much_as_its_program(networks, levels):
     )
     found = lowered.compile().memory_analysis()
     taken = found.argument_size_in_bytes + found.output_size_in_bytes + found.temp_size_in_bytes
-    asked = Estimate(bowl, 0, "by rule", None, networks, levels)
+    asked = Estimate(bowl, 0, "by rule", (), networks, levels)
     (need,) = [need for need in asked.needs() if need.name == "training"]
     assert need.on_device and need.change == "pairs or levels"
     assert need.bytes == pytest.approx(taken, rel=0.02)
 
 
 def test_the_host_keeps_crossings_of_mini_batches_and_of_loops():
-    copies = lambda kind: Estimate(kind, 0, "by rule", None, 16, 8).copies
+    copies = lambda kind: Estimate(kind, 0, "by rule", (), 16, 8).copies
     data = jnp.zeros((9, 1)), jnp.zeros(9), jnp.zeros(9)
     drawn = lambda size: surface(3, data=data, batch=MiniBatch(size))
     assert copies(surface(3)) == copies(drawn(9)) == (7 + 2 * 8) * 16
@@ -347,20 +351,16 @@ def test_the_table_and_the_line():
     assert len(table) == 9
     assert len({line.index(line[12:].lstrip()[0], 12) for line in table}) == 1, "aligned"
     assert table[0] == "parameters   10 (float32)"
-    assert table[4].startswith("strings      6 (2 a level), 5.0 GiB while they are moved, 3.0")
+    assert table[4].startswith("strings      6, 5.0 GiB while they are moved, 3.0")
     assert table[-2].endswith("gradient 10 ms, energy 1.0 ms; compiled in 2.0 s")
     assert table[-1] == "time         strings 60 s, about 20 min at most"
-    trained = replace(estimate(cost), steps=500).table(memory, timing)
+    trained = estimate(cost, networks=4, steps=500).table(memory, timing)
     assert trained[-1].startswith("time         training 20 s at most; strings 60 s, about ")
-    drawn = surface(10, data=(jnp.zeros((8, 1)),), batch=MiniBatch(2))
-    for of, seconds in (("loss", "5.0 s"), ("batch", "20 s")):
-        timed = replace(estimate(replace(cost, of=of)), surface=drawn, steps=500)
-        assert f"training {seconds} at most" in timed.table(memory, timing)[-1]
-    untold = replace(estimate(), surface=drawn, steps=500).table(memory, timing)
-    assert untold[-1] == "time         training 5.0 s at most", "an energy was timed"
+    assert trained[4] == "training     4 networks through 3 levels, 500 steps at most"
     assert "unknown" not in table[5] and "may not fit" not in table[5]
     assert "5.0 GiB free: it may not fit" in estimate(cost).line(Memory(None, 5 * GIB), timing)
-    assert len(estimate().table(memory, timing)) == 6, "of an unknown method"
+    unknown = estimate().table(memory, timing)
+    assert len(unknown) == 7 and unknown[-1] == "time         no estimate of 6 strings"
     line = estimate(cost).line(memory, timing)
     assert line.endswith("; strings 60 s, about 20 min at most")
     assert line.startswith("estimate: 10 parameters, 0 examples; engine by rule: loop; memory ")
@@ -368,9 +368,91 @@ def test_the_table_and_the_line():
     assert "unknown free" in estimate(cost).line(Memory(None, None), timing)
 
 
-def test_energies_take_time_too():
-    cost = Cost(0, 0, 0, gradients=1, most=2, energies=30, most_energies=40)
-    assert estimate().seconds(cost, Timing(10.0, 1.0, 0.0)) == (6 * 40.0, 6 * 60.0)
+def two_splits(test=640, train=64, **more):
+    """Levels of one split, and descents on another, half as many times as there are examples."""
+    split = lambda count: (jnp.zeros((count, 1)), jnp.zeros(count))
+    return surface(10, data=split(test), loss=quadratic, loss_data=split(train), **more)
+
+
+SPENT = Cost(GIB, GIB, GIB, 1000, 20_000, 0, 0)
+SECOND = Timing(gradient=1.0, energy=1.0, compiling=0.0)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "of", "seconds"),
+    [
+        (None, "loss", 1.0), (None, "energy", 0.1), (16, "loss", 0.25), (16, "batch", 1.0),
+        (16, "energy", 1 / 40), (64, "energy", 0.1),
+    ],
+)  # fmt: skip
+def test_a_step_of_training_is_as_long_as_its_examples_are_many(drawn, of, seconds):
+    """It was taken for a gradient of the energy's own split, and a batch for a part of that."""
+    batch = drawn and MiniBatch(drawn)
+    asked = estimate(
+        replace(SPENT, of=of), surface=two_splits(batch=batch), networks=4, trainings=3, steps=50
+    )
+    assert asked.of == of, "strings take most of the gradients, and theirs is timed"
+    assert asked.training(SECOND) == pytest.approx(3 * 4 * 50 * seconds)
+    assert asked.seconds(SECOND) == (6 * 1000, 6 * 20_000)
+
+
+def test_training_is_timed_where_there_are_no_strings():
+    """A gradient of the energy said nothing of it, and a 0-1 error has none."""
+    for batch, of, seconds in ((None, "loss", 100), (MiniBatch(16), "batch", 100)):
+        lines = estimate(surface=two_splits(batch=batch), joinings=(), networks=2, steps=50)
+        assert lines.of == of and lines.training(SECOND) == seconds
+    assert estimate().of == "energy", "nothing is descended"
+
+
+def test_methods_keep_what_their_gradients_are_of():
+    """Together they were said to follow the loss."""
+    each = [Joining(6, replace(SPENT, of=of)) for of in ("energy", "loss", "batch")]
+    asked = estimate(surface=two_splits(batch=MiniBatch(16)), joinings=tuple(each))
+    assert asked.of == "energy", "640 examples each"
+    assert asked.seconds(SECOND)[0] == pytest.approx(6 * 1000 * (1 + 64 / 640 + 16 / 640))
+    few = replace(asked, joinings=(each[0]._replace(strings=1), *each[1:2] * 3))
+    assert few.of == "loss"
+
+
+def test_strings_of_several_methods_are_counted_apart():
+    cheap, dear = replace(SPENT, gradients=10, most=40, bytes=2 * GIB, kept=1), SPENT
+    asked = estimate(joinings=(Joining(30, cheap), Joining(10, dear), Joining(5, None)))
+    assert asked.strings == 45 and asked.points == 60
+    said = "258 a string on its usual way, 5,030 at most (mean of all methods)"
+    assert asked.gradients_line == said
+    needs = {need.name: need.bytes for need in asked.needs()}
+    assert needs["strings"] == 2 * GIB and needs["results"] == 3 * (GIB + 1)
+    assert asked.time_words(SECOND)[-1] == "no estimate of 5 strings"
+    twice = repeated(asked.joinings, 2)
+    assert [joining.strings for joining in twice] == [30, 10, 5] * 2
+    kept = [cost and cost.kept for _, cost in twice]
+    assert kept == [1, GIB, None, 0, 0, None], "those of one time"
+
+
+def test_a_trainer_that_does_not_say_how_long_it_trains():
+    unknown = estimate(SPENT, networks=4)
+    assert unknown.time_words(SECOND)[0] == "no estimate of training"
+    assert unknown.training_line == "4 networks through 3 levels"
+
+
+@pytest.mark.parametrize(
+    ("trainer", "steps"),
+    [
+        (Sgd(steps=200_000, epochs=1, batch=50), 4),
+        (Sgd(steps=3, epochs=1, batch=50), 3),
+        (Sgd(steps=200_000, epochs=2.5), 2),
+        (Sgd(steps=70), 70),
+        (Adam(steps=70, batch=50), 70),
+        (Unspoken(), None),
+    ],
+)
+def test_the_plan_has_the_steps_that_training_takes(trainer, steps):
+    """`epochs` were not asked for."""
+    setup = Setup(
+        model=Normed(norm="layer"), data=Made(NOISE), functional=Functional("cross_entropy"),
+        trainer=trainer, method=Straight(), gauge=NoGauge(), levels=(1.0,), pairs=1, seed=0,
+    )  # fmt: skip
+    assert networks.estimate(setup, [], 2, 1).steps == steps
 
 
 def test_words_for_numbers():

@@ -33,6 +33,12 @@ class Parts(NamedTuple):
     reference: Any = ()
 
 
+def examples_in(data: Any) -> int:
+    """How many examples there are; 0 of a formula."""
+    leaves = jax.tree.leaves(data)
+    return len(leaves[0]) if leaves else 0
+
+
 def on_host(data: Any) -> bool:
     """Whether examples wait in the host's memory, as NumPy arrays, and are sent in blocks."""
     return any(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(data))

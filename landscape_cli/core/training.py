@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 from landscape_cli.core.descent import FEW, free, initial_states, moved
 from landscape_cli.core.devices import over_devices, point_by_point
-from landscape_cli.core.energy import Energy, total_energy, total_gradient
+from landscape_cli.core.energy import Energy, examples_in, total_energy, total_gradient
 from landscape_cli.core.lanes import FLOCK, in_chunks, in_pieces, pad, rung
 from landscape_cli.core.ledger import Ledger
 from landscape_cli.core.mini_batches import noisy_gradient, noisy_gradient_on_host
@@ -115,8 +115,7 @@ def check_batch(surface: Surface, batch: int | None) -> bool:
     """
     if batch is None:
         return False
-    leaves = jax.tree.leaves(surface.slope_data)
-    examples = len(leaves[0]) if leaves else 0
+    examples = examples_in(surface.slope_data)
     if batch > examples:
         has = f"the data has {examples} examples" if examples else "this surface has no examples"
         raise UserError(f"trainer.batch={batch}: {has}; null takes all")

@@ -19,6 +19,7 @@ import optax
 
 from landscape_cli.contracts import Progress, Trainer, Trajectories
 from landscape_cli.core.training import check_batch, train
+from landscape_cli.ranges import check_counts, check_limits, check_positive
 
 if TYPE_CHECKING:
     import jax
@@ -67,16 +68,12 @@ class Adam(Trainer):
     batch: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("learning_rate", "eps"):
-            if not 0 < getattr(self, name) < np.inf:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        check_positive(self, "learning_rate", "eps")
         for name in ("b1", "b2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
-        for name in ("steps", "check", "batch"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        check_counts(self, "steps", "check")
+        check_limits(self, "batch")
 
     def descend(
         self,
@@ -92,3 +89,7 @@ class Adam(Trainer):
         return train(
             surface, optimizer, thetas, levels, self.steps, self.check, key, batch, progress
         )
+
+    def most_steps(self, surface: Surface) -> int:
+        """`steps`, on any surface."""
+        return self.steps

@@ -16,15 +16,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-import jax
 import numpy as np
 import optax
 
 from landscape_cli.contracts import Progress, Trainer, Trajectories
+from landscape_cli.core.energy import examples_in
 from landscape_cli.core.training import check_batch, train
+from landscape_cli.ranges import check_counts, check_limits, check_positive
 from landscape_cli.trainers.schedule import check_schedule, schedule
 
 if TYPE_CHECKING:
+    import jax
+
     from landscape_cli.core.surface import Surface
 
 
@@ -83,19 +86,16 @@ class Sgd(Trainer):
     batch: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < np.inf:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        check_positive(self, "learning_rate")
         if not 0 <= self.momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
         if not 0 <= self.weight_decay < np.inf:
             raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay}")
         check_schedule(self.schedule, self.milestones, self.decay)
-        if self.epochs is not None and not 0 < self.epochs < np.inf:
-            raise ValueError(f"epochs must be positive, got {self.epochs}")
-        for name in ("steps", "check", "batch"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.epochs is not None:
+            check_positive(self, "epochs")
+        check_counts(self, "steps")
+        check_limits(self, "check", "batch")
 
     def descend(
         self,
@@ -107,20 +107,27 @@ class Sgd(Trainer):
     ) -> Trajectories:
         """Train all networks (network, param) until the lowest level or the budget."""
         batch = check_batch(surface, self.batch)
-        epoch = _epoch(surface, self.batch)
-        total = self.steps if self.epochs is None else max(round(self.epochs * epoch), 1)
+        total = self._total(surface)
         optimizer = _optimizer(
             self.learning_rate, self.momentum, self.nesterov, self.weight_decay, self.schedule,
             0 if self.schedule == "constant" else total, self.milestones, self.decay,
         )  # fmt: skip
-        check = self.check or max(round(epoch), 1)
-        return train(
-            surface, optimizer, thetas, levels, min(self.steps, total), check, key, batch, progress
-        )
+        check = self.check or max(round(_epoch(surface, self.batch)), 1)
+        steps = self.most_steps(surface)
+        return train(surface, optimizer, thetas, levels, steps, check, key, batch, progress)
+
+    def most_steps(self, surface: Surface) -> int:
+        """`steps`, or those of `epochs` on the surface's training examples if they are fewer."""
+        return min(self.steps, self._total(surface))
+
+    def _total(self, surface: Surface) -> int:
+        """Steps that the schedule is laid over, at least 1."""
+        if self.epochs is None:
+            return self.steps
+        return max(round(self.epochs * _epoch(surface, self.batch)), 1)
 
 
 def _epoch(surface: Surface, batch: int | None) -> float:
     """Steps in which as many examples are seen as there are."""
-    leaves = jax.tree.leaves(surface.slope_data)
-    examples = len(leaves[0]) if leaves else 1
+    examples = examples_in(surface.slope_data) or 1
     return max(examples / (batch or examples), 1.0)

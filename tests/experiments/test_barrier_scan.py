@@ -13,6 +13,7 @@ from landscape_cli.core.string import Found
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
+from landscape_cli.methods.neb import NEB
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.double_well import DoubleWell
@@ -137,4 +138,7 @@ def test_what_is_out_of_range_is_refused_by_name(field, value):
 def test_the_plan_is_that_of_the_largest_network():
     plan = BarrierScan(widths=(8, 2), depths=(1, 2)).plan(cubic(pairs=3))
     assert plan.surface.dimension == 2 * 8 + 8 * 8 + 8 + 8 + 1  # 1-8-8-1 with biases
-    assert plan.strings == 3 * 2
+    assert plan.strings == 3 * 2 * 4, "chords of every size"
+    assert (plan.networks, plan.trainings, plan.levels) == (6, 4, 2)
+    ways = cubic(pairs=3, method=NEB(beads=5), gauge=Mirrored())
+    assert BarrierScan(widths=(8,)).plan(ways).strings == 3 * 3 * 2, "chords as they are and moved"

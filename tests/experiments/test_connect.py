@@ -199,6 +199,42 @@ def test_a_method_that_does_not_suit_the_network_is_left_out_unless_it_was_asked
         run(*words, "experiment.methods=[dropout_path]")
 
 
+def plan(*words):
+    experiment, setup = setup_of(*words)
+    return experiment.plan(setup)
+
+
+def test_the_plan_counts_what_every_method_is_asked_for():
+    """It took all of them to be asked at every level, of the run's own pairs, in one gauge."""
+    words = ["levels=[0.1,0.03,0.01]", "pairs=2", "experiment.methods=[straight,neb,geodesic]"]
+    own = plan(*words)
+    assert own.strings == 2 * (1 + 1 + 3) and (own.networks, own.levels) == (4, 3)
+    assert {cost.of for _, cost in own.known} == {"loss", "energy"} and own.of == "energy"
+    gauged = plan(*words, "+gauge@gauges.matched=weight_matching")
+    assert gauged.strings == 2 * own.strings and gauged.networks == own.networks
+    kept = [sum(cost.kept for _, cost in each.known) for each in (own, gauged)]
+    assert kept[1] == 2 * kept[0], "paths of all gauges are on record"
+    many = plan(*words, "experiment.networks=8")
+    assert many.strings == 28 * (1 + 1 + 3) and many.networks == 8
+
+
+def test_the_plan_of_known_minima_trains_nothing():
+    words = ["model=muller_brown", "levels=[150.0,120.0]", "pairs=1"]
+    assert plan(*words).networks == 0
+    with pytest.raises(UserError, match=r"experiment\.networks=3: .* has ends of its own"):
+        plan(*words, "experiment.networks=3")
+
+
+def test_the_plan_leaves_out_what_the_run_leaves_out():
+    """The run was refused before it could."""
+    words = ["model=linear_net", "model.widths=[]", "levels=[5.0]", "pairs=1"]
+    unfit = ("dropout_path", "repair")  # both want hidden units
+    assert plan(*words).strings == len(setup_of(*words)[1].methods) - len(unfit)
+    assert plan(*words, *[f"~methods.{name}" for name in unfit]).strings == plan(*words).strings
+    with pytest.raises(UserError, match="dropout_path"):
+        plan(*words, "experiment.methods=[dropout_path]")
+
+
 @pytest.mark.parametrize(
     "chosen",
     [

@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from landscape_cli.experiments.geodesic import Geodesic
-from setups import cubic
+from setups import closed_form, cubic
 
 from landscape_cli.gauges.weight_matching import WeightMatching
 from landscape_cli.models.mlp import MLP
+from landscape_cli.models.quadratic_bowl import QuadraticBowl
+from landscape_cli.models.ring import Ring
 from landscape_cli.trainers.sgd import Sgd
 
 
@@ -49,3 +51,15 @@ def test_levels_share_a_copy_where_they_share_their_pairs(paired):
         assert np.array_equal(copy[pair, -1], own[pair, -1][places])
         if paired:
             assert np.array_equal(copy[pair], own[pair][:, places])
+
+
+def test_the_plan_counts_trainings():
+    """New networks for every level cross one each; closed forms know their ends, or train."""
+    count = lambda plan: (plan.strings, plan.networks, plan.levels, plan.trainings)
+    assert count(Geodesic().plan(cubic(pairs=3))) == (6, 6, 2, 1)
+    apart = Geodesic(paired=False).plan(cubic(pairs=3))
+    assert count(apart) == (6, 6, 1, 2) and apart.descents == 2 * 6 * 2000
+    known = Geodesic().plan(closed_form(Ring(2), pairs=3))
+    assert (known.strings, known.networks, known.copies) == (3, 0, 0)
+    trained = Geodesic().plan(closed_form(QuadraticBowl(), pairs=3))
+    assert trained.networks == 6, "a formula without known minima"

@@ -99,3 +99,9 @@ def test_both_grids_hold_the_ends_exactly():
 def test_what_is_out_of_range_is_refused_by_name(field, value):
     with pytest.raises(ValueError, match=f"^{field} must"):
         Interpolation(**{field: value})
+
+
+def test_the_plan_has_training_and_no_strings():
+    plan = Interpolation().plan(closed_form(DoubleWell(2), pairs=3))
+    assert (plan.strings, plan.networks, plan.levels) == (0, 6, 1)
+    assert plan.descents == 6 * 2000, "closed forms are trained, too"

@@ -233,5 +233,11 @@ def test_what_does_not_fit_is_refused_in_one_line():
 
 
 def test_the_plan_counts_all_paths():
-    assert NetworkOfMinima(minima=5).plan(cubic()).strings == 8
+    """And the networks, which it took for two of every path."""
+    plan = NetworkOfMinima(minima=5).plan(cubic())
+    assert (plan.strings, plan.networks, plan.levels) == (8, 5, 2)
     assert NetworkOfMinima(minima=5, connections=6).plan(cubic()).strings == 6
+    rounds = NetworkOfMinima(minima=5, connections=14).plan(cubic())
+    assert [joining.strings for joining in rounds.joinings] == [4, 4, 4, 2]
+    closed = NetworkOfMinima(minima=5).plan(muller_brown(GridPaths()))
+    assert closed.networks == 5 and closed.steps, "points of a formula descend, too"

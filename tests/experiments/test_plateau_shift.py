@@ -47,4 +47,7 @@ def test_networks_are_trained_once_and_joined_for_every_alpha():
 def test_a_plan_counts_the_strings_of_every_alpha():
     setup = cubic(method=BRIEF)
     one, plan = Geodesic().plan(setup), PlateauShift(alphas=(0.8, 0.9, 1.0)).plan(setup)
-    assert plan.cost.gradients == 3 * one.cost.gradients and plan.cost.bytes == one.cost.bytes
+    assert plan.strings == 3 * one.strings == 3 * 2 * 2
+    assert plan.gradients_line == one.gradients_line, "of a string, which is of one alpha"
+    assert plan.needs() == one.needs(), "strings of one alpha are let go"
+    assert (plan.networks, plan.trainings) == (4, 1)
