@@ -9,6 +9,12 @@ from typing import Any
 LARGEST_SEED = 2**32 - 1  # in single precision JAX keeps no more bits of a seed
 
 
+def check_seed(seed: Any) -> None:
+    """A whole number that JAX and NumPy take as a seed."""
+    if not (isinstance(seed, Integral) and 0 <= int(seed) <= LARGEST_SEED):
+        raise ValueError(f"seed must be a whole number of 0 to {LARGEST_SEED}, got {seed!r}")
+
+
 def check_counts(part: Any, *names: str, least: int = 1) -> None:
     """Whole numbers that must be at least `least`."""
     for name in names:
