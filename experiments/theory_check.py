@@ -160,7 +160,7 @@ class TheoryCheck(Experiment):
             setup.progress.phase("strings", total=len(left), unit="strings")
             levels = np.full(len(left), level)
             for row, string in method.connect(
-                surface, starts[left], ends[left], levels, left, setup.progress
+                surface, starts[left], ends[left], levels, left, setup.progress, seed=setup.seed
             ):
                 i = int(left[row])
                 if i not in best or string.connected or string.peak < best[i].peak:

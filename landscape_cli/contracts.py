@@ -17,6 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -172,6 +173,17 @@ class PathMethod(ABC):
     warms: ClassVar[bool] = True
     needs_network: ClassVar[bool] = False
 
+    def __init_subclass__(cls) -> None:
+        """Refuse a method that is not to be told the seed, before any run hands it over.
+
+        Raises:
+            TypeError: its `connect` has no argument `seed`.
+        """
+        super().__init_subclass__()
+        taken = signature(cls.connect).parameters.values()
+        if not any(each.name == "seed" or each.kind == each.VAR_KEYWORD for each in taken):
+            raise TypeError(f"{cls.__name__}.connect must take the run's seed: add seed: int = 0")
+
     @abstractmethod
     def connect(
         self,
@@ -182,6 +194,7 @@ class PathMethod(ABC):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Join `starts[i]` to `ends[i]` inside {F <= levels[i]}; yield (i, found) as each ends.
 
@@ -195,6 +208,9 @@ class PathMethod(ABC):
                 pair at neighbouring levels may start from one another.
             progress: told what is going on.
             initial: strings to begin from, between the same ends; None for the chord.
+            seed: of every random draw, 0 to 2³² - 1. Equal seeds give equal strings, in any order
+                and company: name draws under it (`core.random`). A program is handed a key made of
+                it, so that another seed compiles nothing.
         """
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost | None:

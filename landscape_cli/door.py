@@ -25,6 +25,7 @@ from landscape_cli.connection import Connection
 from landscape_cli.contracts import PathMethod, Progress
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
+from landscape_cli.ranges import check_seed
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def geodesic(
     *,
     batched: bool | None = None,
     method: str | PathMethod = "taut_string",
+    seed: int = 0,
 ) -> Connection | list[Connection]:
     """Shortest path between two points that never leaves {F <= level}.
 
@@ -91,6 +93,7 @@ def geodesic(
         batched: whether the leading axis counts pairs; None: yes for a plain array of two
             dimensions, no for everything else; False for one pair of matrices.
         method: how strings are found, as for `connect`.
+        seed: of the method's random draws, 0 to 2³² - 1.
 
     Returns:
         One `Connection`, or a list with one for every pair.
@@ -98,7 +101,7 @@ def geodesic(
     Raises:
         ValueError: ends that are empty, not real, differ in shape, coincide, lie above the level
             or are not finite; an energy that is not a floating scalar; an unknown method, or one
-            that needs a network.
+            that needs a network; a seed out of range.
 
     Example:
         >>> ring = lambda theta: ((theta**2).sum() - 1) ** 2
@@ -115,7 +118,7 @@ def geodesic(
         raise ValueError(f"level must be finite, got {level}")
     _check(job.surface, "start", job.starts, job.levels)
     _check(job.surface, "end", job.ends, job.levels)
-    return _joined(job, method_named(method))
+    return _joined(job, method_named(method), seed)
 
 
 def connect(
@@ -127,6 +130,7 @@ def connect(
     level: float | np.ndarray = np.inf,
     batched: bool | None = None,
     initial: Any = None,
+    seed: int = 0,
 ) -> Connection | list[Connection]:
     """A path between two points, by any method, judged by the same dense check as all others.
 
@@ -140,7 +144,8 @@ def connect(
         level: λ the path is judged against; methods that look inside a level set need one.
         batched: as for `geodesic`.
         initial: a `Connection` of the same ends to begin from (of a batch, a list of them), or
-            its beads.
+            its beads; "straight", "repair" and "dropout_path" take none.
+        seed: of the method's random draws, 0 to 2³² - 1.
 
     Returns:
         One `Connection`, or a list with one for every pair. Its `peak` is the highest energy of
@@ -149,7 +154,8 @@ def connect(
     Raises:
         ValueError: ends that are empty, not real, differ in shape or coincide; an energy that is
             not a floating scalar; a method that needs a level and gets none; a string to begin
-            from that has other ends; an unknown method, or one that needs a network.
+            from that has other ends, or for a method that takes none; an unknown method, or one
+            that needs a network; a seed out of range.
 
     Example:
         >>> well = lambda theta: (theta[0] ** 2 - 1) ** 2 + (theta[1] - theta[0] ** 2) ** 2
@@ -162,11 +168,13 @@ def connect(
     if not (chosen.level_free or np.isfinite(job.levels).all()):
         raise ValueError(f"method {method!r} looks inside a level set: give it a level")
     if initial is None:
-        return _joined(job, chosen)
+        return _joined(job, chosen, seed)
+    if not chosen.warms:
+        raise ValueError(f"initial: method {method!r} begins from no string; leave it out")
     several = initial if job.many else [initial]
     begun = [np.asarray(getattr(one, "beads", one), job.surface.dtype) for one in several]
     _check_initial(begun, job)
-    return _joined(job, chosen, initial=begun)
+    return _joined(job, chosen, seed, initial=begun)
 
 
 def method_named(method: str | PathMethod) -> PathMethod:
@@ -291,11 +299,15 @@ def _check_initial(begun: list[np.ndarray], job: _Job) -> None:
             raise ValueError("initial must join the same two points: it has other ends")
 
 
-def _joined(job: _Job, method: PathMethod, **more: Any) -> Connection | list[Connection]:
+def _joined(
+    job: _Job, method: PathMethod, seed: int, initial: list[np.ndarray] | None = None
+) -> Connection | list[Connection]:
+    check_seed(seed)
     pairs = np.arange(len(job.starts))
     question = job.surface, job.starts, job.ends, job.levels, pairs, Progress()
     try:
-        latest = dict(method.connect(*question, **more))  # a string may come again, improved
+        # A string may come again, improved.
+        latest = dict(method.connect(*question, initial=initial, seed=int(seed)))
     except UserError as error:  # the command line's exception
         raise ValueError(str(error)) from error
     made = lambda found: Connection(found, job.surface, job.unravel, job.surface.dtype)

@@ -20,6 +20,12 @@ def choose(name: str, value: str, known: Iterable[str]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}{hint}")
 
 
+def check_seed(seed: Any) -> None:
+    """A whole number that JAX and NumPy take as a seed."""
+    if not (isinstance(seed, Integral) and 0 <= int(seed) <= LARGEST_SEED):
+        raise ValueError(f"seed must be a whole number of 0 to {LARGEST_SEED}, got {seed!r}")
+
+
 def check_counts(part: Any, *names: str, least: int = 1) -> None:
     """Whole numbers that must be at least `least`."""
     for name in names:

@@ -79,10 +79,11 @@ class Setup:
         chosen = method or self.method
         first = self.warm_start_for(method, anywhere=not np.isfinite(levels).all())
         if first is None:
-            return chosen.connect(*job)
-        found = dict(first.connect(*job))
+            return chosen.connect(*job, seed=self.seed)
+        found = dict(first.connect(*job, seed=self.seed))
         begun = [found[i].beads for i in range(len(starts))]
-        return chosen.connect(*job, initial=[b if np.isfinite(b).all() else None for b in begun])
+        begun = [beads if np.isfinite(beads).all() else None for beads in begun]
+        return chosen.connect(*job, initial=begun, seed=self.seed)
 
     def warm_start_for(
         self, method: PathMethod | None = None, *, anywhere: bool = False

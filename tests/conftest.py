@@ -88,7 +88,7 @@ class Descent(Trainer):
 class Straight(PathMethod):
     alpha: float = 0.5
 
-    def connect(self, surface, starts, ends, levels, key, progress):
+    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None, seed=0):
         return iter(())
 
 

@@ -114,6 +114,26 @@ def test_a_path_can_begin_from_another():
     assert warm.normalized_length == pytest.approx(RING_LENGTH, rel=5e-3)
 
 
+def test_a_seed_is_of_the_draws_of_a_method():
+    brief = Bezier(steps=5)
+    job = (ring, A, B, brief)
+    first, other = (landscape.connect(*job, seed=seed).beads for seed in (0, 1))
+    np.testing.assert_array_equal(first, landscape.connect(*job).beads)
+    assert not np.array_equal(first, other)
+    inside = [landscape.geodesic(ring, A, B, 0.1, method=brief, seed=s).beads for s in (0, 1)]
+    np.testing.assert_array_equal(inside, [first, other])
+    for seed in (-1, 2**32, 0.5):
+        with pytest.raises(ValueError, match="seed must be a whole number of 0 to 4294967295"):
+            landscape.connect(*job, seed=seed)
+
+
+@pytest.mark.parametrize("method", ["straight", "repair", "dropout_path", Straight()])
+def test_what_begins_from_no_string_is_given_none(method):
+    """It was ignored, or refused in words of the command line."""
+    with pytest.raises(ValueError, match=r"^initial: method .* begins from no string"):
+        landscape.connect(ring, A, B, method, initial=np.stack([A, B]))
+
+
 def test_its_figure_and_file(tmp_path):
     path = landscape.connect(ring, A, B, "straight")
     assert path.save(tmp_path / "chord.png").stat().st_size > 1000
@@ -155,7 +175,7 @@ def test_a_saved_result_is_loaded(tmp_path):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(path, name))
     np.testing.assert_array_equal(loaded.profile(), path.profile())
     np.testing.assert_array_equal(loaded.at(0.5), path.at(0.5), strict=True)
-    assert landscape.connect(ring, A, B, "straight", initial=loaded).connected
+    assert landscape.connect(ring, A, B, Bezier(steps=1), initial=loaded).connected
 
 
 def test_what_is_not_a_saved_result_is_not_loaded(tmp_path):
@@ -231,9 +251,12 @@ def test_no_folder_is_made_for_a_file(tmp_path):
         (dict(method="dropout_path"), "method=dropout_path: a closed form has no hidden units"),
         (dict(method="taut_string"), "'taut_string' looks inside a level set: give it a level"),
         (dict(level=np.nan), "level must be a number"),
-        (dict(initial=np.stack([A, A])), "initial must join the same two points"),
-        (dict(initial=np.stack([B, B])), "initial must join the same two points"),
-        (dict(initial=np.zeros((2, 3))), r"initial must be beads of shape \(bead, 2\)"),
+        (dict(method="neb", initial=np.stack([A, A])), "initial must join the same two points"),
+        (dict(method="neb", initial=np.stack([B, B])), "initial must join the same two points"),
+        (
+            dict(method="neb", initial=np.zeros((2, 3))),
+            r"initial must be beads of shape \(bead, 2\)",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(words, said):

@@ -142,14 +142,11 @@ def _subclasses(base: type) -> set[type]:
     return found.union(*map(_subclasses, found)) if found else found
 
 
-def connect(method: PathMethod, surface, starts, ends, levels, pairs=None) -> list[Found]:
+def connect(method: PathMethod, surface, starts, ends, levels, pairs=None, seed=0) -> list[Found]:
     """All results, in the order of the input; of one that comes twice, the later."""
     pairs = np.arange(len(levels)) if pairs is None else np.asarray(pairs)
-    found = dict(
-        method.connect(
-            surface, np.asarray(starts), np.asarray(ends), np.asarray(levels), pairs, Progress()
-        )
-    )
+    job = map(np.asarray, (starts, ends, levels))
+    found = dict(method.connect(surface, *job, pairs, Progress(), seed=seed))
     assert sorted(found) == list(range(len(levels))), "no pair is ever dropped"
     return [found[index] for index in range(len(levels))]
 

@@ -83,6 +83,7 @@ def bands(
     dense: int,
     report: Report = lambda done, total, note: None,
     initial: Sequence[np.ndarray | None] | None = None,
+    seed: int = 0,
 ) -> Iterator[tuple[int, Found]]:
     """Move a string between every pair of ends, and judge it.
 
@@ -98,6 +99,7 @@ def bands(
         dense: points per segment of the dense check.
         report: called with (done, total, what) now and then.
         initial: strings to begin from; None for the chord.
+        seed: of the sides to which chords are bent.
 
     Yields:
         (index, found), in order.
@@ -112,7 +114,7 @@ def bands(
     for first in range(0, len(starts), size):
         rows = range(first, min(first + size, len(starts)))
         began = time.perf_counter()
-        begun = [_begun(starts[i], ends[i], known[i], beads, bow) for i in rows]
+        begun = [_begun(starts[i], ends[i], known[i], beads, bow, seed) for i in rows]
         outcomes = search(surface, begun, report)
         share = (time.perf_counter() - began) / len(rows)
         for i, outcome in zip(rows, outcomes, strict=True):
@@ -125,11 +127,13 @@ def together(surface: Surface, beads: int, strings: int) -> int:
     return min(strings, max(AT_ONCE // each, 1))
 
 
-def _begun(start: np.ndarray, end: np.ndarray, known: Any, beads: int, bow: float) -> np.ndarray:
+def _begun(
+    start: np.ndarray, end: np.ndarray, known: Any, beads: int, bow: float, seed: int
+) -> np.ndarray:
     """Equal arcs of a string, or of the chord, bent."""
     if known is not None:
         return reparametrized(np.asarray(known, start.dtype), beads - 1)
-    return bowed(reparametrized(np.stack([start, end]), beads - 1), bow)
+    return bowed(reparametrized(np.stack([start, end]), beads - 1), bow, seed)
 
 
 def _judged(surface, outcome: Outcome, level: float, dense: int, seconds: float) -> Found:

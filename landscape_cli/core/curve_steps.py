@@ -20,7 +20,7 @@ from jaxtyping import Array
 from landscape_cli.core.curve import Family, objective, plan, times_to
 from landscape_cli.core.devices import over_devices, point_by_point
 from landscape_cli.core.energy import drawing, mapped, total_gradient, whole
-from landscape_cli.core.random import named_key
+from landscape_cli.core.random import named_generator, named_key
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.threads import in_shares
 from landscape_cli.errors import UserError
@@ -93,25 +93,29 @@ def falling(fraction: np.ndarray) -> np.ndarray:
 
 def drawn_steps(
     family: Family, bends: int, first: int, learning_rates: np.ndarray, points: int,
-    random: bool, dtype: Any,
+    random: bool, dtype: Any, seed: int = 0,
 ) -> Step:  # fmt: skip
     """Steps from number `first` on; t is the same for all curves, whatever their company.
 
-    One t in each of `points` equal parts of [0, 1]: its middle, or drawn at random.
+    One t in each of `points` equal parts of [0, 1]: its middle, or drawn at random by `seed`.
     """
     numbers, planned = first + np.arange(len(learning_rates)), []
     for number in numbers:
-        shift = np.random.default_rng(number).uniform(size=points) if random else 0.5
+        shift = named_generator(seed, int(number)).uniform(size=points) if random else 0.5
         planned.append(plan(family, bends, (np.arange(points) + shift) / points))
     weights, rates = (np.stack(leaf).astype(dtype) for leaf in zip(*planned, strict=True))
     return Step(weights, rates, np.asarray(learning_rates, dtype), numbers)
 
 
 def advance(
-    surface: Surface, program: Program, decay: float, steps: Step, count: int, curves: Curves
-) -> Curves:
-    """The first `count` of the `steps`, all curves; κ = `decay` adds κ ‖φ‖² / 2 to F(φ)."""
-    key, pull = named_key(0, "curves"), np.asarray(decay, surface.dtype)
+    surface: Surface, program: Program, decay: float, steps: Step, count: int, curves: Curves,
+    seed: int = 0,
+) -> Curves:  # fmt: skip
+    """The first `count` of the `steps`, all curves; κ = `decay` adds κ ‖φ‖² / 2 to F(φ).
+
+    Mini-batches are drawn by `seed`.
+    """
+    key, pull = named_key(seed, "curves"), np.asarray(decay, surface.dtype)
     if surface.strategy == "loop":
         return _host_steps(surface, program, key, pull, steps, count, curves)
     parts = surface.slope_parts if program.draw is None else surface.slope_data

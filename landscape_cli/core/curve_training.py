@@ -185,7 +185,7 @@ class Kept:
 
 def _trained(
     surface: Surface, family: Family, settings: Bending, kept: Kept, chords: np.ndarray,
-    report: Callable[[int, int], Any],
+    report: Callable[[int, int], Any], seed: int,
 ) -> None:  # fmt: skip
     """All stages of the curves `kept`; those that begin as `chords` are bent first."""
     done = 0
@@ -198,14 +198,14 @@ def _trained(
         control = [family.grown(kept.control[i], bends) for i in rows]
         if done == 0:
             bows = settings.bow * chords[rows]
-            control = [bowed(one, far) for one, far in zip(control, bows, strict=True)]
-        _stage(surface, family, settings, kept, np.stack(control), (done, total), report)
+            control = [bowed(one, far, seed) for one, far in zip(control, bows, strict=True)]
+        _stage(surface, family, settings, kept, np.stack(control), (done, total), report, seed)
         done += total
 
 
 def _stage(
     surface: Surface, family: Family, settings: Bending, kept: Kept, control: np.ndarray,
-    span: tuple[int, int], report: Callable[[int, int], Any],
+    span: tuple[int, int], report: Callable[[int, int], Any], seed: int,
 ) -> None:  # fmt: skip
     """Steps span[0] to span[0] + span[1] of the curves that are left, from `control`."""
     optimizer = direction(settings.optimizer, settings.momentum)
@@ -218,10 +218,11 @@ def _stage(
     for first in range(0, total, every):
         rates = settings.learning_rate * falling(np.arange(first, first + every) / total)
         steps = drawn_steps(
-            family, bends, start + first, rates, settings.points, settings.random, surface.dtype
-        )
+            family, bends, start + first, rates, settings.points, settings.random,
+            surface.dtype, seed,
+        )  # fmt: skip
         count = min(every, total - first)
-        curves = advance(surface, program, settings.weight_decay, steps, count, curves)
+        curves = advance(surface, program, settings.weight_decay, steps, count, curves, seed)
         kept.gradients[rows] += count * settings.points
         control = np.asarray(curves.control)[: len(rows)]
         if settings.lowest:
@@ -266,6 +267,7 @@ def curves(
     levels: np.ndarray,
     report: Callable[[int, int], Any] = lambda done, total: None,
     initial: Sequence[np.ndarray | None] | None = None,
+    seed: int = 0,
 ) -> Iterator[tuple[int, Found]]:
     """Train a curve between every pair of ends, and judge the polyline through it.
 
@@ -278,6 +280,7 @@ def curves(
         levels: (string,) that curves are judged against; infinite where any will do.
         report: called with (steps taken, steps) now and then.
         initial: strings that curves are fitted to; None for the chord.
+        seed: of mini-batches, of t and of the sides to which chords are bent.
 
     Yields:
         (index, found) in order, after all curves are trained.
@@ -298,7 +301,7 @@ def curves(
         rows = range(first, min(first + size, len(starts)))
         bends = settings.stages[0][0]
         kept = Kept.of([_begun(family, bends, starts[i], ends[i], strings[i]) for i in rows])
-        _trained(surface, family, settings, kept, ~bent[first : rows.stop], report)
+        _trained(surface, family, settings, kept, ~bent[first : rows.stop], report, seed)
         seconds = (time.monotonic() - began) / len(rows)
         for i, control, gradients, energies in zip(
             rows, kept.control, kept.gradients, kept.energies, strict=True

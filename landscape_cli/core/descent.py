@@ -184,6 +184,7 @@ def descend(
     targets: np.ndarray,
     steps: int,
     every: int | None = None,
+    seed: int = 0,
 ) -> Descended:
     """Run `optimizer` on every point until it is at or below its target, or out of steps.
 
@@ -195,12 +196,13 @@ def descend(
         steps: most steps for a point.
         every: steps on mini-batches of `surface.batch` between two looks at F; None: on all
             examples of the loss, with a look before every step.
+        seed: of the mini-batches.
 
     Returns:
         Positions, energies and costs; compare energies with targets to see who arrived.
     """
     thetas = np.array(thetas, surface.dtype)
-    pool = _Pool(surface, optimizer, thetas, np.asarray(targets), steps, every)
+    pool = _Pool(surface, optimizer, thetas, np.asarray(targets), steps, every, seed)
     while len(pool.going):
         pool.advance()
     return pool.ended(steps)
@@ -225,7 +227,7 @@ class _Pool:
 
     def __init__(
         self, surface: Surface, optimizer: Any, thetas: np.ndarray, targets: np.ndarray,
-        steps: int, every: int | None,
+        steps: int, every: int | None, seed: int,
     ) -> None:  # fmt: skip
         self.surface, self.optimizer = surface, optimizer
         self.batches = None if every is None else Batches(surface.batch, every)
@@ -238,6 +240,7 @@ class _Pool:
         # A point is named by where it begins: it sees the same mini-batches in any company.
         named = thetas if every is not None else np.zeros((len(thetas), 0))
         self.numbers = np.array([zlib.crc32(theta.tobytes()) for theta in named], np.uint32)
+        self.key = named_key(seed, "descent")
         self.states: Any = None
         steps = 3 if surface.strategy == "loop" else 100  # until all are looked at from here
         self.together = max(steps // (every or 1), 1)
@@ -282,7 +285,6 @@ class _Pool:
         energy = None if free(surface) and self.batches is None else surface.energy
         parts = () if energy is None else surface.parts
         loss_parts = surface.slope_parts if self.batches is None else surface.slope_data
-        key = named_key(0, "descent")
 
         def advance(lanes: Lane) -> tuple[Lane, Array]:
             count = len(lanes.left)
@@ -290,7 +292,7 @@ class _Pool:
             padded.left[count:] = 0  # padding stays where it is
             found = _advance(surface.light)(
                 self.optimizer, energy, surface.slope, self.batches, parts, loss_parts, padded,
-                count if surface.light else None, key, self.together, surface.chunk,
+                count if surface.light else None, self.key, self.together, surface.chunk,
             )  # fmt: skip
             return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], found)
 
@@ -317,7 +319,7 @@ class _Pool:
 
     def _noisy_host_steps(self, lanes: Lane, every: int) -> Lane:
         """The same on mini-batches."""
-        surface, key = self.surface, named_key(0, "descent")
+        surface = self.surface
         for _ in range(self.together):
             energies = surface.energies(lanes.theta)
             lanes = lanes._replace(energy=energies)
@@ -325,7 +327,7 @@ class _Pool:
             if len(going) == 0:
                 break
             some = [jax.tree.map(lambda leaf, i=i: leaf[i], lanes) for i in going]
-            walk = partial(_noisy_steps, surface, self.optimizer, every, key)
+            walk = partial(_noisy_steps, surface, self.optimizer, every, self.key)
             for i, (theta, state) in zip(going, point_by_point(walk, some), strict=True):
                 lanes.theta[i] = theta
                 jax.tree.map(lambda leaf, new, i=i: leaf.__setitem__(i, new), lanes.state, state)

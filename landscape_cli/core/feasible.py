@@ -41,6 +41,7 @@ class Search:
         every_start: pull a string from the level above, from its sample and from the chord, and go
             on with the shortest. False: from the first of them that does not leave the level set,
             and only strings that cannot start from the level above are sampled.
+        seed: of kicks, and of the sides to which strings are bent.
     """
 
     optimizer: Any
@@ -54,6 +55,7 @@ class Search:
     continuation: bool = True
     shorten: bool = True
     every_start: bool = True
+    seed: int = 0
 
 
 @dataclass(eq=False)
@@ -132,6 +134,7 @@ def sample_strings(surface: Surface, works: list[Work], search: Search, report: 
         np.array([work.level for work in works]),
         settings,
         lambda done, total: report(done, total, "sampled"),
+        seed=search.seed,
     )
     for work, string in zip(works, strings, strict=True):
         work.sampled = string

@@ -22,7 +22,7 @@ from landscape_cli.core.relax import relax
 from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import energies_inside
-from landscape_cli.ranges import LARGEST_SEED, check_counts
+from landscape_cli.ranges import check_counts
 
 Cycle = tuple[int, float, int]  # steps, learning rate, beads inserted before
 
@@ -38,14 +38,12 @@ class Cycles:
             bead; at least 0.
         samples: points looked at inside every segment, evenly spaced.
         batch: mini-batches for gradients, one for every bead and step, where the surface has any.
-        seed: of the mini-batches.
     """
 
     schedule: tuple[Cycle, ...]
     threshold: float = 0.1
     samples: int = 9
     batch: bool = False
-    seed: int = 0
 
     def __post_init__(self) -> None:
         for steps, rate, inserted in self.schedule:
@@ -59,9 +57,6 @@ class Cycles:
         if not 0 <= self.threshold < np.inf:
             raise ValueError(f"threshold must be at least 0, got {self.threshold}")
         check_counts(self, "samples")
-        check_counts(self, "seed", least=0)
-        if self.seed > LARGEST_SEED:
-            raise ValueError(f"seed must be at most {LARGEST_SEED}, got {self.seed}")
 
     @property
     def beads(self) -> list[int]:
@@ -87,11 +82,12 @@ def cycled(
     *,
     settings: Relaxing,
     cycles: Cycles,
+    seed: int = 0,
 ) -> list[Outcome]:
-    """Relax, insert, and relax again; a search for `band.bands`."""
+    """Relax, insert, and relax again: a search for `band.bands`; `seed` draws mini-batches."""
     outcomes = [Outcome(beads) for beads in strings]
     places = [np.linspace(0, 1, len(beads)) for beads in strings]
-    key, done = named_key(cycles.seed, "band"), 0
+    key, done = named_key(seed, "band"), 0
     total = sum(steps for steps, *_ in cycles.schedule)
     for number, (steps, rate, inserted) in enumerate(cycles.schedule):
         if number:

@@ -249,6 +249,7 @@ def shortened(
     settings: Shortening,
     report: Callable[[int, int], Any] = lambda done, total: None,
     every: int = 25,
+    seed: int = 0,
 ) -> Float[np.ndarray, "string bead param"]:
     """Strings with the same ends and beads whose neighbors answer more alike.
 
@@ -258,11 +259,12 @@ def shortened(
         settings: see `Shortening`.
         report: called with (steps taken, steps) now and then.
         every: steps between two reports.
+        seed: of the mini-batches.
     """
     optimizer = direction(settings.optimizer, settings.momentum)
     draw = surface.batch if settings.batch else None
     program = Program(optimizer, between(surface), draw, settings.smooth, surface.chunk)
-    key = named_key(0, "outputs")
+    key = named_key(seed, "outputs")
     parts = surface.slope_parts if draw is None else surface.slope_data
     begun = jnp.asarray(beads, surface.dtype)
     strings = Strings(begun, initial_states(optimizer, begun[:, 1:-1]))

@@ -11,14 +11,15 @@ below it (α < 1), because between two points of a concave wall every chord leav
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from landscape_cli.core.descent import descend
+from landscape_cli.core.random import named_generator
 from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.threads import hands, side_by_side
@@ -143,7 +144,7 @@ def _check(
     return bad
 
 
-def _across(segments: np.ndarray, names: list[tuple]) -> np.ndarray:
+def _across(segments: np.ndarray, names: list[tuple], seed: int) -> np.ndarray:
     """A vector across every segment, and as long.
 
     A chord can run over a saddle or a maximum, where the gradient vanishes or points along the
@@ -152,8 +153,7 @@ def _across(segments: np.ndarray, names: list[tuple]) -> np.ndarray:
     """
     across = np.zeros_like(segments[:, 0])
     for row, ((start, end), (ends, *place)) in enumerate(zip(segments, names, strict=True)):
-        seed = zlib.crc32(np.ascontiguousarray(ends).tobytes())
-        direction = np.random.default_rng([seed, *place]).standard_normal(len(start))
+        direction = named_generator(seed, ends, *place).standard_normal(len(start))
         along = (end - start) / np.linalg.norm(end - start)
         if len(along) > 1:
             direction -= (direction @ along) * along
@@ -185,22 +185,22 @@ def _slid_back(thetas: np.ndarray, segments: np.ndarray) -> np.ndarray:
     return nearest < KICK * np.linalg.norm(segments[:, 1] - segments[:, 0], axis=1)
 
 
-def _new_beads(surface, optimizer, bad, strings, settings: Sampling, depth: int):
+def _new_beads(surface, optimizer, settings: Sampling, seed: int, bad, strings, depth: int):
     """Descend every inserted point; one that stays high or slides back may be kicked, once."""
     points = np.stack([point for *_, point in bad])
     segments = np.stack([strings[s].beads[i : i + 2] for s, i, _ in bad])
     factor = settings.alpha * settings.deeper ** max(0, depth - 3)
     levels = np.array([strings[s].level for s, *_ in bad])
     targets = _allowed(levels, factor)
-    found = descend(surface, optimizer, points, targets, settings.bead_steps, settings.every)
+    how = settings.bead_steps, settings.every, seed
+    found = descend(surface, optimizer, points, targets, *how)
     thetas, energies, spent = found.thetas, found.energies, found.gradients
     idle = np.flatnonzero(~(energies <= levels) | _slid_back(thetas, segments))
     if settings.kick and len(idle):
         names = [(strings[s].beads[[0, -1]], depth, i) for s, i, _ in (bad[row] for row in idle)]
-        across = _across(segments[idle], names)
+        across = _across(segments[idle], names, seed)
         kicked = _kicked(surface, points[idle], across, energies[idle])
-        job = kicked, targets[idle], settings.bead_steps, settings.every
-        again = descend(surface, optimizer, *job)
+        again = descend(surface, optimizer, kicked, targets[idle], *how)
         spent[idle] += again.gradients
         arrived = again.energies <= levels[idle]
         thetas[idle[arrived]] = again.thetas[arrived]
@@ -241,6 +241,7 @@ def sample(
     report: Callable[[int, int], Any] = lambda done, total: None,
     dense: int = 0,
     initial: Sequence[np.ndarray | None] | None = None,
+    seed: int = 0,
 ) -> list[Sampled]:
     """Grow a string for every pair of points.
 
@@ -255,6 +256,7 @@ def sample(
         dense: points per segment of a dense check against λ itself that accepted strings have to
             pass too; where one fails, beads are inserted and the string goes on. 0: no check.
         initial: strings to grow from, between the same ends; None for the chord.
+        seed: of kicks and mini-batches.
 
     Returns:
         One `Sampled` per pair; `.inside` says whether it succeeded. A failure is no proof.
@@ -274,7 +276,7 @@ def sample(
             inside[share] = done
             report(sum(inside), len(strings))
 
-        _grow(surface, optimizer, strings[share::count], settings, told, dense, three)
+        _grow(surface, optimizer, strings[share::count], settings, told, dense, three, seed)
 
     side_by_side(grown, range(count))
     return strings
@@ -288,11 +290,13 @@ def _grow(
     report: Callable[[int], Any],
     dense: int,
     three: bool,
+    seed: int,
 ) -> None:
     """Grow strings of one pool, in place; `three`: their first bead whatever the chord does."""
+    new_beads = partial(_new_beads, surface, optimizer, settings, seed)
     if three:
         bad = [(s, 0, (string.beads[0] + string.beads[1]) / 2) for s, string in enumerate(strings)]
-        _insert(strings, bad, *_new_beads(surface, optimizer, bad, strings, settings, 0), settings)
+        _insert(strings, bad, *new_beads(bad, strings, 0), settings)
     for depth in range(settings.depth + 1):
         bad = _look(surface, strings, settings)
         for s, string in enumerate(strings):
@@ -303,9 +307,7 @@ def _grow(
         report(sum(string.inside for string in strings))
         if not bad or depth == settings.depth:
             break
-        _insert(
-            strings, bad, *_new_beads(surface, optimizer, bad, strings, settings, depth), settings
-        )
+        _insert(strings, bad, *new_beads(bad, strings, depth), settings)
 
 
 def shortcut(surface: Surface, strings: list[Sampled], points: int = 32) -> None:

@@ -151,7 +151,7 @@ def _first_pull(work: Work, beads: np.ndarray, search: Search) -> Steps:
     """Pull a string taut at the first bead count."""
     begun = move_ends(reparametrized(beads, search.segments), work.start, work.end)
     # Out of any mirror plane that the ends and the gradients share: there is no other way out.
-    begun = bowed(begun, ASIDE)
+    begun = bowed(begun, ASIDE, search.seed)
     pull = Pull(begun, work.level, search.margin, search.tightening.evaluations)
     stiff = replace(pull, rho=STIFF)
     pull = yield from _pull(work, pull)

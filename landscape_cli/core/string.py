@@ -5,11 +5,12 @@ A string is a (bead, param) array, end points included. Also `Found`, the judged
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+
+from landscape_cli.core.random import named_generator
 
 CONNECTED = ("straight", "taut", "loose")  # states of strings that stay inside
 
@@ -149,7 +150,7 @@ class Found:
         return replace(self, **changes)
 
 
-def bowed(beads: np.ndarray, far: float) -> np.ndarray:
+def bowed(beads: np.ndarray, far: float, seed: int = 0) -> np.ndarray:
     """A string moved aside, by an arch `far` times its chord high; the ends stay.
 
     The side is drawn at random; named after the ends it is the same in any company and from
@@ -158,11 +159,11 @@ def bowed(beads: np.ndarray, far: float) -> np.ndarray:
     Args:
         beads: (bead, param), ends included.
         far: height over chord, at least 0.
+        seed: of the draw.
     """
     start, end = np.asarray(beads[[0, -1]], float)
     along = end - start
-    seed = zlib.crc32(np.ascontiguousarray(start + end).tobytes())
-    side = drawn = np.random.default_rng(seed).standard_normal(len(along))
+    side = drawn = named_generator(seed, start + end).standard_normal(len(along))
     if along.any():
         side = drawn - (drawn @ along) / (along @ along) * along
     if np.linalg.norm(side) <= 1e-6 * np.linalg.norm(drawn):

@@ -44,7 +44,6 @@ class AutoNEB(PathMethod):
     weight_decay: float = 0.0  # times θ, added to gradients before they are projected
     tangent: str = "improved"  # improved | swapped | central
     batch: bool = False  # every step of a bead on a mini-batch of the trainer's size
-    seed: int = 0  # of the mini-batches
     bow: float = 1e-3  # bend the chord by this part of its length: off a ridge
     dense: int = 50  # points per segment of the check
 
@@ -62,7 +61,7 @@ class AutoNEB(PathMethod):
     @property
     def cycles(self) -> Cycles:
         """These settings as the core takes them."""
-        return Cycles(self.schedule, self.threshold, self.samples, self.batch, self.seed)
+        return Cycles(self.schedule, self.threshold, self.samples, self.batch)
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
@@ -81,10 +80,12 @@ class AutoNEB(PathMethod):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
-        search = partial(cycled, settings=self.settings, cycles=self.cycles)
+        search = partial(cycled, settings=self.settings, cycles=self.cycles, seed=seed)
         yield from bands(
             surface, starts, ends, levels, search, self.cycles.beads[0], self.bow, self.dense,
             lambda done, total, note: progress.update(0, f"{done} of {total} {note}"), initial,
+            seed,
         )  # fmt: skip

@@ -71,11 +71,13 @@ class Band(PathMethod):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
         yield from bands(
             surface, starts, ends, levels, self.search, self.beads, self.bow, self.dense,
             lambda done, total, note: progress.update(0, f"{done} of {total} {note}"), initial,
+            seed,
         )  # fmt: skip
 
 
@@ -127,6 +129,7 @@ class Curve(PathMethod):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
 
@@ -134,5 +137,5 @@ class Curve(PathMethod):
             progress.update(0, f"{done} of {total} steps")
 
         yield from curves(
-            surface, self.family, self.bending, starts, ends, levels, report, initial
+            surface, self.family, self.bending, starts, ends, levels, report, initial, seed
         )

@@ -9,7 +9,6 @@ next to nothing, and is far from short: an upper bound, for lengths as for heigh
 from __future__ import annotations
 
 import time
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -19,6 +18,7 @@ import numpy as np
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.dropout import Chain, Kept, Net, chain_of, halved, route
 from landscape_cli.core.judge import judged
+from landscape_cli.core.random import named_generator
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.units import TOLERANCE, flat, unflat
@@ -65,13 +65,14 @@ class DropoutPath(PathMethod):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
         symmetry = symmetry_of(surface, ASKED)
         chain = _chain(symmetry)
         for index, (start, end, level) in enumerate(zip(starts, ends, levels, strict=True)):
             began = time.monotonic()
-            string, spent = self._string(surface, symmetry, chain, start, end)
+            string, spent = self._string(surface, symmetry, chain, start, end, seed)
             found = judged(surface, string, float(level), self.dense)
             yield (
                 index,
@@ -84,13 +85,13 @@ class DropoutPath(PathMethod):
 
     def _string(
         self, surface: Surface, symmetry: Symmetry, chain: Chain, start: np.ndarray,
-        end: np.ndarray,
+        end: np.ndarray, seed: int,
     ) -> tuple[np.ndarray, int]:  # fmt: skip
         """(bead, param) vertices of the path, and the energies it took to choose it."""
         if np.array_equal(start, end):
             return np.stack([start, end]), 0
         nets = [flat(symmetry.tree(np.asarray(theta, surface.dtype))) for theta in (start, end)]
-        kept = [self._half(surface, symmetry, chain, net) for net in nets]
+        kept = [self._half(surface, symmetry, chain, net, seed) for net in nets]
         path = route(chain, nets[0], nets[1], kept[0], kept[1])
         for one, other in path.still_pairs():
             if not symmetry.units.difference(unflat(one), unflat(other), symmetry.inputs) <= (
@@ -104,10 +105,11 @@ class DropoutPath(PathMethod):
         string[0], string[-1] = start, end
         return string, 2 * self.draws * len(chain.layers)
 
-    def _half(self, surface: Surface, symmetry: Symmetry, chain: Chain, net: Net) -> Kept:
+    def _half(
+        self, surface: Surface, symmetry: Symmetry, chain: Chain, net: Net, seed: int
+    ) -> Kept:
         """The half whose copies, from one layer halved to all, are lowest at their highest."""
-        seed = zlib.crc32(np.ascontiguousarray(_theta(symmetry, net)).tobytes())
-        generator = np.random.default_rng(seed)
+        generator = named_generator(seed, _theta(symmetry, net))
         lowest, best = np.inf, None
         for _ in range(self.draws):
             kept = chain.halves(generator)

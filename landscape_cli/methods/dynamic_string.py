@@ -71,6 +71,7 @@ class DynamicString(PathMethod):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
         check_batch(surface, self.batch)
@@ -81,6 +82,7 @@ class DynamicString(PathMethod):
             # A published slack looks at its own grid; without slack the dense check decides.
             dense=self.dense if self.tau == 1 else 0,
             initial=initial,
+            seed=seed,
         )  # fmt: skip
         seconds = (time.perf_counter() - began) / max(len(strings), 1)
         for index, string in enumerate(strings):

@@ -76,6 +76,7 @@ class FunctionSpace(PathMethod):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
         self._check(surface)
@@ -89,7 +90,7 @@ class FunctionSpace(PathMethod):
             begun = [self._begun(starts[i], ends[i], known[i]) for i in rows]
             strings = shortened(
                 surface, np.stack(begun), self.shortening,
-                lambda done, total: progress.update(0, f"{done} of {total} steps"),
+                lambda done, total: progress.update(0, f"{done} of {total} steps"), seed=seed,
             )  # fmt: skip
             seconds = (time.monotonic() - began) / len(rows)
             for i, beads in zip(rows, strings, strict=True):

@@ -72,12 +72,9 @@ class Repair(PathMethod):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Repair every chord; see `PathMethod.connect`."""
-        if initial is not None:
-            raise UserError(
-                "warm_start: method=repair begins from the chord; it starts from nothing"
-            )
         symmetry = self._symmetry(surface)
         inputs = jnp.asarray(examples(surface, self.examples))
         for i, level in enumerate(levels):

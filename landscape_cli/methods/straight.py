@@ -43,6 +43,7 @@ class Straight(PathMethod):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Judge every chord; see `PathMethod.connect`."""
         chords = np.stack([starts, ends], axis=1)

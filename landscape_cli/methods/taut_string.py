@@ -7,7 +7,7 @@ descents. Choose this method for lengths; choose `dynamic_string` to repeat the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -95,15 +95,17 @@ class TautString(PathMethod):
         pairs: np.ndarray,
         progress: Progress,
         initial: Strings | None = None,
+        seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
+        search = replace(self.search, seed=seed)
         known: set[int] = set()  # a string may be concluded anew
 
         def report(done: int, total: int, note: str) -> None:
             progress.update(len(known), f"{done} of {total} {note}")
 
         for index, found in geodesics(
-            surface, starts, ends, levels, pairs, self.search, report, initial
+            surface, starts, ends, levels, pairs, search, report, initial
         ):
             known.add(index)
             yield index, found

@@ -261,13 +261,14 @@ FOURTEEN = np.random.default_rng(3).normal(size=(14, 3))
 ALL_THE_SAME = np.full(14, 0.05)
 
 
+@pytest.mark.parametrize("seed", [0, 5])
 @pytest.mark.parametrize("kind", KINDS)
-def test_mini_batches_by_hand(kind):
+def test_mini_batches_by_hand(kind, seed):
     """Against a plain loop with Optax; F is looked at before every fourth step."""
     surface = Surface(**VALLEY, **KINDS[kind])
-    found = descend(surface, ADAM, FOURTEEN, ALL_THE_SAME, 102, every=4)
+    found = descend(surface, ADAM, FOURTEEN, ALL_THE_SAME, 102, every=4, seed=seed)
     slope = jax.jit(jax.value_and_grad(valley))
-    key = named_key(0, "descent")
+    key = named_key(seed, "descent")
     for row in (0, 5):
         theta = jnp.asarray(FOURTEEN[row])
         state, left = ADAM.init(theta), 102
@@ -294,3 +295,16 @@ def test_mini_batches_do_not_depend_on_the_company():
     np.testing.assert_allclose(few.thetas, whole.thetas[some], rtol=0, atol=1e-12)
     exact = descend(surface, ADAM, FOURTEEN, ALL_THE_SAME, 100)
     assert np.abs(exact.thetas - whole.thetas).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_seed_draws_other_mini_batches_and_compiles_nothing(kind):
+    surface = Surface(**VALLEY, **KINDS[kind])
+    drawn = lambda seed: descend(surface, ADAM, FOURTEEN[:3], np.zeros(3), 20, every=4, seed=seed)
+    first, programs = drawn(0), [descent._advance(light)._cache_size() for light in (True, False)]
+    other = drawn(1)
+    assert programs == [descent._advance(light)._cache_size() for light in (True, False)]
+    assert (first.thetas != other.thetas).all()
+    np.testing.assert_array_equal(drawn(1).thetas, other.thetas)
+    plain = descend(surface, ADAM, FOURTEEN[:3], np.zeros(3), 20, every=4)
+    np.testing.assert_array_equal(first.thetas, plain.thetas)

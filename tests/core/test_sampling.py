@@ -116,7 +116,7 @@ def test_beads_descend_below_a_negative_level_too():
 def test_beads_go_deeper_from_the_fifth_round_on(monkeypatch):
     asked = []
 
-    def stays(surface, optimizer, points, targets, steps, every):
+    def stays(surface, optimizer, points, targets, steps, every, seed):
         """On the chord, and says that it arrived."""
         asked.append(targets[0])
         return Descended(points, np.full(len(points), 0.1), np.zeros(len(points), int))
@@ -183,14 +183,15 @@ def test_rounding_does_not_turn_a_kick_around():
     """Else another batch size would change a string by more than rounding."""
     points, segment = np.array([[0.2, 0.3, 0.4]]), np.stack([START, -START])[None]
     ends = np.stack([START, -START])
-    kicked = lambda segment, depth: sampling._kicked(
-        RING, points, sampling._across(segment, [(ends, depth, 0)]), np.ones(1)
+    kicked = lambda segment, depth, seed=0: sampling._kicked(
+        RING, points, sampling._across(segment, [(ends, depth, 0)], seed), np.ones(1)
     )
     moved = kicked(segment, 3) - points
     np.testing.assert_allclose(kicked(segment * (1 + 1e-15), 3) - points, moved, atol=1e-12)
     assert np.linalg.norm(moved) == pytest.approx(0.05 * 2)
     assert moved[0] @ START == pytest.approx(0, abs=1e-12), "across the segment"
-    assert np.linalg.norm(kicked(segment, 4) - points - moved) > 0.01
+    for other in (kicked(segment, 4), kicked(segment, 3, seed=2)):
+        assert np.linalg.norm(other - points - moved) > 0.01
 
 
 @pytest.mark.parametrize("core", [np.inf, np.nan])

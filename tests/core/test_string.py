@@ -78,5 +78,8 @@ def test_a_bow_is_an_arch_across_the_chord_and_the_same_from_either_end():
     np.testing.assert_allclose(moved @ (beads[-1] - beads[0]), 0, atol=1e-12)
     assert np.linalg.norm(moved[4]) == pytest.approx(0.1 * 5)
     np.testing.assert_allclose(string.bowed(beads[::-1], 0.1)[::-1], beads + moved, atol=1e-12)
+    other = string.bowed(beads, 0.1, seed=1) - beads
+    assert np.linalg.norm(other[4]) == pytest.approx(0.1 * 5)
+    assert np.abs(other - moved).max() > 0.01, "to another side"
     line = np.linspace([0.0], [1.0], 5)
     np.testing.assert_array_equal(string.bowed(line, 0.1), line)  # there is no other side

@@ -26,7 +26,7 @@ class Detour(PathMethod):
 
     level_free: ClassVar[bool] = True
 
-    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None):
+    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None, seed=0):
         assert np.isinf(levels).all()
         for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
             beads = np.stack([start, (start + end) / 2 + 0.1, end])

@@ -152,6 +152,22 @@ def test_a_better_string_takes_the_place_of_the_first():
     assert all(len(beads) == 2 for _, beads in strings(records["connections"], records["paths"]))
 
 
+@pytest.mark.parametrize(
+    "words", [["method=bezier"], ["method=neb", "method@warm_start=bezier", "warm_start.steps=5"]]
+)
+def test_the_seed_of_a_run_reaches_its_methods(words):
+    """Between the known minima of a formula draws are all that differs."""
+    words = ["model=muller_brown", "pairs=1", "method.steps=5", *words]
+    found = []
+    for seed in (0, 1, 1):
+        _, setup = setup_of(*words, f"seed={seed}")
+        starts, ends = (end[:1] for end in setup.model.ends(1, setup.key("ends")))
+        job = surface_of(setup), starts, ends, np.array([np.inf]), np.arange(1)
+        found.append(dict(setup.connect(*job))[0].beads)
+    assert not np.array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[1], found[2])
+
+
 def test_test_energies_are_those_of_the_test_split(joined):
     _, records = joined
     data = records["connections"].data

@@ -35,7 +35,7 @@ class GridPaths(PathMethod):
     level_free: ClassVar[bool] = True
     spacing: float = 0.02
 
-    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None):
+    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None, seed=0):
         x, y = np.arange(-1.5, 1.2, self.spacing), np.arange(-0.4, 2.0, self.spacing)
         points = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)
         energies = surface.energies(points)

@@ -271,7 +271,7 @@ def test_mini_batches(strategy):
     surface = dataclasses.replace(surface, strategy=strategy)
     noisy = connect(method, surface, ends[:2], ends[2:], 2 * ANY)
     again = connect(method, surface, ends[:2], ends[2:], 2 * ANY)
-    other = connect(dataclasses.replace(method, seed=1), surface, ends[:2], ends[2:], 2 * ANY)
+    other = connect(method, surface, ends[:2], ends[2:], 2 * ANY, seed=1)
     exact = connect(method, full, ends[:2], ends[2:], 2 * ANY)
     plain = connect(dataclasses.replace(method, batch=False), full, ends[:2], ends[2:], 2 * ANY)
     for i in range(2):

@@ -11,6 +11,7 @@ from zoo import connect, rotation
 
 from landscape_cli import config
 from landscape_cli.contracts import Progress
+from landscape_cli.core import curve_steps
 from landscape_cli.core.string import reparametrized
 from landscape_cli.core.verdict import peak
 from landscape_cli.data.polynomial import Polynomial
@@ -20,11 +21,13 @@ from landscape_cli.methods.bezier import Bezier
 from landscape_cli.methods.polychain import Polychain
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import initial_thetas, model_surface
+from landscape_cli.models.energies import MiniBatch
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.ring import Ring
 from landscape_cli.trainers.adam import Adam
 
 CONF = Path(__file__).parents[2] / "conf"
+ANY = np.full(2, np.inf)
 CURVES = pytest.mark.parametrize("curve", [Bezier, Polychain])
 
 
@@ -82,6 +85,28 @@ def test_a_level_is_what_a_curve_is_judged_against(net, curve):
         (found,) = connect(curve(), surface, starts[:1], ends[:1], [level])
         assert found.state == state, "the level changes the verdict"
         np.testing.assert_array_equal(found.beads, low.beads, "and nothing else")
+
+
+@pytest.mark.parametrize("batch", [False, True])
+@CURVES
+def test_another_seed_draws_another_curve_and_compiles_nothing(net, curve, batch):
+    """Its points t, or mini-batches where they do not change; one curve as in company."""
+    noisy, starts, ends = net
+    surface = replace(noisy, batch=MiniBatch(8)) if batch else noisy
+    method = curve(steps=20, bends=1, batch=batch, random=not batch, bow=0.0, lowest=False)
+    drawn = lambda rows, **seed: [
+        found.beads for found in connect(method, surface, starts[rows], ends[rows], ANY, **seed)
+    ]
+    both = slice(0, 2)
+    unnamed, programs = drawn(both), curve_steps._advance._cache_size()
+    first, other, again = (drawn(both, seed=seed) for seed in (0, 1, 1))
+    assert curve_steps._advance._cache_size() == programs
+    np.testing.assert_array_equal(first, unnamed)
+    np.testing.assert_array_equal(other, again)
+    for one, two in zip(first, other, strict=True):
+        assert np.abs(one - two).max() > 1e-6
+    turned = drawn([1, 0], seed=1)
+    np.testing.assert_allclose(turned[::-1], other, atol=1e-9)
 
 
 @CURVES

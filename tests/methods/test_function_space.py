@@ -240,6 +240,10 @@ def test_mini_batches_lead_the_same_way(strategy):
     settings = Shortening("adam", 0.02, 0.9, 300, batch=True, smooth=False)
     found = shortened(surface, bent[None], settings)[0]
     np.testing.assert_allclose(found, inside(start, end, np.linspace(0, 1, 4)), atol=0.1)
+    method, job = FunctionSpace(beads=4, steps=5, batch=True), ([start], [end], [np.inf])
+    first, other, again = (connect(method, surface, *job, seed=seed)[0] for seed in (0, 1, 1))
+    assert (first.beads[1:-1] != other.beads[1:-1]).any()
+    np.testing.assert_array_equal(other.beads, again.beads)
 
 
 def test_stored_statistics_are_coordinates():

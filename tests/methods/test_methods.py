@@ -14,8 +14,11 @@ from landscape_cli.contracts import PathMethod, Progress
 from landscape_cli.errors import UserError
 from landscape_cli.methods.climb import Climb
 from landscape_cli.methods.doubly_nudged import DoublyNudged
+from landscape_cli.methods.dropout_path import DropoutPath
 from landscape_cli.methods.dynamic_string import DynamicString
+from landscape_cli.methods.function_space import FunctionSpace
 from landscape_cli.methods.neb import NEB
+from landscape_cli.methods.repair import Repair
 from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.taut_string import TautString
 
@@ -24,6 +27,7 @@ METHODS = path_methods()
 NAMES = list(listing.options("method", [CONF]))
 STATES = {"straight", "taut", "loose", "not connected", "diverged"}
 OF_A_KIND = (NEB, DoublyNudged, Climb)  # AutoNEB is one of them, and tried always
+PLAIN = (Straight, Repair, FunctionSpace)  # nothing is drawn but, by the last, mini-batches
 BRIEF = {"bead_steps": 600, "depth": 5, "max_beads": 33, "evaluations": 100, "steps": 300}
 BRIEF |= {"climb_steps": 300, "schedule": ((100, 0.02, 3), (100, 0.01, 2), (100, 0.005, 2))}
 # Numbers no field of the name may take, wherever it occurs.
@@ -63,7 +67,6 @@ REFUSED = {
     "rounds": (0,),
     "schedule": ((), ((9, 0.1, 0),), ((0, 0.1, 3),), ((9, -0.1, 3),), ((9, 0.1, 3), (9, 0.1, -1))),
     "threshold": (-0.1, float("inf"), float("nan")),
-    "seed": (-1, 2**32),
 }
 
 
@@ -119,6 +122,37 @@ def test_verdicts_agree_with_an_independent_check(method, known):
     assert found.energy_evaluations > 0
     # A chord that is judged before anything else is tried has no share of what follows.
     assert found.seconds > 0 or found.state == "straight"
+
+
+@pytest.mark.parametrize(
+    "method", [each for each in METHODS if each not in PLAIN], ids=lambda method: method.__name__
+)
+def test_the_seed_of_a_run_reaches_the_draws_of_a_method(method):
+    """Sides, kicks, halves and points of a curve: named after the ends, and alike in any order."""
+    known = known_surfaces(method)[0]
+    job = [known.start, known.end], [known.end, known.start], 2 * [known.level]
+    small = dataclasses.replace(brief(method), draws=1) if method is DropoutPath else brief(method)
+    drawn = lambda seed, *job: [
+        one.beads for one in connect(small, known.surface, *job, seed=seed)
+    ]
+    first, other = drawn(0, *job), drawn(1, *job)
+    turned = drawn(1, *(rows[::-1] for rows in job))
+    for one, two, three in zip(first, other, turned[::-1], strict=True):
+        assert not np.array_equal(one, two)
+        np.testing.assert_allclose(two, three, atol=1e-9)
+
+
+def test_a_method_that_takes_no_seed_is_refused():
+    """One of the time before runs handed it over; one that passes everything on is fine."""
+    with pytest.raises(TypeError, match=r"^Old.connect must take the run's seed: add seed"):
+
+        class Old(PathMethod):
+            def connect(self, surface, starts, ends, levels, pairs, progress, initial=None):
+                return iter(())
+
+    class Passing(Straight):
+        def connect(self, *arguments, **more):
+            return super().connect(*arguments, **more)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)

@@ -171,13 +171,11 @@ def test_a_broken_pair_does_not_spoil_the_others():
 
 
 def test_what_is_refused():
-    surface, thetas, _ = two(MLP((12,) * 2, "relu"), (6,))
+    _, thetas, _ = two(MLP((12,) * 2, "relu"), (6,))
     job = thetas[:1], thetas[1:], np.array([np.inf]), np.arange(1), Progress()
     with pytest.raises(UserError, match="method=repair: a closed form has no hidden units"):
         ends = np.ones((1, 3))
         list(Repair().connect(model_surface(Ring(3)), ends, ends, *job[2:]))
-    with pytest.raises(UserError, match="warm_start: method=repair"):
-        list(Repair().connect(surface, *job, initial=[thetas]))
     flat, ends, _ = two(MLP((), "relu"), (6,))
     with pytest.raises(UserError, match="method=repair: MLP has no hidden layer"):
         list(Repair().connect(flat, ends[:1], ends[1:], *job[2:]))
