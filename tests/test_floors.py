@@ -25,7 +25,7 @@ OWN = {  # folder -> what else of ours it may import
     "gauges": "contracts core errors ranges references symmetry",
     "records": "contracts core errors plots",
     "experiments": "contracts copies core data errors estimate functional models networks pace "
-    "published ranges records references setup sizes splits",
+    "path_costs published ranges records references setup sizes splits",
 }
 LIGHT = "cli flags overrides listing schema errors files empties interrupts __main__"
 
