@@ -22,7 +22,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import Estimate
-from landscape_cli.networks import estimate, surface_of, trained
+from landscape_cli.networks import estimate, say_unreached, surface_of, trained
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.barriers import Barriers
 from landscape_cli.references import AINSWORTH
@@ -132,13 +132,13 @@ class BarrierScan(Experiment):
         run = trained(setup, 2 * setup.pairs, setup.levels)
         data["params"].values[at] = run.thetas.shape[-1]
         reached = (run.reached[::2] & run.reached[1::2]).T  # (level, pair)
-        lost = (run.diverged[::2] | run.diverged[1::2]) & ~reached
+        lost = (run.diverged[::2] | run.diverged[1::2]) & ~reached  # (level, pair)
         states = np.where(reached, "joined", np.where(lost, "diverged", "end not reached"))
         data["state"].values[at] = states
         level, pair = np.nonzero(reached)
         firsts, seconds = run.thetas[::2], run.thetas[1::2]  # (pair, level, param)
         starts = lift(firsts[pair, level])
-        self._say(setup, reached)
+        say_unreached(setup, reached.T, lost.T, run.lowest)
         if len(pair) == 0:
             yield record
             return
@@ -178,14 +178,6 @@ class BarrierScan(Experiment):
         record.data["normalized_length"].values[(*cell, pair)] = ratio
         spent = path.gradient_evaluations if isinstance(path, Found) else 0
         record.data["gradient_evaluations"].values[(*cell, pair)] = spent
-
-    @staticmethod
-    def _say(setup: Setup, reached: np.ndarray) -> None:
-        for level, row in zip(setup.levels, reached, strict=True):
-            if not row.all():
-                setup.progress.message(
-                    f"level {level:g}: not reached by an end of {(~row).sum()} of {len(row)} pairs"
-                )
 
 
 def _sized(setup: Setup, model: Any) -> Setup:

@@ -19,7 +19,14 @@ from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import Lift, named_arrays, weight_mask
-from landscape_cli.networks import estimate, joined_surface, known_ends, surface_of, trained
+from landscape_cli.networks import (
+    estimate,
+    joined_surface,
+    known_ends,
+    say_unreached,
+    surface_of,
+    trained,
+)
 from landscape_cli.pace import Pace
 from landscape_cli.published import PUBLISHED, published
 from landscape_cli.ranges import choose
@@ -166,7 +173,7 @@ class Geodesic(Experiment):
             )  # fmt: skip
         rows = np.argwhere(reached)
         setup.progress.phase("strings", total=len(rows), unit="strings")
-        self._say_unreached(setup, record, reached, ends.diverged)
+        say_unreached(setup, reached, ends.diverged, record.data["lowest_energy"].values)
         if len(rows) == 0:
             yield record
             return
@@ -190,18 +197,6 @@ class Geodesic(Experiment):
                 yield strings
         yield record
         yield strings
-
-    @staticmethod
-    def _say_unreached(setup: Setup, record: Geodesics, reached, diverged) -> None:
-        for level, column, lost in zip(setup.levels, reached.T, diverged.T, strict=True):
-            if not column.all():
-                lowest = np.nanmin(record.data["lowest_energy"].values, initial=np.inf)
-                also = f"; training diverged in {lost.sum()} of them" if lost.any() else ""
-                setup.progress.message(
-                    f"level {level:g}: not reached by an end of {(~column).sum()} of "
-                    f"{len(column)} pairs (lowest energy reached by any network: {lowest:.3g}"
-                    f"{also})"
-                )
 
     def _fill(self, surface, record, strings, pair, level, found: Found, ends, mask) -> None:
         beads = found.beads
