@@ -22,7 +22,14 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import Estimate, Joining, repeated
-from landscape_cli.networks import estimate, joined_surface, joining, surface_of, trained
+from landscape_cli.networks import (
+    estimate,
+    joined_surface,
+    joining,
+    say_unreached,
+    surface_of,
+    trained,
+)
 from landscape_cli.path_costs import chord_cost
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.barriers import Barriers
@@ -146,13 +153,13 @@ class BarrierScan(Experiment):
         run = trained(setup, 2 * setup.pairs, setup.levels)
         data["params"].values[at] = run.thetas.shape[-1]
         reached = (run.reached[::2] & run.reached[1::2]).T  # (level, pair)
-        lost = (run.diverged[::2] | run.diverged[1::2]) & ~reached
+        lost = (run.diverged[::2] | run.diverged[1::2]) & ~reached  # (level, pair)
         states = np.where(reached, "joined", np.where(lost, "diverged", "end not reached"))
         data["state"].values[at] = states
         level, pair = np.nonzero(reached)
         firsts, seconds = run.thetas[::2], run.thetas[1::2]  # (pair, level, param)
         starts = lift(firsts[pair, level])
-        self._say(setup, reached)
+        say_unreached(setup, reached.T, lost.T, run.lowest)
         if len(pair) == 0:
             yield record
             return
@@ -192,14 +199,6 @@ class BarrierScan(Experiment):
         record.data["normalized_length"].values[(*cell, pair)] = ratio
         spent = path.gradient_evaluations if isinstance(path, Found) else 0
         record.data["gradient_evaluations"].values[(*cell, pair)] = spent
-
-    @staticmethod
-    def _say(setup: Setup, reached: np.ndarray) -> None:
-        for level, row in zip(setup.levels, reached, strict=True):
-            if not row.all():
-                setup.progress.message(
-                    f"level {level:g}: not reached by an end of {(~row).sum()} of {len(row)} pairs"
-                )
 
 
 def _sized(setup: Setup, model: Any) -> Setup:

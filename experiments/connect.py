@@ -25,7 +25,7 @@ from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError, nearest
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import named_arrays
-from landscape_cli.networks import estimate, joining, known_ends, surface_of, trained
+from landscape_cli.networks import estimate, joining, known_ends, say_missed, surface_of, trained
 from landscape_cli.pace import Pace
 from landscape_cli.ranges import check_counts
 from landscape_cli.records.connections import Connections
@@ -178,13 +178,7 @@ class Connect(Experiment):
         if known is not None:
             return np.stack(known, axis=1).reshape(-1, known[0].shape[1])
         found = trained(setup, count, setup.levels)
-        missed = (~found.reached[:, -1]).sum()
-        if missed:
-            setup.progress.message(
-                f"{missed} of {len(found.lowest)} networks did not get to level "
-                f"{setup.levels[-1]:g} (lowest energies: best {np.nanmin(found.lowest):.3g}, "
-                f"worst {np.nanmax(found.lowest):.3g})"
-            )
+        say_missed(setup, found)
         return found.thetas[:, -1]
 
     def _join(

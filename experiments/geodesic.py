@@ -24,6 +24,7 @@ from landscape_cli.networks import (
     joined_surface,
     joining,
     known_ends,
+    say_unreached,
     surface_of,
     trained,
 )
@@ -177,7 +178,7 @@ class Geodesic(Experiment):
             )  # fmt: skip
         rows = np.argwhere(reached)
         setup.progress.phase("strings", total=len(rows), unit="strings")
-        self._say_unreached(setup, record, reached, ends.diverged)
+        say_unreached(setup, reached, ends.diverged, record.data["lowest_energy"].values)
         if len(rows) == 0:
             yield record
             return
@@ -201,18 +202,6 @@ class Geodesic(Experiment):
                 yield strings
         yield record
         yield strings
-
-    @staticmethod
-    def _say_unreached(setup: Setup, record: Geodesics, reached, diverged) -> None:
-        for level, column, lost in zip(setup.levels, reached.T, diverged.T, strict=True):
-            if not column.all():
-                lowest = np.nanmin(record.data["lowest_energy"].values, initial=np.inf)
-                also = f"; training diverged in {lost.sum()} of them" if lost.any() else ""
-                setup.progress.message(
-                    f"level {level:g}: not reached by an end of {(~column).sum()} of "
-                    f"{len(column)} pairs (lowest energy reached by any network: {lowest:.3g}"
-                    f"{also})"
-                )
 
     def _fill(self, surface, record, strings, pair, level, found: Found, ends, mask) -> None:
         beads = found.beads

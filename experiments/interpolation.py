@@ -23,7 +23,7 @@ from landscape_cli.core.string import inside
 from landscape_cli.core.surface import Surface
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import Lift, initial_thetas
-from landscape_cli.networks import estimate, known_ends, surface_of, trained
+from landscape_cli.networks import estimate, known_ends, say_missed, surface_of, trained
 from landscape_cli.pace import Pace
 from landscape_cli.records.interpolations import Interpolations
 from landscape_cli.references import GOODFELLOW
@@ -46,8 +46,8 @@ class Solutions:
 
     Attributes:
         begins: (network, param) before training.
-        ends: (network, param) the lowest level that the network crossed; NaN where none.
-        levels: (network,) that level; NaN where none.
+        ends: (network, param) where the lowest level was crossed; NaN where none was on the way.
+        levels: (network,) that level, perhaps one that the network began below; NaN where none.
     """
 
     begins: np.ndarray
@@ -56,10 +56,17 @@ class Solutions:
 
     @classmethod
     def of(cls, begins: np.ndarray, found: Trajectories, levels: np.ndarray) -> Solutions:
-        """The last crossings of `found`."""
+        """The last crossings of `found`; where a network began is no solution."""
         last = found.reached.sum(axis=1) - 1  # levels fall, so that crossings have no gaps
-        ends = np.take_along_axis(found.thetas, np.maximum(last, 0)[:, None, None], axis=1)[:, 0]
-        return cls(begins, ends, np.where(last >= 0, levels[np.maximum(last, 0)], np.nan))
+        at = np.arange(len(last)), np.maximum(last, 0)
+        moved = found.steps[at] > 0
+        ends = np.where(moved[:, None], found.thetas[at], np.nan)
+        return cls(begins, ends, np.where(last >= 0, levels[at[1]], np.nan))
+
+    @property
+    def found(self) -> np.ndarray:
+        """(network,) whether there is a solution."""
+        return np.asarray(np.isfinite(self.ends).all(axis=1))
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,7 @@ class Interpolation(Experiment):
         found = trained(setup, count, setup.levels)
         solutions = Solutions.of(begins, found, np.asarray(setup.levels))
         record.set_networks(solutions.levels, found.diverged)
+        say_missed(setup, found)
         self._follow(record, solutions, found)
         yield record
         yield from self._from_begins(setup, surfaces, lift, record, solutions)
@@ -120,7 +128,7 @@ class Interpolation(Experiment):
 
     def _follow(self, record: Interpolations, solutions: Solutions, found: Trajectories) -> None:
         """Where training was relative to the line, at every level it crossed."""
-        for network in map(int, np.flatnonzero(np.isfinite(solutions.levels))):
+        for network in map(int, np.flatnonzero(solutions.found)):
             track = found.thetas[network]
             line = solutions.begins[network], solutions.ends[network]
             along, aside = off_line(track, *line)
@@ -129,7 +137,7 @@ class Interpolation(Experiment):
     def _from_begins(
         self, setup: Setup, surfaces: dict[str, Surface], lift: Lift, record, solutions
     ) -> Iterator[Record]:
-        rows = np.flatnonzero(np.isfinite(solutions.levels))
+        rows = np.flatnonzero(solutions.found)
         setup.progress.phase("from the beginning", total=len(rows), unit="networks")
         pace = Pace()
         for done, network in enumerate(pace.through(rows), start=1):

@@ -26,7 +26,14 @@ from landscape_cli.core.trees import next_pairs
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import Estimate
 from landscape_cli.models.base import ClosedForm, initial_thetas, named_arrays
-from landscape_cli.networks import estimate, joined_surface, joining, surface_of, trained
+from landscape_cli.networks import (
+    estimate,
+    joined_surface,
+    joining,
+    say_missed,
+    surface_of,
+    trained,
+)
 from landscape_cli.pace import Pace
 from landscape_cli.ranges import check_counts, check_positive
 from landscape_cli.records.minima import Connection, Minima
@@ -119,7 +126,8 @@ class NetworkOfMinima(Experiment):
                 model=setup.called("model"), data=setup.dataset.name,
                 functional=setup.functional.describe(), unit=setup.functional.unit,
                 method=setup.called("method"), gauge=setup.called("gauge"),
-                seed=setup.seed, budget=budget, tight=self.tight, levels=list(setup.levels),
+                seed=setup.seed, most_connections=budget, tight=self.tight,
+                levels=list(setup.levels),
             )  # fmt: skip
 
         tried: list[Connection] = []
@@ -207,12 +215,8 @@ class NetworkOfMinima(Experiment):
             thetas = self._settled(setup, thetas, settle)
         there = run.reached[:, -1] | (settle > 0)
         states = np.where(there, "minimum", "not reached")
-        missed = int((~there).sum())
-        if missed:
-            setup.progress.message(
-                f"{missed} of {count} networks did not get to level {setup.levels[-1]:g} (lowest "
-                f"energy reached by any: {np.nanmin(run.lowest, initial=np.inf):.3g})"
-            )
+        if not settle:
+            say_missed(setup, run)
         return thetas, np.where(run.diverged, "diverged", states).tolist()
 
     def _settled(self, setup: Setup, thetas: np.ndarray, steps: int) -> np.ndarray:

@@ -70,6 +70,40 @@ def trained(setup: Setup, count: int, levels: tuple[float, ...], *names: Any) ->
     return setup.trainer.descend(surface_of(setup), thetas, levels, key, setup.progress)
 
 
+def say_missed(setup: Setup, run: Trajectories) -> None:
+    """Say how many networks did not get to the lowest level, how low they got, who diverged."""
+    missed = ~run.reached[:, -1]
+    if missed.any():
+        lost = int((missed & run.diverged).sum())
+        also = f"; training diverged in {lost} of them" if lost else ""
+        setup.progress.message(
+            f"{missed.sum()} of {len(missed)} networks did not get to level "
+            f"{setup.levels[-1]:g} (lowest energies: best {np.nanmin(run.lowest):.3g}, "
+            f"worst {np.nanmax(run.lowest):.3g}{also})"
+        )
+
+
+def say_unreached(
+    setup: Setup, reached: np.ndarray, diverged: np.ndarray, lowest: np.ndarray
+) -> None:
+    """Say at every level how many pairs miss an end there, and why.
+
+    Args:
+        setup: of the run.
+        reached: (pair, level) both ends got there.
+        diverged: (pair, level) training of one of them diverged before.
+        lowest: (network,) lowest energies reached.
+    """
+    for level, column, lost in zip(setup.levels, reached.T, diverged.T, strict=True):
+        if not column.all():
+            also = f"; training diverged in {lost.sum()} of them" if lost.any() else ""
+            setup.progress.message(
+                f"level {level:g}: not reached by an end of {(~column).sum()} of "
+                f"{len(column)} pairs (lowest energy reached by any network: "
+                f"{np.nanmin(lowest, initial=np.inf):.3g}{also})"
+            )
+
+
 def known_ends(setup: Setup) -> tuple[np.ndarray, np.ndarray] | None:
     """(pair, param) minima that a closed form knows, twice; None where they are to be found."""
     if not isinstance(setup.model, ClosedForm):

@@ -112,7 +112,8 @@ def number_axis(ax: Axes, which: str = "x") -> None:
     low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
     decades = np.log10(high) - np.log10(low)  # their ratio may overflow
     steps = (1, 2, 3, 5) if decades < 1.2 else (1, 2, 5) if decades < 2.6 else (1,)
-    axis.set_major_locator(LogLocator(subs=steps, numticks=99))
+    most = 99 if decades < 15 else 9  # numbers; every decade of more would not fit
+    axis.set_major_locator(LogLocator(subs=steps, numticks=most))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axis.set_minor_locator(LogLocator(subs=range(1, 10), numticks=99))
     axis.set_minor_formatter(NullFormatter())

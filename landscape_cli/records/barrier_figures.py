@@ -10,7 +10,13 @@ from matplotlib.figure import Figure
 
 from landscape_cli.plots import log_limits, new_figure, number, number_axis
 from landscape_cli.records.barriers import Barriers
-from landscape_cli.records.furniture import counted, energy_words, heading, legend_below
+from landscape_cli.records.furniture import (
+    counted,
+    energy_words,
+    heading,
+    legend_below,
+    nothing,
+)
 from landscape_cli.records.geodesic_marks import say
 
 MARKERS = "osD^vPX*"
@@ -58,6 +64,12 @@ def _grid(
     data, (name, order) = record.data, axis
     means, errors = record.statistics()
     joined = record.joined()
+    if not np.isfinite(means).any():
+        figure = new_figure()
+        axes = figure.subplots(squeeze=False)
+        pairs = counted(data.sizes["pair"], "pair")
+        why = f"no barrier to draw:\n{record.headline()}"
+        return nothing(figure, axes[0, 0], data.attrs, why, pairs), axes
     count = data.sizes[rows]
     figure = new_figure(3.0 * max(data.sizes["path"], 2) + 0.8, 2.7 * count + 1.1)
     axes = figure.subplots(count, data.sizes["path"], squeeze=False, sharex=True, sharey=True)

@@ -130,6 +130,15 @@ class Barriers(Record):
                     found[f"joined_{at}"] = int(joined[i, j, k])
         return found
 
+    def headline(self) -> str:
+        """How many rows are joined, and what became of the others."""
+        states = self.data["state"].values
+        counts = {state: int((states == state).sum()) for state in STATES}
+        joined = counts.pop("joined")
+        parts = [f"{count} {state}" for state, count in counts.items() if count]
+        others = f" ({', '.join(parts)})" if parts else ""
+        return f"{joined} of {states.size} rows joined{others}"
+
     def figures(self) -> dict[str, Figure]:
         """`barrier_width`, `barrier_depth` (where several were scanned), `barrier_training`."""
         from landscape_cli.records.barrier_figures import figures

@@ -24,7 +24,7 @@ from landscape_cli.plots import (
     style,
 )
 from landscape_cli.records.connections import Connections
-from landscape_cli.records.furniture import counted, energy_axis, heading
+from landscape_cli.records.furniture import counted, energy_axis, heading, unfinished
 from landscape_cli.records.geodesic_marks import say
 
 COLORS = (BLACK, BLUE, ORANGE, GREEN, PURPLE, SKY, AMBER, GRAY)
@@ -170,5 +170,7 @@ def _finish(
         mark = partial(Line2D, [], [], color=GRAY, marker="o", ls="")
         found |= {name: mark(ms=size) for name, size in (sizes or {}).items()}
         names += sizes or {}
-        figure.legend([found[name] for name in names], names, loc="outside right upper")
-    heading(figure, attributes, counted(record.data.sizes["pair"], "pair"))
+        figure.legend([found[name] for name in names], names, loc="outside right center")
+    pairs, states = record.data.sizes["pair"], record.data["state"].values
+    pending = int((states == "pending").sum())
+    heading(figure, attributes, counted(pairs, "pair"), *unfinished(pending, states.size))

@@ -16,7 +16,7 @@ import numpy as np
 import xarray
 
 from landscape_cli.contracts import Record
-from landscape_cli.records.geodesic import CONNECTED_STATES
+from landscape_cli.records.geodesic import CONNECTED_STATES, STATES
 from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
 from landscape_cli.records.statistics import BARRIER
 
@@ -170,6 +170,14 @@ class Connections(Record):
             place = method if data.sizes["gauge"] == 1 else f"{method}, {gauge}"
             found |= {f"{name}@{place}": value for name, value in self.numbers(part).items()}
         return found
+
+    def headline(self) -> str:
+        """How many rows are connected, and how many ended in every state."""
+        states = self.data["state"].values
+        counts = {state: int((states == state).sum()) for state in (*STATES, "left out")}
+        parts = [f"{count} {state}" for state, count in counts.items() if count]
+        connected = int(self.data["connected"].sum())
+        return f"{connected} of {states.size} rows connected ({', '.join(parts)})"
 
     def figures(self) -> dict[str, Figure]:
         """`profiles`: energies along the paths; `heights`: highest energy against length."""

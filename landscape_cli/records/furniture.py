@@ -50,11 +50,16 @@ def heading(figure: Figure, attributes: dict[str, Any], *more: str) -> None:
     figure.suptitle(text, x=0.01, ha="left", fontsize=9)
 
 
-def nothing(figure: Figure, ax: Axes, attributes: dict[str, Any], why: str) -> Figure:
-    """The figure when there is nothing to draw: its heading, and why."""
+def unfinished(pending: int, rows: int) -> list[str]:
+    """What a heading says of rows that are still pending; nothing where none is."""
+    return [f"UNFINISHED: {pending} of {rows} rows pending"] if pending else []
+
+
+def nothing(figure: Figure, ax: Axes, attributes: dict[str, Any], why: str, *more: str) -> Figure:
+    """The figure when there is nothing to draw: its heading with `more`, and why."""
     ax.set_axis_off()
     ax.text(0.5, 0.5, why, transform=ax.transAxes, ha="center", va="center", color=GRAY)
-    heading(figure, attributes)
+    heading(figure, attributes, *more)
     return figure
 
 

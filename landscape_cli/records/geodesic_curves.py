@@ -83,6 +83,8 @@ def draw_training(ax: Axes, record: Geodesics) -> None:
     steps, curves = record.data["training_step"].values, record.data["training_curve"].values
     diverged = record.data["diverged"].values
     curves = np.where(np.isfinite(curves) & (curves > 0), curves, np.nan).clip(max=10.0**DECADES)
+    beyond = curves >= 10.0**DECADES
+    curves[:, 1:][beyond[:, :-1]] = np.nan  # a line ends where it leaves what can be drawn
     ax.set_xlabel("training step")
     ax.set_ylabel(energy_label(record))
     if not np.isfinite(curves).any():
@@ -104,8 +106,9 @@ def draw_training(ax: Axes, record: Geodesics) -> None:
         ax.axhline(level, color=GRAY, lw=0.5, ls=":", zorder=0, label="" if i else "level λ")
     step_axis(ax, steps, max(steps.max(), *ends[:, 1]) if len(ends) else steps.max())
     ax.set_yscale("log")
-    # Networks that diverge leave through the top.
-    shown = [curves[~diverged].ravel(), curves[:, :1].ravel(), record.levels]
+    # Networks that diverge leave through the top, unless there are no others to look at.
+    calm = curves if diverged.all() else curves[~diverged]
+    shown = [calm.ravel(), curves[:, :1].ravel(), record.levels]
     ax.set_ylim(*log_limits(np.concatenate(shown)))
     number_axis(ax, "y")
 

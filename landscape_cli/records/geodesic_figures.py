@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape_cli.plots import new_figure
-from landscape_cli.records.furniture import counted, heading
+from landscape_cli.records.furniture import counted, heading, unfinished
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.geodesic_curves import (
     MARGIN,
@@ -103,7 +103,9 @@ def training_figure(record: Geodesics) -> Figure:
     figure = new_figure(5.6, 4.0)
     ax = figure.subplots()
     draw_training(ax, record)
-    title(figure, record)
+    diverged = record.data["diverged"].values
+    words = f"training diverged in {diverged.sum()} of {counted(len(diverged), 'network')}"
+    title(figure, record, *[words] * bool(diverged.any()))
     legend(figure, [ax])
     return figure
 
@@ -146,6 +148,5 @@ def legend(figure: Figure, axes: list[Axes]) -> None:
 def title(figure: Figure, record: Geodesics, *more: str) -> None:
     """What was run on top, and `more`; says so when rows are still pending."""
     pairs, pending = record.data.sizes["pair"], int(record.count("pending").sum())
-    words = [counted(pairs, "pair"), *more]
-    words += [f"UNFINISHED: {pending} of {record.data['state'].size} rows pending"] * (pending > 0)
+    words = [counted(pairs, "pair"), *more, *unfinished(pending, record.data["state"].size)]
     heading(figure, record.data.attrs, *words)

@@ -161,6 +161,8 @@ def draw_counts(ax: Axes, record: Geodesics) -> None:
     marks = {"color": GREEN, "marker": "D", "ms": 3, "lw": 1.0, "clip_on": False}
     if tried.any():
         ax.plot(levels, fraction, label="fraction connected", **marks)
+    elif record.count("pending").any():
+        say(ax, "no pair was tried yet")
     else:
         say(ax, "at no level were there two ends to connect")
     ax.set_ylim(0, 1)
@@ -199,15 +201,17 @@ def draw_plateaux(axes: list[Axes], record: Geodesics, labels: bool = True) -> N
     """The energies of trivial predictors as vertical lines through `axes`, labelled on top.
 
     So are published energies, in their color. Each label has a line of its own, the rightmost the
-    highest: none crosses another's leader.
+    highest: none crosses another's leader. Without `labels` the legend says what kind they are.
     """
     low, high = level_limits(record)
     lines = [(value, label, GRAY) for label, value in record.plateaux.items()]
     lines += [(value, f"published {label}", ORANGE) for label, value in marks_of(record).items()]
     shown = sorted(line for line in lines if low < line[0] < high)
+    kinds = {} if labels else {GRAY: "trivial predictors", ORANGE: "published energies"}
     for ax in axes:
         for value, _, color in shown:
-            ax.axvline(value, color=color, lw=0.8, ls=(0, (4, 2)), zorder=0)
+            line = ax.axvline(value, color=color, lw=0.8, ls=(0, (4, 2)), zorder=0)
+            line.set_label(kinds.get(color, ""))
     for row, (value, label, color) in enumerate(shown if labels else ()):
         left = np.log(value / low) < 0.3 * np.log(high / low)  # no room for words to the left
         axes[0].annotate(

@@ -16,6 +16,7 @@ from landscape_cli.records.furniture import (
     heading,
     legend_below,
     median,
+    nothing,
 )
 from landscape_cli.records.geodesic_marks import say
 from landscape_cli.records.interpolations import Interpolations
@@ -43,9 +44,10 @@ def beginnings_figure(record: Interpolations) -> Figure:
         marks = ((0.0, "beginning"), (1.0, "solution"))
         _finish(ax, record, energies[:, index], index, marks)
         ax.set_xlabel("position α on the line")
-    arrived = int((record.data["state"].values == "trained").sum())
-    words = f"{arrived} of {counted(len(energies), 'network')} at the lowest level"
-    heading(figure, record.data.attrs, words)
+    states = record.data["state"].values
+    arrived, lost = (int((states == state).sum()) for state in ("trained", "diverged"))
+    words = [f"{arrived} of {counted(len(energies), 'network')} at the lowest level"]
+    heading(figure, record.data.attrs, *words, *[f"{lost} diverged"] * (lost > 0))
     legend_below(figure, panels)
     return figure
 
@@ -96,18 +98,18 @@ def off_line_figure(record: Interpolations) -> Figure:
         x, y = (np.append(0.0, row[network]) for row in (along, aside))
         label = "one network, from beginning to solution" if order == 0 else None
         ax.plot(x, y, color=GRAY, alpha=0.6, lw=0.7, marker="o", ms=2.5, mew=0, label=label)
+    if not len(known):
+        why = record.untrained or "no line was looked along"
+        return nothing(figure, ax, record.data.attrs, why)
     levels = record.data["level"].values
     middle = [np.array([median(column) for column in rows.T]) for rows in (along, aside)]
-    if len(known):
-        ax.plot(
-            *(np.append(0.0, row) for row in middle),
-            **{"color": BLUE, "marker": "D", "ms": 4, "label": "median at every level λ"},
-            clip_on=False,
-        )
-        _name_levels(ax, levels, *middle)
-        ax.set_ylim(bottom=0)
-    else:
-        say(ax, "no network was trained")
+    ax.plot(
+        *(np.append(0.0, row) for row in middle),
+        **{"color": BLUE, "marker": "D", "ms": 4, "label": "median at every level λ"},
+        clip_on=False,
+    )
+    _name_levels(ax, levels, *middle)
+    ax.set_ylim(bottom=0)
     ax.set_xlabel("position along the line (0: beginning, 1: solution)")
     ax.set_ylabel("distance from the line / its length")
     heading(figure, record.data.attrs)
@@ -157,7 +159,8 @@ def _finish(ax: Axes, record, energies: np.ndarray, index: int, marks) -> None:
     """Axes, their labels, and lines at both ends; the span between them is shaded."""
     finite = energies[np.isfinite(energies)]
     if not len(finite):
-        say(ax, "no line: no network was trained")
+        ax.set_axis_off()
+        say(ax, record.untrained or "no line was looked along")
         return
     energy_axis(ax, finite, record.data.attrs)
     ax.axvspan(0, 1, color=PALE, alpha=0.25, lw=0, zorder=0)

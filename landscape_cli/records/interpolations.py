@@ -5,8 +5,9 @@
     barrier      = max over 0 <= α <= 1 of L(α) - ½ (L(0) + L(1))
     above linear = max over 0 <= α <= 1 of L(α) - ((1 - α) L(0) + α L(1)), at least 0
 
-Dimensions are network, pair, level, split, gauge and alpha. A network that crossed no level is a
-row without energies; one that stopped above the lowest level is measured from where it got.
+Dimensions are network, pair, level, split, gauge and alpha. A network that crossed no level
+on its way is a row without energies; one that stopped above the lowest level is measured from
+where it got.
 """
 
 from __future__ import annotations
@@ -149,6 +150,16 @@ class Interpolations(Record):
         slack = ROUNDING * np.finfo(str(self.data.attrs["precision"])).eps * scale
         return self.data["rise"].values <= slack
 
+    @property
+    def untrained(self) -> str:
+        """That there is no solution to draw a line to, and why; empty where there is one."""
+        if np.isfinite(self.data["line_length"].values).any():
+            return ""
+        states = self.data["state"].values
+        lost = int((states == "diverged").sum())
+        why = f":\ntraining diverged in {lost} of {len(states)}" if lost else ""
+        return f"no network was trained down to a level{why}"
+
     def summary(self) -> dict[str, Any]:
         """Counts, then means with standard errors, then `what@level`.
 
@@ -166,7 +177,9 @@ class Interpolations(Record):
             monotone = int(self.monotone[known, index].sum())
             found[f"monotone_{split}"] = f"{monotone} of {known.sum()}"
             found[f"largest_rise_{split}_mean"] = mean_and_error(rises)[0]
-            found[f"largest_rise_{split}_max"] = float(rises[known].max(initial=0.0))
+            found[f"largest_rise_{split}_max"] = (
+                float(rises[known].max()) if any(known) else np.nan
+            )
             found[f"plateau_{split}_mean"] = mean_and_error(plateaux)[0]
             found |= self._of_gauges(index, str(split))
         along, aside = (data[name].values.T for name in ("along", "aside"))

@@ -29,7 +29,7 @@ STATES = ("minimum", "copy", "not reached", "diverged")
 STATE_TYPE = "<U16"  # wide enough for every state: NumPy cuts longer words off without a word
 WORDS = {
     **{"model": "", "data": "", "functional": "", "unit": "", "method": "", "gauge": ""},
-    **{"seed": 0, "budget": 0, "tight": 0.0, "levels": "[]"},
+    **{"seed": 0, "most_connections": 0, "tight": 0.0, "levels": "[]"},
 }
 MEANINGS = {
     "minimum": ("which minimum, the lowest first", NONE),
@@ -112,9 +112,9 @@ class Minima(Record):
             slopes: (minimum,) norms of the gradient.
             distances: (minimum, minimum).
             connections: pairs that were tried.
-            words: model, data, functional, unit, method, gauge (texts), seed, budget (most
-                pairs that may be tried), tight (see `core.trees.next_pairs`), levels (at which
-                components are counted in the summary).
+            words: model, data, functional, unit, method, gauge (texts), seed,
+                most_connections (pairs that may be tried), tight (see `core.trees.next_pairs`),
+                levels (at which components are counted in the summary).
         """
         if unknown := set(words) - set(WORDS):
             raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")

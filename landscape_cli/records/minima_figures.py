@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from landscape_cli.core import trees
@@ -16,7 +17,7 @@ from landscape_cli.records.furniture import (
     nothing,
 )
 from landscape_cli.records.geodesic_marks import say
-from landscape_cli.records.minima import UPPER, Minima
+from landscape_cli.records.minima import STATES, UPPER, Minima
 
 MOST_NAMES = 40  # minima whose numbers fit under a figure
 MOST_ROWS = 16  # minima whose numbers fit beside half a figure
@@ -35,6 +36,8 @@ def tree_figure(record: Minima) -> Figure:
     """Disconnectivity tree: every line ends at a minimum, lines join at the height of a path."""
     figure = new_figure(max(4.6, min(0.28 * len(record.energies) + 2, 11.0)), 4.6)
     ax = figure.subplots()
+    if len(record.energies) == 0:
+        return _no_minimum(figure, ax, record)
     line = trees.order(record.energies, record.heights)
     place: dict[tuple[int, ...], float] = {(i,): float(x) for x, i in enumerate(line)}
     foot: dict[tuple[int, ...], float] = {(i,): float(record.energies[i]) for i in line}
@@ -74,7 +77,7 @@ def components_figure(record: Minima) -> Figure:
     finite = bars[np.isfinite(bars)]
     if len(finite) == 0:
         barcode.set_axis_off()
-        return nothing(figure, counts, record.data.attrs, "no minimum was found")
+        return _no_minimum(figure, counts, record)
     energy_axis(barcode, finite, record.data.attrs, "x")
     low, high = barcode.get_xlim()
     levels = np.unique(np.concatenate([[low], finite, [high]]))
@@ -105,11 +108,14 @@ def bounds_figure(record: Minima) -> Figure:
     """The bound of every pair; pairs that were joined directly are marked."""
     figure = new_figure(5.2, 4.6)
     ax = figure.subplots()
+    if len(record.energies) == 0:
+        return _no_minimum(figure, ax, record)
     line = trees.order(record.energies, record.heights)
     bounds = trees.bounds(record.heights)[np.ix_(line, line)]
     finite = np.isfinite(bounds)
     if not finite.any():
-        return nothing(figure, ax, record.data.attrs, "no two minima are joined")
+        why = "no two minima are joined"
+        return nothing(figure, ax, record.data.attrs, why, *_counts(record))
     limits = {"vmin": record.energies.min(), "vmax": bounds[finite].max()}
     image = ax.imshow(np.where(finite, bounds, np.nan), cmap="viridis_r", **limits)
     figure.colorbar(image, ax=ax, label=f"bound: {energy_words(record.data.attrs)}")
@@ -135,6 +141,14 @@ def bounds_figure(record: Minima) -> Figure:
     heading(figure, record.data.attrs, *_counts(record))
     legend_below(figure, [ax], columns=1)
     return figure
+
+
+def _no_minimum(figure: Figure, ax: Axes, record: Minima) -> Figure:
+    """The figure of a run whose descents all ended elsewhere, and how they ended."""
+    states = record.data["state"].values
+    ended = [f"{(states == state).sum()} {state}" for state in STATES if state in states]
+    why = f"no minimum was found:\n{counted(len(states), 'descent')}, {', '.join(ended)}"
+    return nothing(figure, ax, record.data.attrs, why, *_counts(record))
 
 
 def _counts(record: Minima) -> list[str]:

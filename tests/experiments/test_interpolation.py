@@ -12,6 +12,7 @@ from landscape_cli.functional import Functional
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.double_well import DoubleWell
 from landscape_cli.models.quadratic_bowl import QuadraticBowl
+from landscape_cli.trainers.adam import Adam
 
 
 def last(recipe, setup):
@@ -70,7 +71,7 @@ def test_a_gauge_gets_a_row_of_its_own_and_keeps_the_outputs():
 
 
 def test_networks_that_get_nowhere_stay_as_rows():
-    setup = cubic(levels=(0.2, 1e-9))
+    setup = cubic(levels=(0.05, 1e-9))
     record = last(Interpolation(points=4, dense=11), setup)
     assert (record.data["state"] == "above the lowest level").all()
     assert np.isfinite(record.data["energy"]).all() and np.isnan(record.data["aside"][:, 1]).all()
@@ -105,3 +106,13 @@ def test_the_plan_has_training_and_no_strings():
     plan = Interpolation().plan(closed_form(DoubleWell(2), pairs=3))
     assert (plan.strings, plan.networks, plan.levels) == (0, 6, 1)
     assert plan.descents == 6 * 2000, "closed forms are trained, too"
+
+
+def test_where_a_network_began_is_no_solution():
+    """Below the first level from the beginning: a line of no length, monotone by definition."""
+    setup = cubic(levels=(100.0, 1e-9), trainer=Adam(learning_rate=1e200, steps=20))
+    record = last(Interpolation(points=4, dense=11), setup)
+    assert (record.data["state"] == "diverged").all()
+    for name in ("energy", "line_length", "pair_energy"):
+        assert np.isnan(record.data[name]).all()
+    assert record.summary()["monotone_train"] == "0 of 0"

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from landscape_cli.experiments.barrier_scan import BarrierScan
 from landscape_cli.experiments.network_of_minima import Descents, NetworkOfMinima
 from setups import Mirrored, closed_form, cubic
 
 from landscape_cli import jax_settings
-from landscape_cli.contracts import PathMethod
+from landscape_cli.contracts import PathMethod, Progress
 from landscape_cli.core.string import Found
 from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError
@@ -197,6 +198,28 @@ def test_all_minima_are_moved_to_the_lowest_by_the_gauge():
     assert not np.allclose(moved.data["distance"][0], plain.data["distance"][0])
     # All but the lowest were turned round alike: their distances from one another stay.
     np.testing.assert_allclose(moved.data["distance"][1:, 1:], plain.data["distance"][1:, 1:])
+
+
+class Said(Progress):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.said = []
+
+    def message(self, text):
+        self.said.append(text)
+
+
+@pytest.mark.parametrize("recipe", [NetworkOfMinima(), BarrierScan(widths=(4,))])
+def test_training_that_diverged_is_said(recipe):
+    progress = Said()
+    trainer = Adam(learning_rate=1e200, steps=20)
+    setup = cubic(levels=(1e-9,), trainer=trainer, method=AutoNEB(), progress=progress)
+    for record in recipe.run(setup):
+        assert not np.isfinite(record.data.get("barrier", np.nan)).any()
+    of = "4 of 4 networks did not get to" if recipe == NetworkOfMinima() else "2 of 2 pairs"
+    (line,) = (line for line in progress.said if of in line)
+    assert line.endswith(f"training diverged in {of[0]} of them)")
 
 
 def test_of_close_minima_the_lowest_is_kept():

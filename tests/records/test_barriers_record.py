@@ -75,3 +75,18 @@ def test_size_is_a_logarithmic_axis_with_a_line_for_every_level():
     assert len(shown) == len(LEVELS)
     np.testing.assert_allclose(shown[0].get_ydata(), 0.3 / np.array([4, 16, 64]))
     assert [text.get_text() for text in ax.get_xticklabels()] == ["4", "16", "64"]
+
+
+def test_without_a_barrier_figures_say_what_became_of_the_pairs():
+    record = barriers(filled=False)
+    record.data["state"].values[:] = "diverged"
+    record.data["state"].values[0] = "end not reached"
+    words = "0 of 18 rows joined (6 end not reached, 12 diverged)"
+    assert record.headline() == words
+    with plots.style():
+        figures = record.figures()
+    for figure in figures.values():
+        (ax,) = figure.axes
+        assert not ax.axison and not figure.legends
+        assert ax.texts[0].get_text() == f"no barrier to draw:\n{words}"
+    assert barriers().headline() == "18 of 18 rows joined"

@@ -59,6 +59,32 @@ def test_an_empty_figure_says_so():
         assert plots.render(figure, "svg").startswith(b"<?xml")
 
 
+@pytest.mark.parametrize("stem", ["profiles", "heights"])
+def test_the_legend_keeps_clear_of_the_title(stem):
+    record = connections(np.geomspace(1e-3, 1.0, len(METHODS)))
+    record.data.attrs |= {"model": "a_network", "parameters": 12345, "data": "some_data"}
+    record.data.attrs |= {"examples": 50000, "budget": "a_budget_of_mine"}
+    with plots.style():
+        figure = record.figures()[stem]
+        plots.render(figure, "png")
+        title = figure._suptitle.get_window_extent()
+        assert not figure.legends[0].get_window_extent().overlaps(title)
+
+
+def test_what_is_pending_is_said():
+    record = connections(np.ones(4))
+    record.fill(0, 1, 0, 0, state="not connected")
+    record.leave_out(0, 4)
+    with plots.style():
+        titles = [figure.get_suptitle() for figure in record.figures().values()]
+    assert all("UNFINISHED:\xa08\xa0of\xa013\xa0rows\xa0pending" in title for title in titles)
+    assert record.headline() == (
+        "3 of 13 rows connected (3 taut, 1 not connected, 8 pending, 1 left out)"
+    )
+    with plots.style():
+        assert "UNFINISHED" not in connections(np.ones(13)).figures()["heights"].get_suptitle()
+
+
 def test_the_lowest_level_at_which_most_pairs_are_connected_is_shown():
     record = Connections.empty(["none"], ["a"], [(0, 1), (0, 2)], [0.3, 0.2, 0.1], ["train"])
     for pair, level in [(0, 0), (1, 0), (0, 1), (1, 1), (0, 2)]:

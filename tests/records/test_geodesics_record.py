@@ -494,6 +494,43 @@ def test_short_numbers():
     assert plots.number(0.0064581, 3) == "0.00646"
 
 
+def test_what_is_pending_was_not_tried_and_nothing_more_is_said():
+    record = Geodesics.empty(2, LEVELS, 4)
+    (said,) = drawn(draw_counts, record).texts
+    assert said.get_text() == "no pair was tried yet"
+    for pair, level in np.ndindex(2, len(LEVELS)):
+        record.fill(pair, level, state="end not reached")
+    (said,) = drawn(draw_counts, record).texts
+    assert said.get_text() == "at no level were there two ends to connect"
+
+
+def test_lines_without_labels_are_in_the_legend_once():
+    published = {"level": [], "marks": {"loss of saddles": 0.03}}
+    with plots.style():
+        figures = synthetic(published=published).figures()
+    kinds = ("trivial predictors", "published energies")
+    for name, times in {"overview": 1, "length": 0}.items():
+        said = [text.get_text() for text in figures[name].legends[0].get_texts()]
+        assert [said.count(kind) for kind in kinds] == [times, times], name
+
+
+def test_training_that_diverged_is_drawn_as_far_as_it_went():
+    record = Geodesics.empty(1, [0.1, 0.01], 2)
+    curves = np.array([[0.2, 1e10, 1e200, 1e260, 1e300], [0.1, 1e9, 1e190, 1e251, np.nan]])
+    record.set_training(np.arange(5), curves)
+    record.data["diverged"].values[:] = True
+    with plots.style():
+        figure = record.figures()["training"]
+        plots.render(figure, "svg")
+    ax = figure.axes[0]
+    low, high = ax.get_ylim()
+    assert low < 0.01 and high > 1e200, "not cut off above where it began"
+    heights = np.array([line.get_ydata() for line in ax.lines if len(line.get_xdata()) == 5])
+    assert (np.isfinite(heights).sum(axis=1) == 4).all(), "no plateau at the top"
+    assert sum(low <= tick <= high for tick in ax.get_yticks()) < 12, "numbers do not overlap"
+    assert "training diverged in 2 of 2 networks" in figure.get_suptitle().replace("\xa0", " ")
+
+
 def test_the_headline_of_a_run():
     record = synthetic(pairs=2, levels=[0.05, 0.01, 0.001], fail=0.0, pending=0)
     record.fill(1, 2, state="not connected")

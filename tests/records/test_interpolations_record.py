@@ -112,6 +112,21 @@ def test_who_diverged_says_so():
     assert made.data["state"].values.tolist() == states and made.summary()["diverged"] == 1
 
 
+def test_training_that_diverged_has_no_lines_and_says_so():
+    made = record()
+    made.set_networks(np.full(4, np.nan), np.arange(4) > 0)
+    summary = made.summary()
+    assert summary["monotone_train"] == "0 of 0" and np.isnan(summary["largest_rise_train_max"])
+    with plots.style():
+        figures = made.figures()
+    for figure in figures.values():
+        for ax in figure.axes:
+            assert not ax.axison and not ax.lines
+            words = "no network was trained down to a level:\ntraining diverged in 3 of 4"
+            assert [text.get_text() for text in ax.texts] == [words]
+    assert figures["from_beginning"].get_suptitle().endswith("3\xa0diverged")
+
+
 @pytest.mark.parametrize("kind", ["whole", "nothing", "one split", "negative"])
 def test_figures_of_odd_results(kind):
     made = {"whole": filled, "nothing": record}.get(kind, filled)()

@@ -17,7 +17,7 @@ def network(count=5, connections=None, shift=0.0, **words):
     return Minima.of(
         ["minimum"] * count + ["copy", "not reached"], [*range(count), 0, -1], energies,
         np.full(count, 1e-6), distances, connections,
-        model="net", functional="train mean squared error", budget=9, levels=[2.0, 0.3],
+        model="net", functional="train mean squared error", most_connections=9, levels=[2.0, 0.3],
         **words,
     )  # fmt: skip
 
@@ -96,6 +96,29 @@ def test_the_tree_says_that_its_heights_are_bounds():
     said = [text.get_text() for text in figure.findobj(Text)]
     assert any("upper bound" in words for words in said)
     assert any("train mean squared error" in words for words in said)
+
+
+def test_the_budget_in_the_heading_is_that_of_the_run():
+    record = network()
+    assert record.data.attrs["most_connections"] == 9 and "budget" not in record.data.attrs
+    record.data.attrs.setdefault("budget", "smoke")  # as a run's folder does
+    with plots.style():
+        figure = record.figures()["tree"]
+    assert "budget\xa0smoke" in figure.get_suptitle()
+
+
+def test_without_a_minimum_figures_say_how_descents_ended():
+    states = ["diverged", "diverged", "not reached"]
+    record = Minima.of(
+        states, np.full(3, -1), np.zeros(0), np.zeros(0), np.zeros((0, 0)), [], levels=[]
+    )
+    with plots.style():
+        figures = record.figures()
+    for figure in figures.values():
+        ax = figure.axes[0]
+        assert not ax.axison and not figure.legends
+        words = "no minimum was found:\n3 descents, 1 not reached, 2 diverged"
+        assert ax.texts[0].get_text() == words
 
 
 def test_figures_without_anything_to_draw_say_why_under_their_heading():
