@@ -24,7 +24,7 @@ class Told(PathMethod):
 
     level_free: ClassVar[bool] = True
 
-    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None):
+    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None, seed=0):
         for row in reversed(range(len(starts))):
             beads = np.full((3, 2), float(pairs[row]) if pairs[row] != 1 else np.nan)
             yield row, Found("loose", beads, levels[row], 0.0, gradient_evaluations=0)
@@ -36,7 +36,7 @@ class Asked(PathMethod):
 
     name: str = "own"
 
-    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None):
+    def connect(self, surface, starts, ends, levels, pairs, progress, initial=None, seed=0):
         yield self.name, initial
 
 
