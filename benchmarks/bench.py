@@ -144,7 +144,7 @@ def pulled(surface: Surface, strings: np.ndarray, evaluations: int) -> list[np.n
 
 
 def exponents() -> list[Row]:
-    """Time ~ size^p in pairs, beads and examples; least squares over doublings."""
+    """Time ~ size^p in pairs, beads and examples."""
 
     def work(pairs: int, segments: int, examples: int) -> Callable[[], Any]:
         surface, model, dataset = cubic(examples)
@@ -154,14 +154,12 @@ def exponents() -> list[Row]:
     rows = []
     for axis, (name, sizes) in enumerate({
         "pairs": [(n, 16, 64) for n in (128, 256, 512, 1024)],
-        "beads": [(16, n, 64) for n in (32, 64, 128)],
+        "beads": [(16, n, 64) for n in (64, 128, 256)],
         "examples": [(32, 16, n) for n in (1024, 2048, 4096)],
     }.items()):  # fmt: skip
         works = [work(*size) for size in sizes]
-        # In turn: a clock that drifts is the same for all sizes.
-        rounds = [[best(each, 1) for each in works] for _ in range(4)]
-        x, y = np.log([size[axis] for size in sizes]), np.log(np.min(rounds, axis=0))
-        rows.append((f"time ~ {name}^p: p", float(np.polyfit(x, y, 1)[0]), "", "1.0 ± 0.1"))
+        grown = networks.exponent(works, [size[axis] for size in sizes], best)
+        rows.append((f"time ~ {name}^p: p", grown, "", "1.0 ± 0.1"))
     return rows
 
 

@@ -45,7 +45,8 @@ def heading(figure: Figure, attributes: dict[str, Any], *more: str) -> None:
     if (budget := attributes.get("budget", "")) not in ("", "desk"):
         words += [f"budget {budget}"]
     words += more
-    text = "\u00a0· ".join(word.replace(" ", "\u00a0") for word in words)  # lines break after the dots
+    # Lines break after the dots.
+    text = "\u00a0· ".join(word.replace(" ", "\u00a0") for word in words)
     text = fill(text, int(15 * figure.get_figwidth()))
     figure.suptitle(text, x=0.01, ha="left", fontsize=9)
 
