@@ -224,7 +224,8 @@ def test_a_process_refuses_with_its_exit_code(toy, tmp_path):
 
 
 def test_a_dry_run_says_what_a_run_would_need(tmp_path):
-    words = ["run", "geodesic", "model=ring", "pairs=2", "levels=[0.1]"]
+    # Nine dimensions, as nowhere else: in this process, too, there is something to compile.
+    words = ["run", "geodesic", "model=ring", "model.dimension=9", "pairs=2", "levels=[0.1]"]
     lines = landscape(*words, "--dry-run", cwd=tmp_path).stdout.splitlines()
     names = "parameters data engine activations strings memory gradients speed time"
     assert [line.split()[0] for line in lines] == names.split()
@@ -232,7 +233,7 @@ def test_a_dry_run_says_what_a_run_would_need(tmp_path):
 
     result = landscape(*words, "budget=smoke", cwd=tmp_path)
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("estimate: ")]
-    assert line.startswith("estimate: 2 parameters, 0 examples; engine by rule: vmap, ")
+    assert line.startswith("estimate: 9 parameters, 0 examples; engine by rule: vmap, ")
     assert "; strings " in line
     (manifest,) = manifests(tmp_path)
     assert manifest["engine"].startswith("by rule: vmap")
@@ -575,6 +576,14 @@ def test_a_plugin_that_is_of_no_help_is_said_so(toy_run, tmp_path, words, messag
     assert message in refusal(landscape("plot", toy_run, *words, cwd=tmp_path))
 
 
+@pytest.fixture
+def hangs_up():
+    """Commands end with their terminal, also where the tests were told to outlive it (`nohup`)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize(
     ("number", "then", "line", "status"),
     [
@@ -586,6 +595,7 @@ def test_a_plugin_that_is_of_no_help_is_said_so(toy_run, tmp_path, words, messag
         pytest.param(signal.SIGTERM, "draw", "drawing\n", "finished", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.usefixtures("hangs_up")
 def test_an_interrupted_run_keeps_what_is_finished(
     toy_folder, tmp_path, number, then, line, status
 ):
