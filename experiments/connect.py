@@ -118,7 +118,7 @@ class Connect(Experiment):
                     setup.progress.message(f"{word} is left out: {error}")
                     record.leave_out(gauge, number)
                 yield record
-                yield paths.gather()
+                yield paths
         for line in table(record):
             setup.progress.message(line)
 
@@ -209,7 +209,7 @@ class Connect(Experiment):
                 setup.progress.update(len(found))
             if pace.due():
                 yield task.record
-                yield task.paths.gather()
+                yield task.paths
             began = time.perf_counter()
         for one in good:
             own = [result for row, result in found.items() if pair[row] == one]

@@ -151,7 +151,7 @@ class NetworkOfMinima(Experiment):
                 tried.append(_connection(pairs[row], path, number, kept))
             so_far = record(tried)
             yield so_far
-            yield paths.gather()
+            yield paths
             setup.progress.message(_line(so_far))
             most = min(self.together, budget - len(tried))
             pairs = most and next_pairs(

@@ -316,7 +316,7 @@ class Record(ABC):
         self.data = data
 
     def gather(self) -> Record:
-        """Lay out in `data` what was found since, to be saved; where that is not done at once."""
+        """Lay out in `data` what was found since, where that is put off until it is saved."""
         return self
 
     @abstractmethod

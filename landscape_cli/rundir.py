@@ -101,7 +101,7 @@ class RunDir:
             raise ValueError(f"a record's name becomes a file's name; {name!r} cannot")
         for key, value in self.about.items():
             record.data.attrs.setdefault(key, value)
-        write(self.path / "data" / f"{name}.nc", netcdf(record.gather()))
+        write(self.path / "data" / f"{name}.nc", netcdf(record))
         self._records[name] = record
         self._summary[name] = plain(record.summary())
         write(self.path / "summary.json", json_text(self._summary).encode())

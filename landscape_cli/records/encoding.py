@@ -22,7 +22,7 @@ def netcdf(record: Record) -> memoryview:
     Made in memory, so that a full disk meets one plain write and never the HDF5 library; a view
     of it, because another copy may be large.
     """
-    kind = type(record)
+    kind, record = type(record), record.gather()
     attributes = {key: attribute(value) for key, value in record.data.attrs.items()}
     attributes["record"] = f"{kind.__module__}.{kind.__qualname__}"
     data = record.data.copy()

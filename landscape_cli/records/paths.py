@@ -17,11 +17,13 @@ from landscape_cli.records.meanings import NONE
 class Paths(Record):
     """Beads of all strings in one long table; `string` names the string of every bead.
 
+    The table is laid out when it is saved.
+
     Example:
         >>> paths = Paths.empty(params=2)
         >>> paths.add(np.zeros((3, 2))), paths.add(np.ones((5, 2)))
         (0, 1)
-        >>> paths.gather().beads(1).shape
+        >>> paths.beads(1).shape
         (5, 2)
     """
 
@@ -60,7 +62,7 @@ class Paths(Record):
         return instead
 
     def gather(self) -> Paths:
-        """Lay out what was added, to be saved."""
+        """Lay out what was added."""
         counts = [len(beads) for beads in self._strings]
         beads = np.concatenate([self.data["beads"].values[:0], *self._strings])
         rows = _rows(beads, np.repeat(np.arange(len(counts)), counts))
@@ -69,15 +71,11 @@ class Paths(Record):
 
     def beads(self, string: int) -> np.ndarray:
         """(bead, param) of one string, ends included."""
-        return self.data["beads"].values[self.data["string"].values == string]
+        return self._strings[string]
 
     def summary(self) -> dict[str, Any]:
         """How many strings there are, and parameters of a network."""
-        data = self.data
-        return {
-            "strings": int(data["string"].max() + 1) if data.sizes["row"] else 0,
-            "params": data.sizes["param"],
-        }
+        return {"strings": len(self._strings), "params": self.data.sizes["param"]}
 
 
 def _rows(beads: np.ndarray, string: np.ndarray) -> dict[str, Any]:

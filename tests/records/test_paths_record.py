@@ -8,11 +8,12 @@ def test_strings_come_back_and_more_may_be_added(tmp_path):
     strings = [np.full((size, 2), size, np.float32) for size in (3, 2, 5)]
     record = Paths.empty(2, np.float32)
     for number, beads in enumerate(strings):
-        (tmp_path / "paths.nc").write_bytes(netcdf(record.gather()))
+        (tmp_path / "paths.nc").write_bytes(netcdf(record))
         record = read_record(tmp_path / "paths.nc")
         assert record.summary() == {"strings": number, "params": 2}
         assert record.add(beads) == number
-    record.gather()
+    (tmp_path / "paths.nc").write_bytes(netcdf(record))
+    record = read_record(tmp_path / "paths.nc")
     assert record.data["beads"].dtype == np.float32
     for number, beads in enumerate(strings):
         np.testing.assert_array_equal(record.beads(number), beads)

@@ -60,7 +60,7 @@ def test_a_bead_of_a_file_is_put_back_into_its_network(tmp_path):
     strings.put(0, 0, beads)
     paths = Paths.empty(surface.dimension, arrays=named_arrays(surface))
     paths.add(beads)
-    for file in (opened(strings, tmp_path), opened(paths.gather(), tmp_path)):
+    for file in (opened(strings, tmp_path), opened(paths, tmp_path)):
         kept = file.beads.values.reshape(-1, surface.dimension)[:3]
         for bead, energy in zip(kept, surface.energies(beads), strict=True):
             variables = landscape.unravel(file, bead)
