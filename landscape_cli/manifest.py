@@ -68,10 +68,10 @@ def versions() -> dict[str, str]:
 
 
 def device() -> dict[str, Any]:
-    """What JAX computes on."""
-    import jax
+    """What is computed on."""
+    from landscape_cli.core.threads import local_devices
 
-    devices = jax.devices()
+    devices = local_devices()
     return {
         "platform": devices[0].platform,
         "kind": devices[0].device_kind,

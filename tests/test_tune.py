@@ -114,7 +114,7 @@ def test_a_case_is_of_one_machine_and_one_version(monkeypatch):
     other = {
         "jax.__version__": "0",
         "jax.devices": lambda: [SimpleNamespace(device_kind="another")],
-        "jax.local_device_count": lambda: 99,
+        "landscape_cli.core.engine.local_devices": lambda: [None] * 99,
         "landscape_cli.core.engine.workers": lambda: 99,
     }
     case = lambda: Engine().case(Ring(), (), (), np.float32)

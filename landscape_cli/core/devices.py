@@ -17,7 +17,14 @@ import numpy as np
 from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array
 
-from landscape_cli.core.threads import at_home, at_work, device_here, side_by_side, wide_floats
+from landscape_cli.core.threads import (
+    at_home,
+    at_work,
+    device_here,
+    local_devices,
+    side_by_side,
+    wide_floats,
+)  # fmt: skip
 
 _copies: dict[tuple[int, Any], Array] = {}  # of arrays by their identity, while they live
 
@@ -28,15 +35,16 @@ def over_devices(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -
     Lanes need nothing of each other, so there is no communication; their number is padded to a
     multiple of the devices. Every leaf of `lanes` and of the result has a leading lane axis.
     """
-    devices = jax.local_device_count()
-    if devices == 1:
+    devices = local_devices()
+    if len(devices) == 1:
         return function(shared, lanes)
     count = len(jax.tree.leaves(lanes)[0])
+    missing = -count % len(devices)
 
     def fill(leaf: Array) -> Array:
-        return jnp.pad(leaf, [(0, -count % devices), *[(0, 0)] * (leaf.ndim - 1)], mode="edge")
+        return jnp.pad(leaf, [(0, missing), *[(0, 0)] * (leaf.ndim - 1)], mode="edge")
 
-    mesh = jax.make_mesh((devices,), ("lane",), axis_types=(AxisType.Auto,))
+    mesh = jax.make_mesh((len(devices),), ("lane",), (AxisType.Auto,), devices=devices)
     spread = jax.shard_map(
         function, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec("lane")),
         out_specs=PartitionSpec("lane"), check_vma=False,
@@ -50,7 +58,7 @@ def on_devices(function: Callable[[list[Any]], list[Any]], items: Iterable[Any])
     Every device has a thread of its own, in which it is the default; arrays that are shared by
     all items come to it by `here`. Of several devices results come back to the host.
     """
-    items, devices = list(items), jax.local_devices()
+    items, devices = list(items), local_devices()
     count = min(len(devices), len(items))
     if count < 2 or not at_home():
         return function(items)

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from landscape_cli.core.energy import even, on_host
-from landscape_cli.core.threads import workers
+from landscape_cli.core.threads import local_devices, workers
 from landscape_cli.errors import UserError
 from landscape_cli.ranges import choose
 
@@ -60,6 +60,7 @@ class Engine:
         data: where examples are kept: on the "device", or on the "host", from where a block at a
             time goes to the device; "auto": on the host where they would take more than half of
             a device's free memory and the strategy is not set to "vmap", which sends no blocks.
+        devices: how many of the local devices compute; a divisor of their number. None: all.
         remat: keep for the gradient what products and convolutions give, and compute the rest
             again: less memory on a GPU, some more time. A CPU's compiler undoes it.
         remembered: plans that were timed, by case; no setting.
@@ -71,6 +72,7 @@ class Engine:
     memory: float | None = None
     gradients: str = "full"
     data: str = "auto"
+    devices: int | None = field(default=None, repr=False)
     remat: bool = False
     remembered: Mapping[str, Plan] = field(
         default_factory=dict, compare=False, repr=False, metadata={"setting": False}
@@ -82,7 +84,7 @@ class Engine:
         choose("data", self.data, PLACES)
         if self.data == "host" and self.strategy == "vmap":
             raise ValueError("data=host needs strategy=loop, which takes a block after another")
-        for name in ("block", "chunk"):
+        for name in ("block", "chunk", "devices"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
@@ -95,11 +97,20 @@ class Engine:
         return "" if self.gradients == "full" else self.gradients
 
     def check(self) -> None:
-        """Refuse an arithmetic that the device does not have.
+        """Refuse an arithmetic that the device does not have, and a mesh of odd devices.
 
         Raises:
-            UserError: tensorfloat32 on a CPU, which would silently be full precision.
+            UserError: tensorfloat32 on a CPU, which would silently be full precision; `devices`
+                does not divide the number of local devices.
         """
+        there = jax.local_device_count()
+        if there % (self.devices or 1):
+            fit = ", ".join(str(n) for n in range(1, there + 1) if there % n == 0)
+            plural = "s" if there > 1 else ""
+            raise UserError(
+                f"engine.devices={self.devices}: does not divide the {there} "
+                f"{jax.default_backend()} device{plural} of this process; choose {fit}"
+            )
         if self.gradients == "tensorfloat32" and jax.default_backend() == "cpu":
             raise UserError(
                 "engine.gradients=tensorfloat32: a CPU has no such arithmetic; choose full or "
@@ -137,7 +148,7 @@ class Engine:
     def case(self, energy: Any, data: Any, reference: Any, dtype: Any) -> str:
         """A name for what speed depends on: network, shapes, arithmetic, machine, JAX."""
         shapes = [(leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((data, reference))]
-        device = jax.devices()[0].device_kind, jax.local_device_count(), workers()
+        device = jax.devices()[0].device_kind, len(local_devices()), workers()
         words = [energy, shapes, np.dtype(dtype), self, device, jax.__version__]
         words += ["host"] if on_host(data) else []  # another plan where examples have to be sent
         return hashlib.sha256(" ".join(map(repr, words)).encode()).hexdigest()[:24]
@@ -211,7 +222,7 @@ def free_on_device() -> int | None:
     """Bytes free on the fullest device; None where its memory is the host's, or unknown."""
     if jax.default_backend() == "cpu":
         return None
-    stats = [device.memory_stats() or {} for device in jax.local_devices()]
+    stats = [device.memory_stats() or {} for device in local_devices()]
     if not all("bytes_limit" in each for each in stats):
         return None
     return min(each["bytes_limit"] - each.get("bytes_in_use", 0) for each in stats)

@@ -18,7 +18,7 @@ from jaxtyping import Array
 
 from landscape_cli.core.devices import here, on_devices
 from landscape_cli.core.energy import Energy, Parts, context_of, on_host, some_energy
-from landscape_cli.core.threads import side_by_side
+from landscape_cli.core.threads import local_devices, side_by_side
 
 HELD = 1 << 32  # bytes of points on the device while blocks of examples are sent there
 
@@ -114,7 +114,7 @@ def _gradients(energy: Energy, parts: Parts, thetas: list[Any]) -> list[tuple[Ar
 
 def gradient_rows(energy: Energy, parts: Parts, points: Array) -> tuple[Array, Array]:
     """F and ∇F at all points, (point,) and (point, param); a gradient is put into its row."""
-    if on_host(parts.blocks) or len(jax.local_devices()) > 1:  # a block is for many points
+    if on_host(parts.blocks) or len(local_devices()) > 1:  # a block is for many points
         found = gradients(energy, parts, points)
         return jnp.stack([e for e, _ in found]), jnp.stack([g for _, g in found])
     rows, lock = jnp.zeros(points.shape, points.dtype), Lock()

@@ -22,14 +22,33 @@ import numpy as np
 
 SHARE = 64  # points below which a second thread costs more than it saves
 
+_mesh: list[Any] = []  # the devices that were asked for; empty: all
 # .works: this thread is one of several that compute side by side; .device: where, if not at home
 _thread = threading.local()
+
+
+def local_devices() -> list[Any]:
+    """The devices of this process that compute."""
+    return _mesh or jax.local_devices()
+
+
+def compute_on(count: int | None) -> None:
+    """Compute on the first `count` local devices from now on; None: on all of them.
+
+    Compiled programs, which are laid out for the devices of before, are forgotten.
+    """
+    before, _mesh[:] = local_devices(), jax.local_devices()[:count] if count else []
+    if local_devices() != before:
+        one_cpu.cache_clear()
+        workers.cache_clear()
+        _threads.cache_clear()
+        jax.clear_caches()
 
 
 @cache
 def one_cpu() -> bool:
     """Whether all is computed by a single CPU device, which is narrow."""
-    return jax.default_backend() == "cpu" and jax.local_device_count() == 1
+    return jax.default_backend() == "cpu" and len(local_devices()) == 1
 
 
 @cache

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape_cli.core import devices, host_loop, trials
+from landscape_cli.core import devices, host_loop, threads, trials
 from landscape_cli.core import surface as surfaces
 from landscape_cli.core.batch import Batch, Pull
 from landscape_cli.core.curvature import along
@@ -111,6 +111,23 @@ def one_by_one(place):
     }
 
 
+def on_so_many(count):
+    """Energies on `count` devices, and how many of eight things one of them has."""
+    surface = Surface(ring, jnp.ones(()), 3)
+    points = np.random.default_rng(0).normal(size=(9, 3))
+    threads.compute_on(count)
+    try:
+        lanes = devices.over_devices(lambda _, x: jnp.full_like(x, len(x)), (), jnp.ones(8))
+        items = devices.on_devices(lambda some: [len(some)] * len(some), range(8))
+        return {
+            "energies": np.asarray(surface.energies(jnp.asarray(points))).tolist(),
+            "share": [float(lanes.max()), int(max(items))],
+            "alone": threads.one_cpu(),
+        }
+    finally:
+        threads.compute_on(None)
+
+
 def on_four():
     """What four virtual devices find."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
@@ -153,6 +170,10 @@ def test_four_devices_give_what_one_gives():
     same_strings(four)
     for place in PLACES:
         same_numbers_point_by_point(four, place)
+    for count, one in four["of four"].items():
+        assert one["share"] == [8 // int(count)] * 2
+        assert one["alone"] == (count == "1")
+        np.testing.assert_allclose(one["energies"], four["ring"]["energies"], rtol=1e-12)
     assert four["copies"] == 0, "copies on other devices go with what they are copies of"
 
 
@@ -218,6 +239,7 @@ if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", 4)
     assert jax.local_device_count() == 4
     found = {"ring": on_a_ring(), "valley": in_a_valley()}
+    found |= {"of four": {count: on_so_many(count) for count in (1, 2, 4)}}
     found |= {place: one_by_one(place) for place in PLACES}
     gc.collect()
     print(json.dumps(found | {"copies": len(devices._copies)}))

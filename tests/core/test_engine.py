@@ -157,3 +157,24 @@ def test_examples_do_not_wait_for_one_program(monkeypatch):
 def test_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Engine(**settings)
+
+
+@pytest.mark.parametrize("there", [1, 4, 6])
+def test_a_mesh_takes_a_divisor_of_the_devices(monkeypatch, there):
+    on_gpus(monkeypatch, *[None] * there)
+    monkeypatch.setattr(jax, "local_device_count", lambda: there)
+    Engine().check()
+    fit = [n for n in range(1, 13) if there % n == 0]
+    said = ", ".join(map(str, fit))
+    for count in range(1, 13):
+        if count in fit:
+            Engine(devices=count).check()
+            continue
+        with pytest.raises(UserError) as error:
+            Engine(devices=count).check()
+        assert str(error.value) == (
+            f"engine.devices={count}: does not divide the {there} gpu device{'s' * (there > 1)} "
+            f"of this process; choose {said}"
+        )
+    with pytest.raises(ValueError, match=r"^devices must be at least 1, got 0$"):
+        Engine(devices=0)

@@ -140,7 +140,7 @@ def test_shares_are_equal_and_none_is_too_small(monkeypatch, lanes, sizes):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("local_device_count", lambda: 4), ("default_backend", lambda: "gpu")]
+    ("name", "value"), [("local_devices", lambda: [None] * 4), ("default_backend", lambda: "gpu")]
 )
 def test_only_a_single_cpu_device_is_computed_on_side_by_side(monkeypatch, name, value):
     assert threads.one_cpu.__wrapped__()
