@@ -21,6 +21,7 @@ from landscape_cli.core.threads import workers
 from landscape_cli.core.training import check_batch
 from landscape_cli.errors import UserError
 from landscape_cli.path_costs import DESCENT
+from landscape_cli.quantities import in_bytes
 
 CROSSED = 2  # copies of what a program of full batches keeps of every crossing: before and after
 RESULTS = 3  # copies of all strings: found, on record, and in the file that is made of it
@@ -229,89 +230,6 @@ class Estimate:
             f"{in_bytes(free)} are free; lower {parts[0].change}"
         )
 
-    def memory_line(self, memory: Memory) -> str:
-        """`0.4 GiB needed at most, 12.3 GiB free`."""
-        needed, free, _ = self.need(memory)
-        said = "unknown" if free is None else in_bytes(free)
-        doubt = "" if free is None or needed <= free else ": it may not fit"
-        return f"{in_bytes(needed)} needed at most, {said} free{doubt}"
-
-    def line(self, memory: Memory, timing: Timing) -> str:
-        """The estimate on one line, for the start of a run."""
-        count = self.surface.dimension
-        said = [
-            f"estimate: {count:,} parameters, {self.examples:,} examples", f"engine {self.engine}",
-            f"memory {self.memory_line(memory)}",
-        ]  # fmt: skip
-        if self.networks:
-            said.append(f"training {self.training_line}")
-        if self.known:
-            said.append(f"{self.strings:,} strings, gradients {self.gradients_line}")
-        return "; ".join([*said, *self.time_words(timing)])
-
-    def table(self, memory: Memory, timing: Timing) -> list[str]:
-        """The estimate in aligned lines."""
-        surface, costs = self.surface, [cost for _, cost in self.known]
-        rows = [
-            ("parameters", f"{surface.dimension:,} ({np.dtype(surface.dtype)})"),
-            ("data", f"{self.examples:,} examples, {in_bytes(CUT * data_bytes(surface))}"),
-            ("engine", self.engine),
-            ("activations", f"{in_bytes(self.activations)} a program, {workers()} at a time"),
-        ]
-        if self.statistics:
-            held = f"{in_bytes(self.statistics)} more a program, of all examples of the statistics"
-            rows.append(("batch norm", held))
-        if self.networks:
-            rows.append(("training", self.training_line))
-        if costs:
-            moved, kept = max(cost.bytes for cost in costs), sum(cost.kept for cost in costs)
-            held = f"{in_bytes(moved)} while they are moved, {in_bytes(kept)} kept"
-            rows.append(("strings", f"{self.strings:,}, {held}"))
-        rows.append(("memory", self.memory_line(memory)))
-        if costs:
-            rows.append(("gradients", self.gradients_line))
-        each = f"gradient {in_seconds(timing.gradient)}, energy {in_seconds(timing.energy)}"
-        rows.append(("speed", f"{each}; compiled in {in_seconds(timing.compiling)}"))
-        if times := self.time_words(timing):
-            rows.append(("time", "; ".join(times)))
-        return [f"{name:12} {text}" for name, text in rows]
-
-    @property
-    def training_line(self) -> str:
-        """`32 networks through 8 levels, 20,000 steps at most`."""
-        again = f"{self.trainings:,} times " if self.trainings > 1 else ""
-        levels = f"{self.levels} level{'s' * (self.levels > 1)}"
-        steps = "" if self.steps is None else f", {self.steps:,} steps at most"
-        return f"{again}{self.networks:,} networks through {levels}{steps}"
-
-    @property
-    def gradients_line(self) -> str:
-        """`165,500 a string on its usual way, 6,556,000 at most`; of all methods together."""
-        total = sum(count for count, _ in self.known)
-        usual, most = (
-            sum(count * getattr(cost, name) for count, cost in self.known)
-            for name in ("gradients", "most")
-        )
-        if not most:
-            return "none"
-        several = len({(cost.gradients, cost.most) for _, cost in self.known}) > 1
-        mean = " (mean of all methods)" if several else ""
-        usual, most = round(usual / total), round(most / total)
-        return f"{usual:,} a string on its usual way, {most:,} at most{mean}"
-
-    def time_words(self, timing: Timing) -> list[str]:
-        """`training 20 s at most`, `strings 60 s, about 20 min at most`: what is known of them."""
-        words = []
-        if self.networks:
-            known = f"training {in_seconds(self.training(timing))} at most"
-            words.append("no estimate of training" if self.steps is None else known)
-        if self.known:
-            usual, most = map(in_seconds, self.seconds(timing))
-            words.append(f"strings {usual}, about {most} at most")
-        if unknown := self.strings - sum(count for count, _ in self.known):
-            words.append(f"no estimate of {unknown:,} strings")
-        return words
-
     def gradient(self, of: str, timing: Timing) -> float:
         """Seconds of a gradient of the energy, the loss or a mini-batch.
 
@@ -368,23 +286,3 @@ def engine_line(surface: Surface, engine: Engine) -> str:
     many = f"{surface.block or 'all'} examples of " if jax.tree.leaves(surface.data) else ""
     plural = "s" if points > 1 else ""
     return f"{engine.source(case)}: {surface.strategy}, {many}{points} point{plural} at a time"
-
-
-def in_bytes(count: float) -> str:
-    """`3.1 MiB`, `24 GiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1000 or unit == "GiB":
-            break
-        count /= 1024
-    return f"{count:,.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
-
-
-def in_seconds(seconds: float) -> str:
-    """`35 µs`, `6.1 ms`, `12 s`, `4 min`, `2.5 h`, `3 days`."""
-    for limit, unit, name in (
-        (1e-3, 1e-6, "µs"), (1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (2e5, 3600, "h"),
-    ):  # fmt: skip
-        if seconds < limit:
-            value = seconds / unit
-            return f"{value:.1f} {name}" if value < 10 else f"{value:.0f} {name}"
-    return f"{seconds / 86400:,.0f} days"

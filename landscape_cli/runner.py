@@ -54,6 +54,7 @@ def instead_of_a_run(cfg: DictConfig, job: Job, task: Callable[..., None]) -> No
 
 def dry_run(parts: dict[str, Any], setup: Setup) -> None:
     """Print what a run would need."""
+    from landscape_cli import estimate_words
     from landscape_cli.core.training import check_batch
     from landscape_cli.measure import free_memory, timed
     from landscape_cli.progress import reporter
@@ -69,7 +70,7 @@ def dry_run(parts: dict[str, Any], setup: Setup) -> None:
             check_batch(estimate.surface, setup.trainer.batch)
         progress.phase("timing")
         timing = timed(estimate.surface, estimate.of)
-    print("\n".join(estimate.table(memory, timing)))
+    print("\n".join(estimate_words.table(estimate, memory, timing)))
 
 
 def tuned(limit: float, parts: dict[str, Any], setup: Setup) -> None:
@@ -139,6 +140,7 @@ def run(cfg: DictConfig, job: Job) -> None:
 
 def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
     """Save every record as the recipe yields it, write how it ended, draw unless interrupted."""
+    from landscape_cli import estimate_words
     from landscape_cli.measure import compile_seconds, free_memory, known_timing, shed_programs
     from landscape_cli.progress import reporter
 
@@ -155,7 +157,7 @@ def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
                 estimate.check(memory)
                 progress.phase("timing")
                 timing = known_timing(estimate.surface, estimate.of)
-                progress.message(estimate.line(memory, timing))
+                progress.message(estimate_words.line(estimate, memory, timing))
                 extra["engine"] = estimate.engine
                 folder.about |= estimate.about
             for record in experiment.run(setup):

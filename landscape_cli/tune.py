@@ -23,10 +23,10 @@ from landscape_cli.core.energy import on_host
 from landscape_cli.core.engine import Engine, Plan
 from landscape_cli.core.surface import Surface
 from landscape_cli.errors import UserError
-from landscape_cli.estimate import in_bytes, in_seconds
 from landscape_cli.files import write
 from landscape_cli.measure import gradients, points_of, seconds_of
 from landscape_cli.models.base import ClosedForm, model_surface
+from landscape_cli.quantities import in_bytes, in_seconds
 from landscape_cli.setup import Setup
 
 BLOCKS = (8, 16, 32, 64, None)  # examples at a time; None: all

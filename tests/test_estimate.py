@@ -30,11 +30,10 @@ from landscape_cli.estimate import (
     activations,
     data_bytes,
     engine_line,
-    in_bytes,
-    in_seconds,
     repeated,
     statistics,
 )
+from landscape_cli.estimate_words import line, of_gradients, of_time, of_training, table
 from landscape_cli.functional import Functional
 from landscape_cli.gauges.none import NoGauge
 from landscape_cli.methods.auto_neb import AutoNEB
@@ -48,6 +47,7 @@ from landscape_cli.models.energies import MiniBatch
 from landscape_cli.models.resnet import ResNet
 from landscape_cli.models.ring import Ring
 from landscape_cli.path_costs import bead_counts
+from landscape_cli.quantities import in_bytes, in_seconds
 from landscape_cli.setup import Setup
 from landscape_cli.trainers.adam import Adam
 from landscape_cli.trainers.sgd import Sgd
@@ -221,8 +221,8 @@ def test_what_statistics_take_is_in_the_plan():
     )
     more = need(of).need(Memory(None, None))[0] - need(alone).need(Memory(None, None))[0]
     assert more == workers() * statistics(of)
-    assert any(line.startswith("batch norm ") for line in need(of).table(*NOTHING))
-    assert not any(line.startswith("batch norm ") for line in need(alone).table(*NOTHING))
+    assert any(row.startswith("batch norm ") for row in table(need(of), *NOTHING))
+    assert not any(row.startswith("batch norm ") for row in table(need(alone), *NOTHING))
     with pytest.raises(UserError, match=r"; lower bn_examples, or choose model.norm=layer$"):
         need(of).check(Memory(None, 1000))
 
@@ -255,11 +255,11 @@ def test_what_does_not_fit_is_refused_in_one_line():
     assert said.endswith("20 GiB are free; lower method.max_beads or pairs")
     much.check(Memory(None, 60 * GIB))  # though not if strings need all their beads
     timing = Timing(1.0, 0.1, 5.0)
-    line = much.line(Memory(None, 60 * GIB), timing)
-    assert "94 GiB needed at most, 60 GiB free" in line
-    assert "; 6 strings, gradients 10 a string on its usual way, 20 at most; " in line
+    said = line(much, Memory(None, 60 * GIB), timing)
+    assert "94 GiB needed at most, 60 GiB free" in said
+    assert "; 6 strings, gradients 10 a string on its usual way, 20 at most; " in said
     none = estimate(replace(cost, gradients=0, most=0))
-    assert "; 6 strings, gradients none; " in none.line(Memory(None, None), timing)
+    assert "; 6 strings, gradients none; " in line(none, Memory(None, None), timing)
     much.check(Memory(None, None))  # nobody knows what is free
 
 
@@ -293,12 +293,12 @@ def test_data_that_are_used_twice_count_once():
 
 def test_the_engine_in_words():
     examples = jnp.zeros((9, 1)), jnp.zeros(9), jnp.zeros(9)
-    line = lambda **how: engine_line(surface(3, **how), Engine())
-    assert line() == "by rule: vmap, 256 points at a time"
-    assert line(chunk=1) == line(strategy="loop").replace("loop", "vmap")
-    assert line(strategy="loop") == "by rule: loop, 1 point at a time"
-    assert line(data=examples, chunk=2).endswith("vmap, all examples of 2 points at a time")
-    assert line(data=examples, block=3, chunk=1).endswith("3 examples of 1 point at a time")
+    said = lambda **how: engine_line(surface(3, **how), Engine())
+    assert said() == "by rule: vmap, 256 points at a time"
+    assert said(chunk=1) == said(strategy="loop").replace("loop", "vmap")
+    assert said(strategy="loop") == "by rule: loop, 1 point at a time"
+    assert said(data=examples, chunk=2).endswith("vmap, all examples of 2 points at a time")
+    assert said(data=examples, block=3, chunk=1).endswith("3 examples of 1 point at a time")
 
 
 def test_a_device_has_memory_of_its_own():
@@ -347,25 +347,25 @@ def test_the_host_keeps_crossings_of_mini_batches_and_of_loops():
 def test_the_table_and_the_line():
     cost = Cost(5 * GIB, GIB, 3 * GIB, 1000, 20_000, 30, 40)
     memory, timing = Memory(None, 64 * GIB), Timing(gradient=0.01, energy=0.001, compiling=2.0)
-    table = estimate(cost).table(memory, timing)
-    assert len(table) == 9
-    assert len({line.index(line[12:].lstrip()[0], 12) for line in table}) == 1, "aligned"
-    assert table[0] == "parameters   10 (float32)"
-    assert table[4].startswith("strings      6, 5.0 GiB while they are moved, 3.0")
-    assert table[-2].endswith("gradient 10 ms, energy 1.0 ms; compiled in 2.0 s")
-    assert table[-1] == "time         strings 60 s, about 20 min at most"
-    trained = estimate(cost, networks=4, steps=500).table(memory, timing)
+    rows = table(estimate(cost), memory, timing)
+    assert len(rows) == 9
+    assert len({row.index(row[12:].lstrip()[0], 12) for row in rows}) == 1, "aligned"
+    assert rows[0] == "parameters   10 (float32)"
+    assert rows[4].startswith("strings      6, 5.0 GiB while they are moved, 3.0")
+    assert rows[-2].endswith("gradient 10 ms, energy 1.0 ms; compiled in 2.0 s")
+    assert rows[-1] == "time         strings 60 s, about 20 min at most"
+    trained = table(estimate(cost, networks=4, steps=500), memory, timing)
     assert trained[-1].startswith("time         training 20 s at most; strings 60 s, about ")
     assert trained[4] == "training     4 networks through 3 levels, 500 steps at most"
-    assert "unknown" not in table[5] and "may not fit" not in table[5]
-    assert "5.0 GiB free: it may not fit" in estimate(cost).line(Memory(None, 5 * GIB), timing)
-    unknown = estimate().table(memory, timing)
+    assert "unknown" not in rows[5] and "may not fit" not in rows[5]
+    assert "5.0 GiB free: it may not fit" in line(estimate(cost), Memory(None, 5 * GIB), timing)
+    unknown = table(estimate(), memory, timing)
     assert len(unknown) == 7 and unknown[-1] == "time         no estimate of 6 strings"
-    line = estimate(cost).line(memory, timing)
-    assert line.endswith("; strings 60 s, about 20 min at most")
-    assert line.startswith("estimate: 10 parameters, 0 examples; engine by rule: loop; memory ")
-    assert "needed at most, 64 GiB free; " in line
-    assert "unknown free" in estimate(cost).line(Memory(None, None), timing)
+    said = line(estimate(cost), memory, timing)
+    assert said.endswith("; strings 60 s, about 20 min at most")
+    assert said.startswith("estimate: 10 parameters, 0 examples; engine by rule: loop; memory ")
+    assert "needed at most, 64 GiB free; " in said
+    assert "unknown free" in line(estimate(cost), Memory(None, None), timing)
 
 
 def two_splits(test=640, train=64, **more):
@@ -419,10 +419,10 @@ def test_strings_of_several_methods_are_counted_apart():
     asked = estimate(joinings=(Joining(30, cheap), Joining(10, dear), Joining(5, None)))
     assert asked.strings == 45 and asked.points == 60
     said = "258 a string on its usual way, 5,030 at most (mean of all methods)"
-    assert asked.gradients_line == said
+    assert of_gradients(asked) == said
     needs = {need.name: need.bytes for need in asked.needs()}
     assert needs["strings"] == 2 * GIB and needs["results"] == 3 * (GIB + 1)
-    assert asked.time_words(SECOND)[-1] == "no estimate of 5 strings"
+    assert of_time(asked, SECOND)[-1] == "no estimate of 5 strings"
     twice = repeated(asked.joinings, 2)
     assert [joining.strings for joining in twice] == [30, 10, 5] * 2
     kept = [cost and cost.kept for _, cost in twice]
@@ -431,8 +431,8 @@ def test_strings_of_several_methods_are_counted_apart():
 
 def test_a_trainer_that_does_not_say_how_long_it_trains():
     unknown = estimate(SPENT, networks=4)
-    assert unknown.time_words(SECOND)[0] == "no estimate of training"
-    assert unknown.training_line == "4 networks through 3 levels"
+    assert of_time(unknown, SECOND)[0] == "no estimate of training"
+    assert of_training(unknown) == "4 networks through 3 levels"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from landscape_cli.core.threads import (
     local_devices,
     side_by_side,
     wide_floats,
-)  # fmt: skip
+)
 
 _copies: dict[tuple[int, Any], Array] = {}  # of arrays by their identity, while they live
 

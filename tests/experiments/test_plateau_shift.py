@@ -8,6 +8,7 @@ from landscape_cli.experiments.plateau_shift import PlateauShift
 from setups import CUBIC, cubic
 
 from landscape_cli.data.polynomial import Polynomial
+from landscape_cli.estimate_words import of_gradients
 from landscape_cli.methods.dynamic_string import DynamicString
 from landscape_cli.trainers.adam import Adam
 
@@ -48,6 +49,6 @@ def test_a_plan_counts_the_strings_of_every_alpha():
     setup = cubic(method=BRIEF)
     one, plan = Geodesic().plan(setup), PlateauShift(alphas=(0.8, 0.9, 1.0)).plan(setup)
     assert plan.strings == 3 * one.strings == 3 * 2 * 2
-    assert plan.gradients_line == one.gradients_line, "of a string, which is of one alpha"
+    assert of_gradients(plan) == of_gradients(one), "of a string, which is of one alpha"
     assert plan.needs() == one.needs(), "strings of one alpha are let go"
     assert (plan.networks, plan.trainings) == (4, 1)
