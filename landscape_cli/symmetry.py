@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from landscape_cli.core.energy import Contextual
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.factors import Multiples, multiples
 from landscape_cli.core.symmetry.knowledge import Path
@@ -108,9 +109,9 @@ def symmetry_of(surface: Surface, asked: str) -> Symmetry:
     network = surface.network
     if network is None:
         raise UserError(f"{asked}: a closed form has no hidden units; it takes a network")
-    statistics = getattr(network, "statistics", None)
     kind = _Kind(np.asarray(examples(surface, FEW)), np.dtype(surface.dtype))
-    known = network.module, network.layout, statistics, hasattr(network, "context"), kind
+    normalized = isinstance(network, Contextual)
+    known = network.module, network.layout, network.statistics, normalized, kind
     try:
         return _found(*known)
     except TypeError as error:

@@ -1,12 +1,12 @@
 """Energies of a network's examples, traced: blocks whose energies add up, one point or many.
 
-An energy is a function of flat parameters θ and data. One with a `context`, such as the statistics
-of batch norm, has that computed once per point, from a reference of its own; one with a `layout`
-says how large the arrays in θ are.
+An energy is a function of flat parameters θ and data. A `Contextual` one needs something more of
+a point, such as the statistics of batch norm, and a `Network` is asked for its outputs, too.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,7 +18,46 @@ from jaxtyping import Array
 
 from landscape_cli.core.devices import here
 
-Energy = Any  # (theta, data) -> scalar, or (theta, data, context) -> scalar; pure and hashable
+Energy = Any  # (theta, data) -> scalar; pure and hashable
+
+
+class Contextual(ABC):
+    """An energy of a point, data and a context, which is computed once per point.
+
+    Such as the statistics of batch norm.
+    """
+
+    @abstractmethod
+    def context(self, theta: Array, reference: Any) -> Any:
+        """What is needed of `theta`, computed from a reference of its own."""
+
+    @abstractmethod
+    def __call__(self, theta: Array, data: Any, context: Any) -> Array:
+        """The energy of `theta` on data, given its context."""
+
+
+class Network(ABC):
+    """An energy of a network's outputs.
+
+    Attributes:
+        layout: where arrays are in θ: has their `sizes`, and `size`, the sum of them.
+        statistics: the same of what lies behind them in θ (batch norm with bn=coordinates), or
+            None.
+    """
+
+    layout: Any
+    statistics: Any = None
+
+    @abstractmethod
+    def outputs(self, theta: Array, statistics: Any, inputs: Array) -> Array:
+        """(example, output), given the parameters and the statistics of batch norm, if any."""
+
+    def split(self, theta: Array) -> tuple[Array, Any]:
+        """The parameters in θ, and the statistics that lie behind them, which have no gradient."""
+        if self.statistics is None:
+            return theta, {}
+        stored = jax.lax.stop_gradient(theta[self.layout.size :])
+        return theta[: self.layout.size], self.statistics.unravel(stored)
 
 
 class Parts(NamedTuple):
@@ -98,17 +137,17 @@ def _sum(function: Callable[[Any], Any], blocks: Any) -> Any:
 
 def context_of(energy: Energy, reference: Any, theta: Array) -> Any:
     """What the energy needs once per point, such as batch-norm statistics."""
-    return energy.context(theta, reference) if hasattr(energy, "context") else ()
+    return energy.context(theta, reference) if isinstance(energy, Contextual) else ()
 
 
 def whole(energy: Energy, data: Any) -> Parts:
     """All of a mini-batch at once, its own reference."""
-    return Parts(in_blocks(data, None), data if hasattr(energy, "context") else ())
+    return Parts(in_blocks(data, None), data if isinstance(energy, Contextual) else ())
 
 
 def some_energy(energy: Energy, theta: Array, context: Any, data: Any) -> Array:
     """The energy of some examples."""
-    return energy(theta, data, context) if hasattr(energy, "context") else energy(theta, data)
+    return energy(theta, data, context) if isinstance(energy, Contextual) else energy(theta, data)
 
 
 def some_gradient(energy: Energy, theta: Array, context: Any, data: Any) -> tuple[Array, Any]:
@@ -126,7 +165,7 @@ def total_gradient(energy: Energy, parts: Parts, theta: Array) -> tuple[Array, A
     """F(θ) and ∇F(θ); gradients of blocks are added up as they come, so memory is one block's."""
     context, pull = jax.vjp(partial(context_of, energy, parts.reference), theta)
     total, (direct, through) = _sum(partial(some_gradient, energy, theta, context), parts.blocks)
-    return total, direct + pull(through)[0] if hasattr(energy, "context") else direct
+    return total, direct + pull(through)[0] if isinstance(energy, Contextual) else direct
 
 
 def mapped(function: Callable, energy: Energy, parts: Parts, points: Array, chunk: int) -> Any:

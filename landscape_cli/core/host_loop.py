@@ -17,7 +17,15 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from landscape_cli.core.devices import here, on_devices
-from landscape_cli.core.energy import Energy, Parts, context_of, on_host, some_energy
+from landscape_cli.core.energy import (
+    Contextual,
+    Energy,
+    Network,
+    Parts,
+    context_of,
+    on_host,
+    some_energy,
+)
 from landscape_cli.core.threads import local_devices, side_by_side
 
 HELD = 1 << 32  # bytes of points on the device while blocks of examples are sent there
@@ -62,7 +70,7 @@ def _no_gradient(energy: Energy, theta: Array, context: Any) -> Any:
 
 def _sizes(energy: Energy, size: int) -> tuple[int, ...]:
     """Of the arrays that make up θ, and of what else it holds; of a formula, all of it."""
-    arrays = energy.layout.sizes if hasattr(energy, "layout") else ()
+    arrays = energy.layout.sizes if isinstance(energy, Network) else ()
     return (*arrays, size - sum(arrays)) if size > sum(arrays) else arrays
 
 
@@ -105,7 +113,7 @@ def _gradients(energy: Energy, parts: Parts, thetas: list[Any]) -> list[tuple[Ar
     def whole(one: Any) -> tuple[Array, Array]:
         theta, (value, (arrays, through)) = one
         direct = _joined(arrays)
-        if not hasattr(energy, "context"):
+        if not isinstance(energy, Contextual):
             return value, direct
         return value, _add_through(energy, theta, here(parts.reference), through, direct)
 

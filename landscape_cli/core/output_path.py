@@ -26,7 +26,7 @@ from jaxtyping import Array, Float
 from landscape_cli.core.curve_steps import direction, falling
 from landscape_cli.core.descent import initial_states
 from landscape_cli.core.devices import here, over_devices, point_by_point
-from landscape_cli.core.energy import Parts, drawing, total_gradient, whole
+from landscape_cli.core.energy import Contextual, Parts, context_of, drawing, total_gradient, whole
 from landscape_cli.core.lagrangian import green
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
@@ -63,22 +63,19 @@ class Between:
     distance: Callable[[Any, Any], Any]
 
     def outputs(self, theta: Array, statistics: Any, inputs: Array) -> Array:
-        """(example, output); stored statistics of batch norm are the last coordinates of θ."""
-        if hasattr(self.network, "statistics"):
-            stored = theta[self.network.layout.size :]
-            theta = theta[: self.network.layout.size]
-            statistics = self.network.statistics.unravel(jax.lax.stop_gradient(stored))
-        return self.network.outputs(theta, statistics, inputs).astype(theta.dtype)
+        """(example, output), given the statistics of batch norm, or with those stored in θ."""
+        params, stored = self.network.split(theta)
+        return self.network.outputs(params, statistics or stored, inputs).astype(theta.dtype)
 
     def __call__(self, theta: Array, data: tuple[Array, ...], context: Any = None) -> Array:
         """Σ weight · (D to the left + D to the right) over (inputs, left, right, weights)."""
         inputs, left, right, weights = data
-        here = self.outputs(theta, context or {}, inputs)
+        here = self.outputs(theta, context, inputs)
         apart = self.distance(left, here) + self.distance(here, right)
         return jnp.dot(weights, apart, precision=jax.lax.Precision.HIGHEST)
 
 
-class NormalizedBetween(Between):
+class NormalizedBetween(Between, Contextual):
     """The same of a network whose statistics are computed anew at every point."""
 
     def context(self, theta: Array, reference: Any) -> Any:
@@ -88,14 +85,14 @@ class NormalizedBetween(Between):
 
 def between(surface: Surface) -> Between:
     """The energy of a bead on the surface of a network; classes are integers."""
-    kind = NormalizedBetween if hasattr(surface.network, "context") else Between
+    kind = NormalizedBetween if isinstance(surface.network, Contextual) else Between
     classes = jnp.issubdtype(surface.slope_data[1].dtype, jnp.integer)
     return kind(surface.network, jensen_shannon if classes else squared)
 
 
 def _answers(energy: Any, parts: Parts, theta: Array) -> Array:
     """(block, example, output) outputs of all examples."""
-    context = energy.context(theta, parts.reference) if hasattr(energy, "context") else {}
+    context = context_of(energy, parts.reference, theta)
     return jax.lax.map(lambda block: energy.outputs(theta, context, block[0]), parts.blocks)
 
 
@@ -179,8 +176,7 @@ _moved_by: Any = jax.jit(_moved, static_argnames="program")
 
 @partial(jax.jit, static_argnames="energy")
 def _answer(energy: Any, reference: Any, theta: Array, inputs: Array) -> Array:
-    context = energy.context(theta, reference) if hasattr(energy, "context") else {}
-    return energy.outputs(theta, context, inputs)
+    return energy.outputs(theta, context_of(energy, reference, theta), inputs)
 
 
 @drawing

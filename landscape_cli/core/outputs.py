@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.core.devices import here, point_by_point
+from landscape_cli.core.energy import context_of
 from landscape_cli.core.lanes import pad, rung
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.threads import in_shares
@@ -21,11 +22,9 @@ from landscape_cli.core.threads import in_shares
 
 def answers(network: Any, reference: Any, theta: Array, inputs: Array) -> Array:
     """(example, output) of a network, batch norm's statistics found as its energy finds them."""
-    statistics = network.context(theta, reference) if hasattr(network, "context") else {}
-    if hasattr(network, "statistics"):  # they are the last coordinates
-        stored = theta[network.layout.size :]
-        theta, statistics = theta[: network.layout.size], network.statistics.unravel(stored)
-    return network.outputs(theta, statistics, inputs)
+    context = context_of(network, reference, theta)
+    params, stored = network.split(theta)
+    return network.outputs(params, context or stored, inputs)
 
 
 @partial(jax.jit, static_argnames=("network", "chunk"))

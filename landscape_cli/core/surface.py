@@ -27,6 +27,7 @@ from jaxtyping import Array, Float
 from landscape_cli.core import host_loop
 from landscape_cli.core.devices import over_devices
 from landscape_cli.core.energy import (
+    Contextual,
     Energy,
     Parts,
     in_blocks,
@@ -81,12 +82,10 @@ class Surface:
         rough: the energy in cheaper arithmetic, for gradients only; None: `energy`.
         loss: what gradients are taken of while descending; None where it is the energy itself.
         loss_data: the data of `loss`; None: `data`.
-        reference: what `energy.context(theta, reference)` is computed from, for an energy with
-            such a method: its value, such as batch-norm statistics, is computed once per point
-            and is the third argument of `energy` and of `loss`.
+        reference: what the context of a `Contextual` energy and loss is computed from, such as the
+            examples of batch norm's statistics.
         batch: ``batch(data, key) -> data`` draws a mini-batch of `loss_data`; None: full batch.
-        network: what the energy applies to its inputs, if it is a network's: has `outputs(theta,
-            statistics, inputs)` and a `layout` of θ; None for a formula.
+        network: what the energy applies to its inputs, see `Network`; None for a formula.
         smooth: False where `energy` has no useful gradient (0-1 error).
         strategy: "vmap" or "loop".
         chunk: points computed at a time; bounds the memory.
@@ -149,7 +148,7 @@ class Surface:
 
     def cut(self, data: Any, reference: Any) -> Parts:
         """`data` in blocks of at most `block` examples: stacked, or a list for the host loop."""
-        reference = reference if hasattr(self.energy, "context") else ()
+        reference = reference if isinstance(self.energy, Contextual) else ()
         if self.strategy == "vmap":
             return Parts(in_blocks(jax.tree.map(jnp.asarray, data), self.block), reference)
         if self.block is None or not jax.tree.leaves(data):

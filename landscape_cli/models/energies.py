@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from landscape_cli.core.energy import Contextual, Network
 from landscape_cli.functional import LOSSES
 from landscape_cli.models.layout import Layout
 from landscape_cli.models.rows import by_rows
@@ -29,7 +30,7 @@ EMPTY = Layout((), ())
 
 
 @dataclass(frozen=True)
-class NetworkEnergy:
+class NetworkEnergy(Network):
     """Σ weight · loss(module(input; θ), target); equal settings compare and hash equal.
 
     So it can be a static argument of `jax.jit`, and a second equal network does not compile anew.
@@ -94,7 +95,7 @@ class NetworkEnergy:
 
 
 @dataclass(frozen=True)
-class NormalizedEnergy(NetworkEnergy):
+class NormalizedEnergy(NetworkEnergy, Contextual):
     """The energy of a network with batch norm, its statistics those of θ on the reference."""
 
     def context(self, theta: Array, reference: tuple[Array, ...]) -> dict[str, Any]:
@@ -135,9 +136,7 @@ class StoredEnergy(NetworkEnergy):
 
     def __call__(self, theta: Array, data: tuple[Array, Array, Array]) -> Array:
         """The energy of (θ, statistics) on (inputs, targets, weights)."""
-        params, stored = theta[: self.layout.size], theta[self.layout.size :]
-        statistics = self.statistics.unravel(jax.lax.stop_gradient(stored))
-        return self.of_outputs(params, statistics, data)
+        return self.of_outputs(*self.split(theta), data)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from landscape_cli.core.energy import Contextual
 from landscape_cli.core.work import _with_gradient, equations, work
 
 X, W, V = (np.zeros(shape, np.float32) for shape in ((4, 8), (8, 16), (16, 2)))
@@ -39,7 +40,7 @@ def test_inner_programs_are_looked_into_and_not_counted_themselves():
     assert len(inner.eqns) == 1 and names(inner) == names(plain)
 
 
-class Centered:
+class Centered(Contextual):
     """An energy whose context is a mean over examples of its own."""
 
     def context(self, theta, reference):
