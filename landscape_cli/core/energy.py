@@ -145,8 +145,13 @@ def whole(energy: Energy, data: Any) -> Parts:
     return Parts(in_blocks(data, None), data if isinstance(energy, Contextual) else ())
 
 
+@jax.default_matmul_precision("highest")
 def some_energy(energy: Energy, theta: Array, context: Any, data: Any) -> Array:
-    """The energy of some examples."""
+    """The energy of some examples.
+
+    Left alone, a GPU would multiply float32 in tensorfloat32, and verdicts with it; an energy for
+    gradients only may ask for less itself.
+    """
     return energy(theta, data, context) if isinstance(energy, Contextual) else energy(theta, data)
 
 

@@ -2,7 +2,8 @@
 
 On a CPU a convolutional net is fastest as a host loop over one compiled point and few examples
 (their activations stay in the cache), a thread a core; dense nets, and everything on a GPU, as one
-program over many points, on a CPU again as many as the cache holds. Memory bounds both numbers.
+program over many points, on a CPU again as many as the cache holds, of convolutional nets on a GPU
+one, or few where examples are few. Memory bounds both numbers.
 `benchmarks/README.md` has the measurements.
 """
 
@@ -27,6 +28,7 @@ CACHE = 24 << 20  # bytes of activations that a CPU's last cache holds
 VECTOR = 8  # examples that a CPU computes at once where they are the last axis of an array
 POINTS_CPU = 64  # points at a time on a CPU, where larger batches only leave the cache
 POINTS = 1 << 14  # on anything wider
+CONVOLVED = 1 << 9  # images that a GPU is busy with: see `Engine.plan`
 STRATEGIES = ("auto", "vmap", "loop")
 PLACES = ("auto", "device", "host")
 ARITHMETICS = ("full", "tensorfloat32", "bfloat16")
@@ -196,6 +198,10 @@ class Engine:
         block = even(max(examples, 1), most)
         self._check_memory(each * block * least, least)
         points = POINTS_CPU if cpu else POINTS
+        if convolves and not cpu:
+            # Of several points XLA makes a kernel's gradient a convolution with windows as large
+            # as an image, in as many groups as points; a library's gradient is of one point.
+            points = max(1, CONVOLVED // block)
         fit = np.clip(room / (context + each * block), 1, points)
         chunk = self.chunk or 1 << int(np.log2(fit))
         return Plan(strategy, chunk, None if block >= examples else block)

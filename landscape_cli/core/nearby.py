@@ -27,6 +27,7 @@ NEAR = 1e-3  # ε in chords, in the string's H¹ metric
 
 
 @jax.jit
+@jax.default_matmul_precision("highest")
 def _met(state: State, walls: Walls, lane: Array) -> tuple[Array, Array]:
     """Gradients met lately, the last one first: their products, and how far away they were.
 

@@ -36,8 +36,12 @@ from landscape_cli.core.lanes import compiled, in_pieces
 from landscape_cli.core.surface import Surface
 
 
+@jax.default_matmul_precision("highest")
 def _each(function: Callable[..., Any], *lanes: Any) -> Any:
-    """`function` of every lane; a lone one is computed as it is, which takes fewer operations."""
+    """`function` of every lane; a lone one is computed as it is, which takes fewer operations.
+
+    All products are in full precision, also on a GPU: L-BFGS takes small differences of them.
+    """
     if len(jax.tree.leaves(lanes)[0]) > 1:
         return jax.vmap(function)(*lanes)
     alone = function(*jax.tree.map(lambda leaf: leaf[0], lanes))

@@ -70,8 +70,7 @@ class Formula:
 
     def __call__(self, theta: Array, data: Any) -> Array:
         """F(θ); `data` is an empty tuple."""
-        with jax.default_matmul_precision("highest"):  # a GPU would take tensorfloat32
-            return self.form.energy(theta)
+        return self.form.energy(theta)
 
 
 def fitted(module: nn.Module, dataset: Dataset) -> nn.Module:

@@ -14,16 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from landscape_cli.core import devices, host_loop, threads, trials
-from landscape_cli.core import surface as surfaces
-from landscape_cli.core.batch import Batch, Pull
+from landscape_cli.core import devices, host_loop, threads
 from landscape_cli.core.curvature import along
 from landscape_cli.core.descent import adam, descend
-from landscape_cli.core.lagrangian import Tightening
 from landscape_cli.core.relax import relax
 from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.report import Progress
-from landscape_cli.core.string import reparametrized
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.training import train
 from landscape_cli.methods.taut_string import TautString
@@ -216,22 +212,6 @@ def test_what_is_shared_is_copied_to_a_device_once(monkeypatch):
     monkeypatch.setattr(jax, "device_put", lambda leaf, where: sent.append(where) or where)
     assert devices.here((shared, 3)) == ("elsewhere", 3) == devices.here((shared, 3))
     assert sent == ["elsewhere"]
-
-
-@pytest.mark.parametrize("platform", ["cuda", "tpu"])
-def test_other_devices_have_all_operations(platform):
-    """Lowering needs no such device, and raises where one lacks an operation."""
-    surface, settings = Surface(ring, jnp.ones(()), 3), Tightening()
-    batch = Batch(surface, settings, 8, 10)
-    batch.add([Pull(reparametrized(np.eye(3)[:2], 8), 0.1, 0.0, 100)])
-    words, lanes = (surface.steep, surface.parts), (batch.crowds[0].state, batch.crowds[0].walls)
-    trial = trials.trials(False).trace(
-        *words, batch.metric, *lanes, np.ones(1, bool), 10, 10, surface.chunk, settings
-    )
-    look = surfaces._gradients(False).trace(*words, jnp.eye(3), surface.chunk)
-    texts = [p.lower(lowering_platforms=(platform,)).as_text() for p in (trial, look)]
-    assert "stablehlo.while" in texts[0]
-    assert all("lapack" not in text for text in texts), "a library of the CPU"
 
 
 if __name__ == "__main__":

@@ -48,14 +48,22 @@ def test_blocks_of_a_cpu_are_whole_vectors(examples, block):
 
 
 def test_points_are_batched_until_a_gpu_is_full(monkeypatch):
-    """ResNet-20 on 512 examples: one point at a time, and 74 examples of it, with 0.5 GiB."""
-    resnet = dict(size=3200 * MIB, examples=512, convolves=True)
+    """A network on 512 examples: one point at a time, and 74 examples of it, with 0.5 GiB."""
+    network = dict(size=3200 * MIB, examples=512, convolves=False)
     on_gpus(monkeypatch, {"bytes_limit": 78 * GIB, "bytes_in_use": GIB})
-    plan = Engine().plan(**resnet)
+    plan = Engine().plan(**network)
     assert (plan.strategy, plan.block, plan.chunk) == ("vmap", None, 8)
     assert Engine().granted == 30.5 * GIB, "0.4 of 77 GiB, by half GiB"
-    set_by_hand = Engine(memory=0.5).plan(**resnet)
+    set_by_hand = Engine(memory=0.5).plan(**network)
     assert (set_by_hand.block, set_by_hand.chunk) == (74, 1), "seven blocks, of 81 at most"
+
+
+@pytest.mark.parametrize(("examples", "chunk"), [(50_000, 1), (512, 1), (256, 2), (64, 8)])
+def test_a_gpu_convolves_the_images_of_one_point_unless_they_are_few(monkeypatch, examples, chunk):
+    on_gpus(monkeypatch, {"bytes_limit": 78 * GIB})
+    plan = Engine().plan(size=examples * MIB // 100, examples=examples, convolves=True)
+    assert (plan.strategy, plan.block, plan.chunk) == ("vmap", None, chunk)
+    assert Engine(chunk=32).plan(MIB, examples, convolves=True).chunk == 32, "as asked for"
 
 
 @pytest.mark.parametrize(
