@@ -4,6 +4,7 @@ import dataclasses
 from functools import cache
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
@@ -74,6 +75,14 @@ def brief(method):
     """The method with a small budget: a failure spends all of it."""
     names = {field.name for field in dataclasses.fields(method)}
     return method(**{name: value for name, value in BRIEF.items() if name in names})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def ranks_are_kept():
+    """A user may forbid that ranks are promoted, to find where their own energy does it."""
+    jax.config.update("jax_numpy_rank_promotion", "raise")  # for threads, too
+    yield
+    jax.config.update("jax_numpy_rank_promotion", "allow")
 
 
 @cache
