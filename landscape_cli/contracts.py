@@ -209,7 +209,7 @@ class PathMethod(ABC):
             progress: told what is going on.
             initial: strings to begin from, between the same ends; None for the chord.
             seed: of every random draw, 0 to 2³² - 1. Equal seeds give equal strings, in any order
-                and company: name draws under it (`core.random`). A program is handed a key made of
+                and batch: name draws under it (`core.random`). A program is handed a key made of
                 it, so that another seed compiles nothing.
         """
 

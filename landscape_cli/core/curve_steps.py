@@ -95,7 +95,7 @@ def drawn_steps(
     family: Family, bends: int, first: int, learning_rates: np.ndarray, points: int,
     random: bool, dtype: Any, seed: int = 0,
 ) -> Step:  # fmt: skip
-    """Steps from number `first` on; t is the same for all curves, whatever their company.
+    """Steps from number `first` on; t is the same for all curves, whatever their number.
 
     One t in each of `points` equal parts of [0, 1]: its middle, or drawn at random by `seed`.
     """

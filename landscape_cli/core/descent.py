@@ -237,7 +237,7 @@ class _Pool:
         # Once, and the same for all that compare: who disagreed would wait for ever.
         self.targets = _at_most(targets, surface.dtype)
         self.left = np.full(len(thetas), steps)
-        # A point is named by where it begins: it sees the same mini-batches in any company.
+        # A point is named by where it begins: it sees the same mini-batches whatever is beside it.
         named = thetas if every is not None else np.zeros((len(thetas), 0))
         self.numbers = np.array([zlib.crc32(theta.tobytes()) for theta in named], np.uint32)
         self.key = named_key(seed, "descent")
@@ -278,7 +278,7 @@ class _Pool:
     def _steps(self, lanes: Lane) -> Lane:
         """One program of many steps; the longer the shorter they take, but it comes back soon.
 
-        How long decides which points go on in company. Only where they round the same in any may
+        How long decides which points go on together. Only where they round the same in any may
         that depend on the time.
         """
         surface, began = self.surface, time.perf_counter()

@@ -83,7 +83,7 @@ def geodesics(
     pulled: set[int] = set()  # a string may be concluded anew
     spent = 0
     for news in interleaved(
-        [_in_company(surface, waiting, search, most, 1 / count, report) for _ in range(count)]
+        [_batched(surface, waiting, search, most, 1 / count, report) for _ in range(count)]
     ):
         if isinstance(news, int):
             spent += news
@@ -101,7 +101,7 @@ def _by_pair(works: list[Work], search: Search) -> list[list[Work]]:
     return [group for group in groups.values() if not all(work.ended for work in group)]
 
 
-def _in_company(
+def _batched(
     surface: Surface,
     waiting: deque[list[Work]],
     search: Search,

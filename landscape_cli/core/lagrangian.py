@@ -132,7 +132,7 @@ class Tightening:
     history: float = 4.0
 
     def fitted(self, size: int) -> Tightening:
-        """The settings with as many pairs as there is room for, whatever the company of a string.
+        """The settings with as many pairs as there is room for, whatever is beside a string.
 
         Args:
             size: bytes of a row that is remembered of a string (`lbfgs.row_bytes`), positive.

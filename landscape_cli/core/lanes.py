@@ -1,6 +1,6 @@
-"""Lanes: many things of one shape that one program computes side by side.
+"""Lanes: the slots of a batch, things of one shape that one program computes side by side.
 
-Batch sizes come from a ladder, so that few programs are compiled.
+Batches are padded to one of a few sizes, the rungs of a ladder, so that few programs are compiled.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def in_pieces(
 
     Every leaf of `lanes` and of the result has a leading lane axis. `real` is a traced number;
     pieces without any of them are returned as zeros. Where pieces are `alike` all have `most`
-    lanes, however few there are: then a lane is the same in any company, by all bits.
+    lanes, however few there are: then a lane is the same whatever is beside it, by all bits.
     """
     count = len(jax.tree.leaves(lanes)[0])
     if count == most or (count < most and not alike):

@@ -1,6 +1,6 @@
 """Mini-batches of a descent: which examples a network sees at a step, and the gradient on them.
 
-A mini-batch is named by the network and the step, so that it does not depend on the company.
+A mini-batch is named by the network and the step, so that it does not depend on others.
 """
 
 from __future__ import annotations

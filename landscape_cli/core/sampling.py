@@ -149,7 +149,7 @@ def _across(segments: np.ndarray, names: list[tuple], seed: int) -> np.ndarray:
 
     A chord can run over a saddle or a maximum, where the gradient vanishes or points along the
     chord, so that a bead stays or slides back to an end. The direction is random; named after
-    its string's ends it is the same in any order and any company, whatever the rounding.
+    its string's ends it is the same in any order and any batch, whatever the rounding.
     """
     across = np.zeros_like(segments[:, 0])
     for row, ((start, end), (ends, *place)) in enumerate(zip(segments, names, strict=True)):

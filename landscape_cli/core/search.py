@@ -1,8 +1,8 @@
-"""The search for the geodesics of one pair, step by step, as it would be done by hand.
+"""The search for the geodesics of one pair, at all of its levels, as a coroutine.
 
-A coroutine: where it needs something computed it yields what that is (`Sample`, `Look`, or a
-`Pull`) and goes on with the answer. Whoever runs it (`geodesic`) answers many such searches in
-company, in batches; nothing here knows of the others.
+Where it needs something computed it yields what that is (`Sample`, `Look`, or a `Pull`) and goes
+on with the answer. Whoever runs it (`geodesic`) answers many such searches in batches; nothing
+here knows of the others.
 
 From the highest level down, strings are pulled taut, beginning with the taut string of the level
 above with its ends moved, with the sample, and with the chord: they end in different valleys. The

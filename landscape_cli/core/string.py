@@ -153,7 +153,7 @@ class Found:
 def bowed(beads: np.ndarray, far: float, seed: int = 0) -> np.ndarray:
     """A string moved aside, by an arch `far` times its chord high; the ends stay.
 
-    The side is drawn at random; named after the ends it is the same in any company and from
+    The side is drawn at random; named after the ends it is the same in any batch and from
     either end. In one dimension there is none.
 
     Args:

@@ -1,9 +1,9 @@
-"""Shorten strings inside their level sets until they are taut: in company, each on its own.
+"""Shorten many strings inside their level sets until they are taut.
 
-A `Pool` advances strings of the same number of beads together (`Batch`); one that is done leaves,
-and makes room for one that waits. Small strings take trials and gradients in one program, on a CPU
-a string at a time for every core; of large ones there are as many at a time as
-`Tightening.history` holds.
+A `Pool` schedules them. Strings of the same number of beads advance together (`Batch`), each with
+steps of its own; one that is done leaves, and makes room for one that waits. Small strings take
+trials and gradients in one program, on a CPU a string at a time for every core; of large ones
+there are as many at a time as `Tightening.history` holds.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Symmetric(Gauge):
 def generators(
     key: jax.Array, references: np.ndarray, thetas: np.ndarray
 ) -> list[np.random.Generator]:
-    """One for every pair, drawn from its content: the same in any company and any order."""
+    """One for every pair, drawn from its content: the same in any batch and any order."""
     found = []
     for pair in zip(references, thetas, strict=True):
         own = jax.random.fold_in(key, zlib.crc32(np.stack(pair).tobytes()))

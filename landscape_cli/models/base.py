@@ -1,7 +1,7 @@
 """From a model to a surface: networks become energies of a flat parameter vector θ.
 
 A model is either a `flax.linen.Module`, whose energy is a `Functional` of a data set, or a
-`ClosedForm`, a formula of θ. Both become a `Surface`, and after that nobody can tell them apart.
+`ClosedForm`, a formula of θ. Both become a `Surface`, and are used alike from there on.
 
     network = MLP(widths=(4, 4))
     surface = model_surface(network, dataset, Functional("mse"))

@@ -106,7 +106,7 @@ def test_full_batch_crossings_do_not_depend_on_when_the_host_looks(data, starts,
 
 @pytest.mark.parametrize("batch", [False, True])
 @pytest.mark.parametrize("strategy", ["vmap", "loop"])
-def test_a_network_trains_alone_as_in_company(data, starts, batch, strategy):
+def test_a_network_trains_alone_as_in_a_batch(data, starts, batch, strategy):
     surface = Surface(regression, data, 3, batch=draw, strategy=strategy)
     levels = (1.0, 1e-1, 1e-2)
     together = run(surface, starts, ADAM, levels, batch=batch)
