@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from landscape_cli.core.threads import (
@@ -27,6 +27,19 @@ from landscape_cli.core.threads import (
 )
 
 _copies: dict[tuple[int, Any], Array] = {}  # of arrays by their identity, while they live
+
+
+def _mesh() -> Mesh:
+    """All local devices in a row."""
+    devices = local_devices()
+    return jax.make_mesh((len(devices),), ("lane",), (AxisType.Auto,), devices=devices)
+
+
+def everywhere(array: Any) -> Array:
+    """An array on every local device: what all lanes share is then not sent at every call."""
+    if len(local_devices()) == 1:
+        return jnp.asarray(array)
+    return jax.device_put(array, NamedSharding(_mesh(), PartitionSpec()))
 
 
 def over_devices(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -> Any:
@@ -44,9 +57,8 @@ def over_devices(function: Callable[[Any, Any], Any], shared: Any, lanes: Any) -
     def fill(leaf: Array) -> Array:
         return jnp.pad(leaf, [(0, missing), *[(0, 0)] * (leaf.ndim - 1)], mode="edge")
 
-    mesh = jax.make_mesh((len(devices),), ("lane",), (AxisType.Auto,), devices=devices)
     spread = jax.shard_map(
-        function, mesh=mesh, in_specs=(PartitionSpec(), PartitionSpec("lane")),
+        function, mesh=_mesh(), in_specs=(PartitionSpec(), PartitionSpec("lane")),
         out_specs=PartitionSpec("lane"), check_vma=False,
     )  # fmt: skip
     return jax.tree.map(lambda leaf: leaf[:count], spread(shared, jax.tree.map(fill, lanes)))
@@ -88,7 +100,9 @@ def here(tree: Any) -> Any:
             return leaf
         key = id(leaf), device
         if key not in _copies:
-            _copies[key] = jax.device_put(leaf, device)
+            there = [part.data for part in leaf.addressable_shards if part.device == device]
+            whole = there and leaf.is_fully_replicated
+            _copies[key] = there[0] if whole else jax.device_put(leaf, device)
             weakref.finalize(leaf, _copies.pop, key, None)
         return _copies[key]
 

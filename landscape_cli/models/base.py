@@ -25,6 +25,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.contracts import Dataset, Examples
+from landscape_cli.core.devices import everywhere
 from landscape_cli.core.engine import Engine
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.work import work
@@ -275,16 +276,16 @@ def _closed_surface(
 
 
 def arrays_of(examples: Examples, dtype: np.dtype, on_host: bool = False) -> tuple[Any, Any, Any]:
-    """(inputs, targets, weights) on the device, or for blocks of them to be sent there.
+    """(inputs, targets, weights) on all devices, or for blocks of them to be sent there.
 
     Integer targets are classes and stay integers.
     """
     targets = np.asarray(examples.targets)
     kind = np.int32 if np.issubdtype(targets.dtype, np.integer) else dtype
-    place = np.asarray if on_host else jnp.asarray
-    return (
-        place(examples.inputs, dtype), place(targets, kind), place(examples.weights, dtype)
-    )  # fmt: skip
+    arrays = [(examples.inputs, dtype), (targets, kind), (examples.weights, dtype)]
+    inputs, targets, weights = (np.asarray(array, kind) for array, kind in arrays)
+    place = (lambda array: array) if on_host else everywhere
+    return place(inputs), place(targets), place(weights)
 
 
 def _bytes(examples: Examples, dtype: np.dtype) -> int:

@@ -17,12 +17,17 @@ import pytest
 from landscape_cli.core import devices, host_loop, threads
 from landscape_cli.core.curvature import along
 from landscape_cli.core.descent import adam, descend
+from landscape_cli.core.engine import Engine
 from landscape_cli.core.relax import relax
 from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.report import Progress
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.training import train
+from landscape_cli.data.polynomial import Polynomial
+from landscape_cli.functional import Functional
 from landscape_cli.methods.taut_string import TautString
+from landscape_cli.models.base import initial_thetas, model_surface
+from landscape_cli.models.mlp import MLP
 
 PLACES = ("device", "host")
 
@@ -124,6 +129,27 @@ def on_so_many(count):
         threads.compute_on(None)
 
 
+def of_a_network():
+    """Where the examples of a network lie, and its energies by both strategies."""
+    found, data = {}, Polynomial((0.0, 1.0, 0.0, 1.0), train=20).load(jax.random.key(0))
+    thetas = initial_thetas(MLP((3,)), data, jax.random.key(0), 5)
+    for strategy in ("vmap", "loop"):
+        engine = Engine(strategy=strategy, block=4)
+        surface = model_surface(MLP((3,)), data, Functional("mse"), engine=engine)
+        inputs = surface.data[0]
+        assert devices.here(inputs) is inputs, "of the first thread"
+        with threads.at_work(True, jax.local_devices()[-1]):
+            mine = devices.here(inputs)
+        found[strategy] = {
+            "devices": [len(inputs.devices()), len(mine.devices())],
+            "inputs": mine.tolist(),
+            "energies": surface.energies(thetas).tolist(),
+        }
+        with jax.transfer_guard_device_to_device("disallow"):  # nothing is sent again
+            surface.energies(thetas)
+    return found
+
+
 def on_four():
     """What four virtual devices find."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
@@ -166,6 +192,11 @@ def test_four_devices_give_what_one_gives():
     same_strings(four)
     for place in PLACES:
         same_numbers_point_by_point(four, place)
+    for strategy, one in of_a_network().items():
+        there = four["network"][strategy]
+        assert one["devices"] == [1, 1] and there["devices"] == [4, 1]
+        assert there["inputs"] == one["inputs"]
+        np.testing.assert_allclose(there["energies"], one["energies"], rtol=1e-12)
     for count, one in four["of four"].items():
         assert one["share"] == [8 // int(count)] * 2
         assert one["alone"] == (count == "1")
@@ -219,6 +250,7 @@ if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", 4)
     assert jax.local_device_count() == 4
     found = {"ring": on_a_ring(), "valley": in_a_valley()}
+    found |= {"network": of_a_network()}
     found |= {"of four": {count: on_so_many(count) for count in (1, 2, 4)}}
     found |= {place: one_by_one(place) for place in PLACES}
     gc.collect()
