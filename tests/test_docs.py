@@ -139,7 +139,7 @@ def test_make_targets_and_extras_exist():
 @pytest.fixture(scope="module")
 def run_folder(tmp_path_factory):
     """A small run of the plug-in in examples/: a network and data from outside the package."""
-    small = ["budget=smoke", "pairs=1", "levels=[0.5,0.4]"]
+    small = ["budget=smoke", "pairs=1", "levels=[0.5,0.4]", "method=dynamic_string"]
     words = ["--config-dir", ROOT / "examples" / "plugin", "model=residual_net", *small]
     return landscape("run", "geodesic", *words, cwd=tmp_path_factory.mktemp("run"))
 

@@ -11,17 +11,18 @@ from hydra import compose, initialize_config_dir
 
 CONF = Path(__file__).parents[1] / "conf" / "experiment"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
+TINY = ["model.channels=2", "data.size=8", "trainer.steps=40"]
 FEWER = {  # levels enough to see the procedure
     "fb2016_cubic": ["levels=[0.3,0.16]"],
     "fb2016_quadratic": ["levels=[0.125,0.1]"],
     "fb2016_mnist": ["levels=[0.8,0.7]", "data.test=32", "method.bead_steps=20"],
     "fb2016_cifar": [],
-    "draxler2018_resnet20": ["method=straight"],
-    "garipov2018_resnet": ["method=straight"],
+    "draxler2018_resnet20": ["method=straight", *TINY],
+    "garipov2018_resnet": ["method=straight", *TINY],
     "path_shape": ["levels=[0.05,0.02]"],
     "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
     "geodesic": ["levels=[0.05,0.02]"],
-    "barrier_scan": ["levels=[1.0]", "experiment.widths=[3,6]", "method=neb"],
+    "barrier_scan": ["levels=[1.0]", "experiment.widths=[3]", "method=neb"],
     "interpolation": ["levels=[0.05,0.02]"],
     "network_of_minima": ["levels=[0.05,0.02]"],
     "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,bezier]"],
