@@ -152,6 +152,22 @@ def test_a_better_string_takes_the_place_of_the_first():
     assert all(len(beads) == 2 for _, beads in strings(records["connections"], records["paths"]))
 
 
+class Broken(Twice):
+    """Breaks on the way of every string and leaves a low one."""
+
+    def connect(self, *args, **more):
+        for row, found in super().connect(*args, **more):
+            yield row, found.with_(state="diverged", peak=1e-9)
+
+
+def test_a_search_that_broke_stays_diverged_at_every_level():
+    """Judged by the peak of the beads that are left, it was called connected."""
+    experiment, setup = setup_of("levels=[0.05,0.02]", "pairs=1", "experiment.methods=[straight]")
+    setup = replace(setup, methods={"straight": Broken()})
+    record = {record.name: record for record in experiment.run(setup)}["connections"]
+    assert (record.data["state"] == "diverged").all() and not record.data["connected"].any()
+
+
 @pytest.mark.parametrize(
     "words", [["method=bezier"], ["method=neb", "method@warm_start=bezier", "warm_start.steps=5"]]
 )
