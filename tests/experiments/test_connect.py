@@ -250,6 +250,16 @@ def test_the_plan_counts_what_every_method_is_asked_for():
     assert many.strings == 28 * (1 + 1 + 3) and many.networks == 8
 
 
+def test_the_plan_counts_warm_starts():
+    """The estimate of a run was the same with one and without."""
+    words = ["levels=[0.1,0.03]", "pairs=2", "experiment.methods=[neb,straight,geodesic]"]
+    cold, warm = plan(*words), plan(*words, "method@warm_start=bezier")
+    assert cold.strings == warm.strings == 2 * (1 + 1 + 2)
+    neb, straight, geodesic = warm.joinings
+    assert straight.first is None and geodesic.first.gradients == neb.first.gradients > 0
+    assert geodesic.first.kept == 2 * neb.first.kept, "at every level"
+
+
 def test_the_plan_of_known_minima_trains_nothing():
     words = ["model=muller_brown", "levels=[150.0,120.0]", "pairs=1"]
     assert plan(*words).networks == 0
