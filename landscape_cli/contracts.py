@@ -165,12 +165,14 @@ class PathMethod(ABC):
         level_free: looks for a low path whatever the level, and is then judged against it. The
             others look for a path inside {F <= level}, and leave a chord that is inside alone.
         warms: can begin from the string of another method.
+        straight: joins by the chord and looks no further.
         needs_network: raises UserError on a closed form.
     """
 
     reference: ClassVar[str] = ""
     level_free: ClassVar[bool] = False
     warms: ClassVar[bool] = True
+    straight: ClassVar[bool] = False
     needs_network: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
