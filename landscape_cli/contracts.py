@@ -323,7 +323,11 @@ class Record(ABC):
 
     @abstractmethod
     def summary(self) -> dict[str, Any]:
-        """Flat headline numbers for `summary.json`."""
+        """Flat headline numbers for `summary.json`.
+
+        Those called `what@row` make a table of `landscape show`: rows are levels, as in
+        `height@0.1`, or say what else they are, as in `height@method=neb`.
+        """
 
     def headline(self) -> str:
         """What a finished run found, in the line it ends with; empty: nothing to say."""

@@ -160,14 +160,14 @@ class Connections(Record):
         return int(np.flatnonzero(connected == connected.max())[-1]) if connected.any() else 0
 
     def summary(self) -> dict[str, Any]:
-        """Counts, then `what@gauge, method` for every number of the table."""
+        """Counts, then `what@method=neb` for every number of the table."""
         data = self.data
         kinds = {"pairs": "pair", "methods": "path_method", "gauges": "gauge"}
         found: dict[str, Any] = {name: data.sizes[kind] for name, kind in kinds.items()}
         found["rows"] = int(data["state"].size)
         found["pending"] = int((data["state"] == "pending").sum())
         for gauge, method, part in self.rows():
-            place = method if data.sizes["gauge"] == 1 else f"{method}, {gauge}"
+            place = f"method={method}" + (f", gauge={gauge}" if data.sizes["gauge"] > 1 else "")
             found |= {f"{name}@{place}": value for name, value in self.numbers(part).items()}
         return found
 
