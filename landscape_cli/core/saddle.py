@@ -50,10 +50,10 @@ class Climbing:
         samples: points looked at inside a segment, at least 1.
     """
 
-    steps: int = 1000
-    tolerance: float = 1e-6
-    rounds: int = 5
-    samples: int = 50
+    steps: int
+    tolerance: float
+    rounds: int
+    samples: int
 
     @property
     def rates(self) -> np.ndarray:

@@ -57,7 +57,7 @@ class Sampling:
     depth: int = 10
     deeper: float = 0.9
     points: int = 24
-    max_beads: int = 128
+    max_beads: int = 129
     bead_steps: int = 4000
     kick: bool = True
     three_beads: bool = False
