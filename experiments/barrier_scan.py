@@ -9,7 +9,7 @@ looked at as it goes: at every level the networks are those that just crossed it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -57,6 +57,7 @@ class BarrierScan(Experiment):
     """Barriers against size and training (Ainsworth, Hayase & Srinivasa, 2023)."""
 
     reference: ClassVar[str] = AINSWORTH
+    unused: ClassVar[Mapping[str, str]] = {"methods": "it has one method besides the chord"}
     widths: tuple[int, ...] = (8, 32, 128)  # of every layer, at least 1; empty: the model's own
     depths: tuple[int, ...] = ()  # hidden layers or `depth`, at least 1; empty: the model's own
     dense: int = 50  # points for every sixth of a chord; for a segment of a path fewer: `_points`

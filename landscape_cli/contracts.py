@@ -339,9 +339,15 @@ class Record(ABC):
 
 
 class Experiment(ABC):
-    """A recipe: how one question is asked, read top to bottom."""
+    """A recipe: how one question is asked, read top to bottom.
+
+    Attributes:
+        unused: groups and settings of every run that this recipe never looks at, and why; who
+            types one is told.
+    """
 
     reference: ClassVar[str] = ""
+    unused: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def run(self, setup: Setup) -> Iterator[Record]:
