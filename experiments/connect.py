@@ -96,7 +96,7 @@ class Connect(Experiment):
         record = Connections.empty(
             list(gauges_of(setup)), list(methods), pairs, setup.levels, list(surfaces),
             model=setup.called("model"), data=setup.dataset.name,
-            functional=setup.functional.describe(), level_unit=setup.functional.unit,
+            functional=setup.functional.describe(), unit=setup.functional.unit,
             seed=setup.seed,
         )  # fmt: skip
         dimension = lift(networks[:1]).shape[1]

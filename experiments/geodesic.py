@@ -126,13 +126,13 @@ class Geodesic(Experiment):
             model=setup.called("model"), data=dataset.name,
             functional=setup.functional.describe(), method=setup.called("method"),
             gauge=setup.called("gauge"),
-            level_unit=setup.functional.unit, seed=setup.seed,
+            unit=setup.functional.unit, seed=setup.seed,
             plateaux=setup.functional.plateaux(dataset), published=overlay, paired=self.paired,
         )  # fmt: skip
         strings = Strings.empty(
             setup.pairs, setup.levels, surface.dimension, surface.dtype, named_arrays(surface),
             model=setup.called("model"), data=dataset.name,
-            functional=setup.functional.describe(), level_unit=setup.functional.unit,
+            functional=setup.functional.describe(), unit=setup.functional.unit,
         )  # fmt: skip
         return record, strings
 
