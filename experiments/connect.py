@@ -226,7 +226,7 @@ class Connect(Experiment):
         values = measured(task.surfaces, found, record.data["t"].values, self.dense)
         # A method may come back to a pair with a better string.
         before = int(record.data["string"].values[task.gauge, number, pair, some[0]])
-        values["string"] = task.paths.add(beads, before) if finite else -1
+        values["string"] = task.paths.add(beads, before, found.saddles) if finite else -1
         for level in some:
             state = rejudged(found, levels[level])
             connected = state in CONNECTED_STATES

@@ -151,7 +151,8 @@ class NetworkOfMinima(Experiment):
                     some = [_connection(pairs[i], each, number) for i, each in joined.items()]
                     yield record(tried + some)
             for row, path in sorted(joined.items()):
-                kept = paths.add(path.beads) if np.isfinite(path.beads).all() else -1
+                finite = bool(np.isfinite(path.beads).all())
+                kept = paths.add(path.beads, saddles=path.saddles) if finite else -1
                 tried.append(_connection(pairs[row], path, number, kept))
             so_far = record(tried)
             yield so_far

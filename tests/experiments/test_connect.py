@@ -250,6 +250,19 @@ def test_the_plan_counts_what_every_method_is_asked_for():
     assert many.strings == 28 * (1 + 1 + 3) and many.networks == 8
 
 
+def test_saddles_are_kept_with_the_beads():
+    """Only the library had them: a run of `climb` did not say where its passes are."""
+    words = ["model=muller_brown", "levels=[150.0]", "pairs=1", "experiment.methods=[climb]"]
+    _, records = run(*words, "budget=desk")
+    paths = records["paths"]
+    saddles = paths.beads(0)[paths.saddles(0)]
+    assert len(saddles) == 2
+    heights = np.sort(surface_of(setup_of(*words)[1]).energies(saddles))
+    np.testing.assert_allclose(heights, [74.45, 106.04], atol=0.01)
+    laid_out = paths.gather().data
+    np.testing.assert_array_equal(laid_out["beads"].values[laid_out["saddle"].values], saddles)
+
+
 def test_the_plan_counts_warm_starts():
     """The estimate of a run was the same with one and without."""
     words = ["levels=[0.1,0.03]", "pairs=2", "experiment.methods=[neb,straight,geodesic]"]
