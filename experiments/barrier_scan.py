@@ -9,7 +9,7 @@ looked at as it goes: at every level the networks are those that just crossed it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -57,9 +57,10 @@ class BarrierScan(Experiment):
     """Barriers against size and training (Ainsworth, Hayase & Srinivasa, 2023)."""
 
     reference: ClassVar[str] = AINSWORTH
+    unused: ClassVar[Mapping[str, str]] = {"methods": "it has one method besides the chord"}
     widths: tuple[int, ...] = (8, 32, 128)  # of every layer, at least 1; empty: the model's own
     depths: tuple[int, ...] = ()  # hidden layers or `depth`, at least 1; empty: the model's own
-    dense: int = 50  # points of a chord; of a path, at least a tenth of them for every segment
+    dense: int = 50  # points for every sixth of a chord; for a segment of a path fewer: `_points`
 
     def __post_init__(self) -> None:
         check_counts(self, "dense")
@@ -125,7 +126,7 @@ class BarrierScan(Experiment):
             "chord" if gauge is None else f"chord, {word}": Way(gauge)
             for word, gauge in gauges_of(setup).items()
         }
-        if type(method).__name__ != "Straight":  # the chord is there anyway
+        if not method.straight:  # the chord is there anyway
             ways[name] = Way(setup.gauge, method)
         return ways
 
@@ -185,10 +186,14 @@ class BarrierScan(Experiment):
         found = dict(setup.connect(surface, starts, ends, anywhere, pair))
         return [found[row] for row in range(len(pair))]
 
+    def _points(self, segments: int) -> int:
+        """Points for every segment of a path: its share of `dense`, at least a tenth of it."""
+        return max(self.dense // segments, -(-self.dense // 10))
+
     def _fill(self, surfaces: dict[str, Surface], record: Barriers, cell, pair: int, path) -> None:
         """Heights on every split; on the run's own a method's verdict is not asked again."""
         beads = path.beads if isinstance(path, Found) else path
-        points = max(self.dense // (len(beads) - 1), -(-self.dense // 10))
+        points = self._points(len(beads) - 1)
         ends = record.data["end_energy"].values[(*cell[:3], slice(None), pair)].mean(axis=-1)
         for k, surface in enumerate(surfaces.values()):
             known = isinstance(path, Found) and k == 0

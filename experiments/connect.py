@@ -19,6 +19,7 @@ import numpy as np
 from landscape_cli.contracts import Experiment, PathMethod, Record
 from landscape_cli.copies import copies, gauges_of
 from landscape_cli.core import string
+from landscape_cli.core.judge import rejudged
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.verdict import peak
@@ -95,7 +96,7 @@ class Connect(Experiment):
         record = Connections.empty(
             list(gauges_of(setup)), list(methods), pairs, setup.levels, list(surfaces),
             model=setup.called("model"), data=setup.dataset.name,
-            functional=setup.functional.describe(), level_unit=setup.functional.unit,
+            functional=setup.functional.describe(), unit=setup.functional.unit,
             seed=setup.seed,
         )  # fmt: skip
         dimension = lift(networks[:1]).shape[1]
@@ -225,14 +226,9 @@ class Connect(Experiment):
         values = measured(task.surfaces, found, record.data["t"].values, self.dense)
         # A method may come back to a pair with a better string.
         before = int(record.data["string"].values[task.gauge, number, pair, some[0]])
-        values["string"] = task.paths.add(beads, before) if finite else -1
+        values["string"] = task.paths.add(beads, before, found.saddles) if finite else -1
         for level in some:
-            inside = found.peak <= levels[level]
-            state = found.state if found.level == levels[level] else (
-                "diverged" if not np.isfinite(found.peak)
-                else "not connected" if not inside
-                else "straight" if len(beads) == 2 else "loose"
-            )  # fmt: skip
+            state = rejudged(found, levels[level])
             connected = state in CONNECTED_STATES
             own = values["length"] / values["chord"] if values["chord"] > 0 else 1.0
             record.fill(

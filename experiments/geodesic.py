@@ -6,7 +6,7 @@ first crossed it; measure length / |end - start|. A length of 1 says "as good as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -35,6 +35,8 @@ from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.strings import Strings
 from landscape_cli.references import FREEMAN_BRUNA
 from landscape_cli.setup import Setup
+
+ONE_OF_EACH = {"methods": "it has one method", "gauges": "it has one gauge"}
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class Geodesic(Experiment):
     """Normalized geodesic length against level (Freeman & Bruna, 2017)."""
 
     reference: ClassVar[str] = FREEMAN_BRUNA
+    unused: ClassVar[Mapping[str, str]] = ONE_OF_EACH
     paired: bool = True  # one training run crosses every level; False: new networks for each
     metric: str = "all"  # all: weights and biases count as length; weights: weights only
     published: str = ""  # figure of a paper to lay over: see landscape_cli/published.py
@@ -123,13 +126,13 @@ class Geodesic(Experiment):
             model=setup.called("model"), data=dataset.name,
             functional=setup.functional.describe(), method=setup.called("method"),
             gauge=setup.called("gauge"),
-            level_unit=setup.functional.unit, seed=setup.seed,
+            unit=setup.functional.unit, seed=setup.seed,
             plateaux=setup.functional.plateaux(dataset), published=overlay, paired=self.paired,
         )  # fmt: skip
         strings = Strings.empty(
             setup.pairs, setup.levels, surface.dimension, surface.dtype, named_arrays(surface),
             model=setup.called("model"), data=dataset.name,
-            functional=setup.functional.describe(), level_unit=setup.functional.unit,
+            functional=setup.functional.describe(), unit=setup.functional.unit,
         )  # fmt: skip
         return record, strings
 

@@ -10,7 +10,7 @@ networks as they are and of the copies that the run's gauges choose.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -74,6 +74,9 @@ class Interpolation(Experiment):
     """Energies along straight lines (Goodfellow, Vinyals & Saxe, 2015)."""
 
     reference: ClassVar[str] = f"{GOODFELLOW}\n{LUCAS}"
+    unused: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("method", "methods", "warm_start"), "its lines are straight"
+    )
     low: float = -1.0  # first α of the sparse grid, at most 0
     high: float = 2.0  # last α, at least 1
     points: int = 25  # of the sparse grid, at least 2

@@ -9,7 +9,7 @@ max(L_AB, L_BC) >= L_AC. Heights are those of paths that were found, hence upper
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -84,6 +84,10 @@ class NetworkOfMinima(Experiment):
     """Landscape exploration by a minimum spanning tree (Draxler and others, 2018)."""
 
     reference: ClassVar[str] = DRAXLER
+    unused: ClassVar[Mapping[str, str]] = {
+        "methods": "it has one method",
+        "gauges": "it has one gauge",
+    }
     minima: int | None = None  # descents from random points, at least 2; null: 2 pairs
     connections: int | None = None  # most pairs to try; null: twice what joins all minima
     together: int = 4  # pairs of one round, one for each of the highest edges
@@ -147,7 +151,8 @@ class NetworkOfMinima(Experiment):
                     some = [_connection(pairs[i], each, number) for i, each in joined.items()]
                     yield record(tried + some)
             for row, path in sorted(joined.items()):
-                kept = paths.add(path.beads) if np.isfinite(path.beads).all() else -1
+                finite = bool(np.isfinite(path.beads).all())
+                kept = paths.add(path.beads, saddles=path.saddles) if finite else -1
                 tried.append(_connection(pairs[row], path, number, kept))
             so_far = record(tried)
             yield so_far

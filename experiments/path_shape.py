@@ -16,7 +16,7 @@ Measured by outputs the chord need not be the shortest path: a ratio below 1 say
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,6 +61,7 @@ class PathShape(Experiment):
   year = {2018},
   eprint = {1712.09913},
 }"""
+    unused: ClassVar[Mapping[str, str]] = {"methods": "it has one method"}
     paired: bool = True  # one training run crosses every level; False: new networks for each
     pieces: int = 4  # of a segment, where lengths change within it: outputs
     examples: int = 256  # that outputs are compared on, at most

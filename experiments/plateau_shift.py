@@ -15,7 +15,7 @@ The hypothesis is about the curve of Freeman & Bruna, 2017 (arXiv 1611.01540); i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -35,6 +35,9 @@ class PlateauShift(Experiment):
     """The upper edge of the spike against α: predicted C/α, found, for several α."""
 
     reference: ClassVar[str] = FREEMAN_BRUNA
+    unused: ClassVar[Mapping[str, str]] = {
+        **Geodesic.unused, "method.alpha": "it tries those of experiment.alphas"
+    }  # fmt: skip
     alphas: tuple[float, ...] = (0.9, 0.95, 1.0)  # of the method; in (0, 1]
     plateau: str = "best constant"  # the trivial predictor whose energy is C
     paired: bool = True  # one training run crosses every level

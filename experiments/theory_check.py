@@ -17,7 +17,7 @@ would one that stays below the proven wall.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -49,6 +49,16 @@ class TheoryCheck(Experiment):
     """Three statements with proofs, put to the search (Freeman & Bruna, 2017)."""
 
     reference: ClassVar[str] = FREEMAN_BRUNA
+    unused: ClassVar[Mapping[str, str]] = {
+        "model": "its statements are about networks of their own",
+        "functional": "its statements are about squared errors",
+        "levels": "each statement has its own, such as experiment.relu_levels",
+        **dict.fromkeys(("bn", "bn_examples"), "none of its networks is normalized"),
+        **dict.fromkeys(("gauge", "gauges"), "its ends stay where they are"),
+        "methods": "it has one method",
+        "method.alpha": "it tries those of experiment.alphas",
+        "warm_start": "its strings begin as the method begins them",
+    }
     depths: tuple[int, ...] = (2, 3, 4)  # matrices of the linear networks, at least 2
     width: int = 4  # of their hidden layers; the proposition wants above min(inputs, outputs)
     linear_levels: tuple[float, ...] = (0.1, 0.01, 0.001)

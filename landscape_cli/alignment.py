@@ -21,6 +21,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.units import flat, unflat
 from landscape_cli.errors import UserError
 from landscape_cli.models.layout import Layout
+from landscape_cli.ranges import check_seed
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,14 @@ def align(
             `activation_matching` compares the networks on them.
         gauge: an option of the command line (`landscape list gauges`), with its defaults, or a
             gauge.
-        seed: of the order in which groups of units take turns.
+        seed: of the order in which groups of units take turns; 0 to 2³² - 1.
 
     Returns:
         A tree like `params_b`, of host arrays.
 
     Raises:
-        ValueError: no linen module, trees that differ, no inputs, an unknown gauge, one that needs
-            a loss, or one that the network does not have.
+        ValueError: no linen module, trees that differ, no inputs, a seed out of range, an unknown
+            gauge, one that needs a loss, or one that the network does not have.
 
     Example:
         >>> import flax.linen as nn
@@ -83,6 +84,7 @@ def align(
     """
     if not isinstance(module, linen.Module):
         raise ValueError(f"module must be a Flax linen module, got a {type(module).__name__}")
+    check_seed(seed)
     chosen, whole = gauge_named(gauge), "params" in params_b
     one, other = (tree if whole else {"params": tree} for tree in (params_a, params_b))
     _check_trees(params_a, params_b)
@@ -97,7 +99,7 @@ def align(
     size = network.layout.size + network.statistics.size
     surface = Surface(_no_energy, data, size, network=network, dtype=theta.dtype)
     try:
-        (copy,) = chosen.align(surface, reference[None], theta[None], jax.random.key(seed))
+        (copy,) = chosen.align(surface, reference[None], theta[None], jax.random.key(int(seed)))
     except UserError as error:
         raise ValueError(str(error)) from error
     found = _tree(network, copy, other)

@@ -165,12 +165,14 @@ class PathMethod(ABC):
         level_free: looks for a low path whatever the level, and is then judged against it. The
             others look for a path inside {F <= level}, and leave a chord that is inside alone.
         warms: can begin from the string of another method.
+        straight: joins by the chord and looks no further.
         needs_network: raises UserError on a closed form.
     """
 
     reference: ClassVar[str] = ""
     level_free: ClassVar[bool] = False
     warms: ClassVar[bool] = True
+    straight: ClassVar[bool] = False
     needs_network: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
@@ -321,7 +323,11 @@ class Record(ABC):
 
     @abstractmethod
     def summary(self) -> dict[str, Any]:
-        """Flat headline numbers for `summary.json`."""
+        """Flat headline numbers for `summary.json`.
+
+        Those called `what@row` make a table of `landscape show`: rows are levels, as in
+        `height@0.1`, or say what else they are, as in `height@method=neb`.
+        """
 
     def headline(self) -> str:
         """What a finished run found, in the line it ends with; empty: nothing to say."""
@@ -333,9 +339,15 @@ class Record(ABC):
 
 
 class Experiment(ABC):
-    """A recipe: how one question is asked, read top to bottom."""
+    """A recipe: how one question is asked, read top to bottom.
+
+    Attributes:
+        unused: groups and settings of every run that this recipe never looks at, and why; who
+            types one is told.
+    """
 
     reference: ClassVar[str] = ""
+    unused: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
     def run(self, setup: Setup) -> Iterator[Record]:

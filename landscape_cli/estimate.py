@@ -65,18 +65,23 @@ class Joining(NamedTuple):
     Attributes:
         strings: how many.
         cost: evaluations of one of them, bytes of all; None: unknown.
+        first: the same of what they begin from, known if `cost` is; None: of nothing.
     """
 
     strings: int
     cost: Cost | None
+    first: Cost | None = None
+
+    @property
+    def costs(self) -> list[Cost]:
+        """Those that are known."""
+        return [cost for cost in (self.first, self.cost) if cost is not None]
 
 
 def repeated(joinings: Sequence[Joining], times: int) -> list[Joining]:
     """The same ones `times` times over; only strings of one time are kept."""
-    released = [
-        joining._replace(cost=joining.cost and replace(joining.cost, kept=0))
-        for joining in joinings
-    ]
+    free = lambda cost: cost and replace(cost, kept=0)
+    released = [Joining(count, free(cost), free(first)) for count, cost, first in joinings]
     return [*joinings, *released * (times - 1)]
 
 
@@ -113,8 +118,13 @@ class Estimate:
 
     @property
     def known(self) -> list[tuple[int, Cost]]:
-        """How many strings there are of every cost that is known."""
-        return [(count, cost) for count, cost in self.joinings if cost is not None]
+        """How many strings there are of every cost that is known; a warm start's come again."""
+        return [(each.strings, cost) for each in self.joinings for cost in each.costs]
+
+    @property
+    def counted(self) -> list[Joining]:
+        """Strings of known cost."""
+        return [joining for joining in self.joinings if joining.cost is not None]
 
     @property
     def points(self) -> int:

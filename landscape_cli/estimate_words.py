@@ -72,15 +72,14 @@ def of_training(estimate: Estimate) -> str:
 
 def of_gradients(estimate: Estimate) -> str:
     """`165,500 a string on its usual way, 6,556,000 at most`; of all methods together."""
-    known = estimate.known
-    total = sum(count for count, _ in known)
-    usual = round(sum(count * cost.gradients for count, cost in known) / total)
-    most = round(sum(count * cost.most for count, cost in known) / total)
-    if not any(cost.most for _, cost in known):
+    known = estimate.counted
+    spent = [np.sum([(c.gradients, c.most) for c in joining.costs], axis=0) for joining in known]
+    usual, most = np.average(spent, axis=0, weights=[joining.strings for joining in known])
+    if not most:
         return "none"
-    several = len({(cost.gradients, cost.most) for _, cost in known}) > 1
+    several = len(np.unique(spent, axis=0)) > 1
     mean = " (mean of all methods)" if several else ""
-    return f"{usual:,} a string on its usual way, {most:,} at most{mean}"
+    return f"{usual:,.0f} a string on its usual way, {most:,.0f} at most{mean}"
 
 
 def of_time(estimate: Estimate, timing: Timing) -> list[str]:
@@ -92,6 +91,6 @@ def of_time(estimate: Estimate, timing: Timing) -> list[str]:
     if estimate.known:
         usual, most = map(in_seconds, estimate.seconds(timing))
         words.append(f"strings {usual}, about {most} at most")
-    if unknown := estimate.strings - sum(count for count, _ in estimate.known):
+    if unknown := estimate.strings - sum(joining.strings for joining in estimate.counted):
         words.append(f"no estimate of {unknown:,} strings")
     return words

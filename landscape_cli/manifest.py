@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("landscape-cli", "jax", "jaxlib", "flax", "optax", "numpy", "hydra-core")
+LIBRARIES = ("landscape-cli", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "hydra-core")
 
 
 def describe(

@@ -116,7 +116,12 @@ def joining(
 ) -> Joining:
     """Strings of `pairs` at `levels` by `method` (the run's own, unless given), all at once."""
     surface, _ = joined_surface(setup)
-    return Joining(pairs * levels, (method or setup.method).cost(surface, pairs, levels))
+    cost = (method or setup.method).cost(surface, pairs, levels)
+    if (warm_start := setup.warm_start_for(method)) is None:
+        return Joining(pairs * levels, cost)
+    first = warm_start.cost(surface, pairs, levels)
+    known = cost is not None and first is not None
+    return Joining(pairs * levels, cost if known else None, first if known else None)
 
 
 def estimate(

@@ -1,13 +1,13 @@
 """What the user typed after the experiment, refused where Hydra would not say it in a line.
 
-Hydra reads `key=value`, `+key=value` and `~key`; here are the words that it misreads, or answers
-with a traceback.
+Hydra reads `key=value`, `+key=value` and `~key`; here are the words that it misreads, answers
+with a traceback, or takes though the experiment makes nothing of them.
 """
 
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,25 @@ def check(words: Iterable[str], folders: list[Path], several: bool = False) -> N
         else:
             _check_choice(word, key, override.value(), folders)
             _check_setting(word, key, override.value())
+
+
+def check_used(words: Iterable[str], experiment: str, unused: Mapping[str, str]) -> None:
+    """Refuse what the user typed and the experiment never looks at.
+
+    Args:
+        words: overrides as typed; what is removed is not asked for.
+        experiment: its name.
+        unused: see `contracts.Experiment`.
+
+    Raises:
+        UserError: a word chooses or sets something of that kind.
+    """
+    for word in words:
+        key = word.lstrip("+").partition("=")[0].rpartition("@")[2]
+        for name, why in unused.items():
+            if not word.startswith("~") and (key == name or key.startswith(f"{name}.")):
+                typed = word.replace("method@warm_start=", "warm_start=", 1)
+                raise UserError(f"{typed}: {experiment} takes no {name}; {why}")
 
 
 def _check_removal(word: str, key: str, package: str | None) -> None:

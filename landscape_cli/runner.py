@@ -23,6 +23,7 @@ from landscape_cli.errors import UserError
 from landscape_cli.files import try_writing
 from landscape_cli.jax_settings import configure_jax
 from landscape_cli.jobs import Job
+from landscape_cli.overrides import check_used
 
 if TYPE_CHECKING:
     from landscape_cli.contracts import Experiment
@@ -91,6 +92,7 @@ def prepare(cfg: DictConfig, job: Job) -> tuple[config.Settings, dict[str, Any]]
     config.open_plugins(settings.plugins, [Path.cwd(), *job.config_folders])
     configure_jax(settings.precision)
     parts = config.build_all(cfg, settings.plugins)
+    check_used(job.overrides, job.experiment, parts["experiment"].unused)
     parts["engine"].check()
     compute_on(parts["engine"].devices)
     return settings, parts

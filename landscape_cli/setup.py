@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from landscape_cli.core.string import Found
     from landscape_cli.core.surface import Surface
 
+COSTS = ("gradient_evaluations", "energy_evaluations", "seconds")  # of a string
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -72,6 +74,8 @@ class Setup:
     ) -> Iterator[tuple[int, Found]]:
         """`method` (the run's own, unless given) from where the run's `warm_start` ended.
 
+        What a string's warm start took is part of what the string took.
+
         Raises:
             UserError: they do not go together; see `warm_start_for`.
         """
@@ -80,10 +84,18 @@ class Setup:
         first = self.warm_start_for(method, anywhere=not np.isfinite(levels).all())
         if first is None:
             return chosen.connect(*job, seed=self.seed)
+        return self._warmed(first, chosen, job)
+
+    def _warmed(
+        self, first: PathMethod, chosen: PathMethod, job: tuple[Any, ...]
+    ) -> Iterator[tuple[int, Found]]:
+        """Strings of `chosen` from those of `first`, each with the costs of both."""
         found = dict(first.connect(*job, seed=self.seed))
-        begun = [found[i].beads for i in range(len(starts))]
+        begun = [found[i].beads for i in range(len(found))]
         begun = [beads if np.isfinite(beads).all() else None for beads in begun]
-        return chosen.connect(*job, initial=begun, seed=self.seed)
+        for i, string in chosen.connect(*job, initial=begun, seed=self.seed):
+            spent = {name: getattr(string, name) + getattr(found[i], name) for name in COSTS}
+            yield i, string.with_(**spent)
 
     def warm_start_for(
         self, method: PathMethod | None = None, *, anywhere: bool = False

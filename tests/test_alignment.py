@@ -124,6 +124,9 @@ def test_what_is_refused():
         landscape.align(module, one, other, TOKENS, "scales")
     with pytest.raises(ValueError, match="straight_through follows a loss"):
         landscape.align(module, one, other, TOKENS, "straight_through")
+    for seed in (-1, 2**40, 1.5):
+        with pytest.raises(ValueError, match="seed must be a whole number"):
+            landscape.align(module, one, other, TOKENS, seed=seed)
     with pytest.raises(ValueError, match="inputs must hold at least one example"):
         landscape.align(module, one, other, TOKENS[:0])
     wider = dict(other, Dense_0={"kernel": np.ones((4, 9)), "bias": np.ones(9)})

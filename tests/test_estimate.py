@@ -425,8 +425,19 @@ def test_strings_of_several_methods_are_counted_apart():
     assert of_time(asked, SECOND)[-1] == "no estimate of 5 strings"
     twice = repeated(asked.joinings, 2)
     assert [joining.strings for joining in twice] == [30, 10, 5] * 2
-    kept = [cost and cost.kept for _, cost in twice]
+    kept = [joining.cost and joining.cost.kept for joining in twice]
     assert kept == [1, GIB, None, 0, 0, None], "those of one time"
+
+
+def test_a_warm_start_is_part_of_what_strings_take():
+    first = replace(SPENT, gradients=10, most=30, bytes=2 * GIB, kept=GIB)
+    asked = estimate(joinings=(Joining(6, SPENT, first),))
+    assert asked.strings == 6
+    assert of_gradients(asked) == "1,010 a string on its usual way, 20,030 at most"
+    assert asked.seconds(SECOND)[0] == 6 * (1010 + first.energies + SPENT.energies)
+    needs = {need.name: need.bytes for need in asked.needs()}
+    assert needs["strings"] == 2 * GIB and needs["results"] == 3 * (GIB + SPENT.kept)
+    assert len(of_time(asked, SECOND)) == 1
 
 
 def test_a_trainer_that_does_not_say_how_long_it_trains():

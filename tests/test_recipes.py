@@ -2,12 +2,18 @@
 
 import json
 import os
+from dataclasses import fields, replace
 from pathlib import Path
 
 import commands
 import pytest
 import xarray
 from hydra import compose, initialize_config_dir
+
+from landscape_cli import config, runner
+from landscape_cli.errors import UserError
+from landscape_cli.overrides import check_used
+from landscape_cli.setup import Setup
 
 CONF = Path(__file__).parents[1] / "conf" / "experiment"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
@@ -48,8 +54,28 @@ def test_no_recipe_varies_images_that_no_step_would_see(name):
         assert cfg.trainer.batch or not cfg.data.get("augment"), budget
 
 
+class Untouchable:
+    """Stands in for a part that a recipe says it never looks at."""
+
+    def __getattribute__(self, name):
+        raise AssertionError(f"{name} was asked of a part that is not used")
+
+    __iter__ = __len__ = __bool__ = __getitem__ = __getattribute__  # pyright: ignore
+
+
+def without_unused(parts, *rest):
+    """The setup of a run, in which what the recipe does not use cannot be used."""
+    made = SET_UP(parts, *rest)
+    unused = set(parts["experiment"].unused) & {field.name for field in fields(Setup)}
+    return replace(made, **dict.fromkeys(unused - {"gauges"}, Untouchable()))
+
+
+SET_UP = runner.set_up
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_recipe_runs_at_the_smallest_budget(name, tmp_path):
+def test_recipe_runs_at_the_smallest_budget(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "set_up", without_unused)
     if name in NEEDS_FILES and not os.environ.get("LANDSCAPE_DATA"):
         pytest.skip("set LANDSCAPE_DATA to a folder with MNIST and CIFAR-10")
     check(run(tmp_path, name, *FEWER[name]), tmp_path)
@@ -99,6 +125,39 @@ def test_a_seed_gives_the_same_numbers_and_another_seed_others(tmp_path):
         rows = xarray.load_dataset(file, engine="h5netcdf")
         lengths.append(rows.length.fillna(-1).values.tolist() + rows.peak.values.tolist())
     assert lengths[0] == lengths[1] != lengths[2]
+
+
+WORDS = {  # a choice for every group and some settings that all recipes share
+    "model": "model=cubic_tanh", "functional": "functional=mse", "method": "method.dense=3",
+    "gauge": "gauge=signs", "gauges": "+gauge@gauges.b=signs", "levels": "levels=[0.2]",
+    "methods": "+method@methods.b=neb", "warm_start": "warm_start=bezier", "bn": "bn=recompute",
+    "bn_examples": "bn_examples=7", "method.alpha": "method.alpha=0.5", "trainer": "trainer=adam",
+    "data": "data=cubic", "pairs": "pairs=1", "seed": "seed=1", "engine": "engine=auto",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_recipe_never_looks_at_is_refused_where_it_is_typed(name, tmp_path):
+    """It was taken without a word, and went into the file of settings."""
+    with initialize_config_dir(str(CONF.parent), version_base="1.3"):
+        cfg = compose("config", overrides=[f"experiment={name}"])
+    unused = config.build(cfg.experiment, "experiment").unused
+    assert set(unused) <= set(WORDS)
+    for key, why in unused.items():
+        done = run(tmp_path, name, WORDS[key], "--dry-run")
+        assert done.returncode == 2
+        said = f"landscape: {WORDS[key]}: {name} takes no {key}; {why}\n"
+        assert done.stderr.endswith(said) and done.stderr.count("\n") == 1
+    used = [WORDS[key] for key in WORDS if not {key, key.partition(".")[0]} & set(unused)]
+    check_used(used, name, unused)
+
+
+def test_what_is_not_asked_for_is_not_refused():
+    check_used(
+        ["~method@warm_start", "methodical=3", "+plugins=[a@method]"], "toy", {"method": ""}
+    )
+    with pytest.raises(UserError, match=r"^warm_start\.steps=3: toy takes no warm_start; it is"):
+        check_used(["warm_start.steps=3"], "toy", {"warm_start": "it is cold"})
 
 
 @pytest.mark.parametrize(

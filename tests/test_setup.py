@@ -27,7 +27,8 @@ class Told(PathMethod):
     def connect(self, surface, starts, ends, levels, pairs, progress, initial=None, seed=0):
         for row in reversed(range(len(starts))):
             beads = np.full((3, 2), float(pairs[row]) if pairs[row] != 1 else np.nan)
-            yield row, Found("loose", beads, levels[row], 0.0, gradient_evaluations=0)
+            spent = {"gradient_evaluations": 10 * int(pairs[row]), "seconds": 1.0}
+            yield row, Found("loose", beads, levels[row], 0.0, energy_evaluations=2, **spent)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,11 @@ class Asked(PathMethod):
     name: str = "own"
 
     def connect(self, surface, starts, ends, levels, pairs, progress, initial=None, seed=0):
-        yield self.name, initial
+        begun = initial or [None] * len(starts)
+        for row, beads in enumerate(begun):
+            found = Found(self.name, beads, 0.0, gradient_evaluations=3, seconds=0.5)
+            yield row, found
+            yield row, found.with_(energy_evaluations=7)
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,9 @@ WARM = replace(SETUP, warm_start=Told())
 
 def begun(setup, method=None, levels=(0.1, 0.1, 0.1)):
     rows = np.zeros((3, 2)), np.ones((3, 2)), np.array(levels), np.array([2, 1, 0])
-    ((name, initial),) = setup.connect(None, *rows, method)
-    return name, initial and [None if one is None else one[0, 0] for one in initial]
+    found = dict(setup.connect(None, *rows, method))
+    initial = [None if one.beads is None else one.beads[0, 0] for one in found.values()]
+    return found[0].state, initial if any(each is not None for each in initial) else None
 
 
 def test_every_string_begins_where_its_own_warm_start_ended():
@@ -72,6 +78,21 @@ def test_every_string_begins_where_its_own_warm_start_ended():
     assert begun(WARM, Asked("another")) == ("another", [2.0, None, 0.0])
     assert begun(SETUP) == ("own", None)
     assert begun(SETUP, Asked("another")) == ("another", None)
+
+
+def test_a_string_has_cost_what_its_warm_start_did_too():
+    """Nowhere on record, a warm start was free; a better string of the same pair pays it once."""
+    rows = np.zeros((3, 2)), np.ones((3, 2)), np.full(3, 0.1), np.array([2, 1, 0])
+    found = list(WARM.connect(None, *rows))
+    assert [row for row, _ in found] == [0, 0, 1, 1, 2, 2]
+    assert [one.gradient_evaluations for _, one in found[::2]] == [23, 13, 3]
+    assert [one.energy_evaluations for _, one in found] == [2, 9] * 3
+    assert all(one.seconds == 1.5 for _, one in found)
+
+
+def test_what_does_not_go_together_is_refused_before_anything_is_asked_for():
+    with pytest.raises(UserError, match=r"^warm_start: Alone starts from nothing"):
+        replace(WARM, method=Alone()).connect(None, *[np.zeros((1, 2))] * 2, np.ones(1), [0])
 
 
 def test_one_of_several_that_cannot_be_warmed_up_begins_as_always():

@@ -13,6 +13,7 @@ import pytest
 
 from landscape_cli import doctor, tune
 from landscape_cli.core.engine import Engine, Plan
+from landscape_cli.core.threads import processor
 from landscape_cli.data.polynomial import Polynomial
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import engine_line
@@ -116,6 +117,7 @@ def test_a_case_is_of_one_machine_and_one_version(monkeypatch):
         "jax.devices": lambda: [SimpleNamespace(device_kind="another")],
         "landscape_cli.core.engine.local_devices": lambda: [None] * 99,
         "landscape_cli.core.engine.workers": lambda: 99,
+        "landscape_cli.core.engine.processor": lambda: "another CPU",
     }
     case = lambda: Engine().case(Ring(), (), (), np.float32)
     found = {case()}
@@ -123,7 +125,12 @@ def test_a_case_is_of_one_machine_and_one_version(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(name, value)
             found.add(case())
-    assert len(found) == 5
+    assert len(found) == 6
+
+
+def test_a_processor_has_a_name():
+    """In a home that machines share, a plan of one CPU was taken for another."""
+    assert processor() == processor().strip() not in ("", "cpu")
 
 
 def test_a_case_has_the_same_name_in_another_process(setup):

@@ -55,7 +55,8 @@ class Bending:
         random: draw one t in each of `points` equal parts of [0, 1] anew at every step; False:
             always the middle of each part.
         optimizer: "adam", or "sgd" with momentum.
-        learning_rate: η of the first half; then it falls to a hundredth at nine tenths.
+        learning_rate: η of the first half of a stage (see `grow`); then it falls to a hundredth at
+            nine tenths. Every stage begins with η again.
         momentum: of either optimizer, in [0, 1).
         weight_decay: κ, at least 0; adds κ ‖φ(t)‖² / 2 to F(φ(t)).
         steps: of the optimizer, at least 1.

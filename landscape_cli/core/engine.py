@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from landscape_cli.core.energy import even, on_host
-from landscape_cli.core.threads import local_devices, workers
+from landscape_cli.core.threads import local_devices, processor, workers
 from landscape_cli.errors import UserError
 from landscape_cli.ranges import choose
 
@@ -148,9 +148,10 @@ class Engine:
         return self.strategy == "auto" and self.block is None and self.chunk is None
 
     def case(self, energy: Any, data: Any, reference: Any, dtype: Any) -> str:
-        """A name for what speed depends on: network, shapes, arithmetic, machine, JAX."""
+        """A name for what speed depends on: network, shapes, arithmetic, processors, JAX."""
         shapes = [(leaf.shape, str(leaf.dtype)) for leaf in jax.tree.leaves((data, reference))]
-        device = jax.devices()[0].device_kind, len(local_devices()), workers()
+        kind = jax.devices()[0].device_kind
+        device = processor() if kind == "cpu" else kind, len(local_devices()), workers()
         words = [energy, shapes, np.dtype(dtype), self, device, jax.__version__]
         words += ["host"] if on_host(data) else []  # another plan where examples have to be sent
         return hashlib.sha256(" ".join(map(repr, words)).encode()).hexdigest()[:24]

@@ -41,9 +41,9 @@ class Cycles:
     """
 
     schedule: tuple[Cycle, ...]
-    threshold: float = 0.1
-    samples: int = 9
-    batch: bool = False
+    threshold: float
+    samples: int
+    batch: bool
 
     def __post_init__(self) -> None:
         for steps, rate, inserted in self.schedule:

@@ -1,4 +1,4 @@
-"""Strings of methods that take no heed of a level: what they begin from, and their verdict."""
+"""Strings of methods that take no heed of a level: what they begin from, and their verdicts."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ def judged(surface: Surface, beads: np.ndarray, level: float, dense: int) -> Fou
         worst_segment=-1 if low else top.segment,
         energy_evaluations=top.energies,
     )
+
+
+def rejudged(found: Found, level: float) -> str:
+    """The state of a judged string at another level, by the peak that is known of it.
+
+    One that broke on the way stays "diverged", however low the beads that are left of it.
+    """
+    if found.level == level:
+        return found.state
+    if found.state == "diverged" or not np.isfinite(found.peak):
+        return "diverged"
+    if not found.peak <= level:
+        return "not connected"
+    return "straight" if len(found.beads) == 2 else "loose"
 
 
 def check_joined(starts: np.ndarray, ends: np.ndarray, strings: Sequence[Any]) -> None:

@@ -117,7 +117,7 @@ class Tightening:
     """
 
     samples: int = 3
-    evaluations: int = 400
+    evaluations: int = 500
     memory: int = 64
     tolerance: float = 1e-2
     feasibility: float = 1e-3

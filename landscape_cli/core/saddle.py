@@ -5,10 +5,11 @@ are: up along its tangent, down across it,
 
     F = -∇F + 2 (∇F·τ) τ,
 
-until its gradient is as good as zero, which makes it a saddle. Then segments are looked at: one
-that rises above both of its ends hides a pass, or cuts a corner, and gets a bead in its middle,
-relaxed across the string. What is higher than its neighbors now climbs in turn. In the end the
-highest point of a string is its highest saddle.
+until its gradient is as good as zero. Then segments are looked at: one that rises above both of
+its ends hides a pass, or cuts a corner, and gets a bead in its middle, relaxed across the string.
+What is higher than its neighbors now climbs in turn. In the end the highest point of a string is
+the highest bead that has arrived; beads that have are called saddles if the energy, where that is
+what they followed, curves down along the string: τᵀ∇²F τ < 0.
 
 Reference: Henkelman, Uberuaga and Jónsson, A climbing image nudged elastic band method for finding
 saddle points and minimum energy paths, 2000.
@@ -22,6 +23,7 @@ from itertools import pairwise
 import jax.numpy as jnp
 import numpy as np
 
+from landscape_cli.core import curvature
 from landscape_cli.core.band import Outcome, Report, falling
 from landscape_cli.core.descent import free
 from landscape_cli.core.relax import relax
@@ -35,6 +37,7 @@ BESIDE = Relaxing(Forces(spring=1.0))
 STEPS = 100  # of a bead beside a saddle
 RATE = 0.05  # of a first step, in distances of the neighbors; falls to a hundredth in a climb
 ADDED = 8  # most beads put into a string in a round
+CURVATURE = 3  # energies that it costs
 HIDDEN = 1e-3  # part of the range of losses by which a segment rises if it hides a pass
 
 
@@ -44,16 +47,16 @@ class Climbing:
 
     Attributes:
         steps: most steps of a climbing bead, at least 1.
-        tolerance: a climbing bead is a saddle where its gradient is below this part of the
+        tolerance: a climbing bead has arrived where its gradient is below this part of the
             largest at the beads of the band; in (0, 1).
         rounds: most rounds of climbing, and of beads beside saddles; at least 1.
         samples: points looked at inside a segment, at least 1.
     """
 
-    steps: int = 1000
-    tolerance: float = 1e-6
-    rounds: int = 5
-    samples: int = 50
+    steps: int
+    tolerance: float
+    rounds: int
+    samples: int
 
     @property
     def rates(self) -> np.ndarray:
@@ -71,7 +74,7 @@ class Climbing:
 
     def energies(self, beads: int) -> int:
         """Most energies of a string of `beads`."""
-        return (self.rounds * self.samples + 2) * self.most_beads(beads)
+        return (self.rounds * self.samples + 2 + CURVATURE) * self.most_beads(beads)
 
 
 @dataclass
@@ -82,14 +85,14 @@ class Crossing:
         outcome: its beads, and what was spent.
         losses: (bead,) what descents follow, at the beads.
         climbed: (bead,) beads that have climbed.
-        saddle: (bead,) beads that are saddles.
-        tolerance: gradient below which a bead is one.
+        arrived: (bead,) beads that have climbed to where there is no gradient.
+        tolerance: gradient below which there is none.
     """
 
     outcome: Outcome
     losses: np.ndarray
     climbed: np.ndarray
-    saddle: np.ndarray
+    arrived: np.ndarray
     tolerance: float
 
     def tops(self) -> np.ndarray:
@@ -99,7 +102,7 @@ class Crossing:
         return 1 + np.flatnonzero(highest & ~self.climbed[1:-1])
 
     def move(self, bead: int, theta: np.ndarray, loss: float, arrived: bool) -> None:
-        """Put a bead that has arrived at a saddle there, unless that is far from its neighbors.
+        """Put a bead where it has arrived, unless that is far from its neighbors.
 
         One that has not stays in the band: where a surface has no saddle, as that of a network
         with parameters to spare, it has drifted to where the loss is lower all around.
@@ -107,7 +110,7 @@ class Crossing:
         beads, self.climbed[bead] = self.outcome.beads, True
         far = np.linalg.norm(theta - beads[bead])
         if arrived and far <= np.linalg.norm(beads[bead + 1] - beads[bead - 1]):
-            beads[bead], self.losses[bead], self.saddle[bead] = theta, loss, True
+            beads[bead], self.losses[bead], self.arrived[bead] = theta, loss, True
 
     def insert(self, segments: np.ndarray, thetas: np.ndarray, losses: np.ndarray) -> None:
         """Put a bead into each of `segments`."""
@@ -115,22 +118,22 @@ class Crossing:
         self.outcome.beads = np.insert(self.outcome.beads, at, thetas, axis=0)
         self.losses = np.insert(self.losses, at, losses)
         self.climbed = np.insert(self.climbed, at, new)
-        self.saddle = np.insert(self.saddle, at, new)
+        self.arrived = np.insert(self.arrived, at, new)
 
     def rising(self, between: np.ndarray) -> np.ndarray:
         """Segments that get a bead, by the (segment, sample) losses inside them."""
         eps = np.finfo(self.outcome.beads.dtype).eps
         rounding = 16 * eps * np.abs(self.losses).max()
-        # Beside a saddle, and above all beads, nothing may rise; elsewhere corners may be cut.
-        strict = self.saddle[:-1] | self.saddle[1:] | (between.max(1) > self.losses.max())
+        # Beside what has arrived, and above all beads, nothing may rise; else corners may be cut.
+        strict = self.arrived[:-1] | self.arrived[1:] | (between.max(1) > self.losses.max())
         slack = np.where(strict, rounding, rounding + HIDDEN * np.ptp(self.losses))
         rise = between.max(1) - np.maximum(self.losses[:-1], self.losses[1:])
         chosen = np.argsort(-between.max(1), kind="stable")
         return np.sort(chosen[rise[chosen] > slack[chosen]][:ADDED])
 
     def concluded(self) -> Outcome:
-        """The string with its saddles, each of them once."""
-        at = np.flatnonzero(self.saddle)
+        """The string with what has arrived, each pass once; which are saddles is seen to after."""
+        at = np.flatnonzero(self.arrived)
         beads = self.outcome.beads
         near = 1e-3 * np.linalg.norm(beads[-1] - beads[0])
         keep = np.ones(len(beads), bool)
@@ -138,7 +141,7 @@ class Crossing:
             if np.linalg.norm(beads[b] - beads[a]) < near:
                 keep[a + 1 : b + 1] = False
         self.outcome.beads = beads[keep]
-        self.outcome.saddles = tuple(map(int, np.flatnonzero(self.saddle[keep])))
+        self.outcome.saddles = tuple(map(int, np.flatnonzero(self.arrived[keep])))
         return self.outcome
 
 
@@ -152,9 +155,24 @@ def crossed(
         _climb(surface, works, climbing)
         if not _refine(surface, works, climbing):
             break
-    for work in works:
-        work.concluded()
+    _tell_saddles(surface, [work.concluded() for work in works])
     return outcomes
+
+
+def _tell_saddles(surface: Surface, outcomes: list[Outcome]) -> None:
+    """Drop from `saddles` where F does not curve down along the string, as it may on a plateau."""
+    found = [(outcome, bead) for outcome in outcomes for bead in outcome.saddles]
+    if not (found and free(surface)):  # else what beads followed cannot be looked at
+        return
+    before, points, after = np.stack(
+        [outcome.beads[bead - 1 : bead + 2] for outcome, bead in found], axis=1
+    )
+    curved = curvature.along(surface, points, after - before)
+    for outcome in outcomes:
+        outcome.saddles = ()
+    for (outcome, bead), bend in zip(found, curved, strict=True):
+        outcome.saddles += (bead,) if bend < 0 else ()
+        outcome.energies += CURVATURE
 
 
 def _begun(surface: Surface, outcome: Outcome, climbing: Climbing) -> Crossing:

@@ -43,7 +43,7 @@ class Sampling:
         deeper: alpha is multiplied by this in every round from the fifth on, so that a segment
             that keeps failing gets beads further inside; 1 keeps alpha.
         points: energies looked at inside a segment.
-        max_beads: beads of a string, ends included; more is out of budget.
+        max_beads: most beads of a string, ends included; one that needs more is out of budget.
         bead_steps: most optimizer steps of a bead.
         kick: move a bead that stays above λ or slides back to an end off its segment, once, and
             let it descend again; not in the published algorithm.
@@ -57,7 +57,7 @@ class Sampling:
     depth: int = 10
     deeper: float = 0.9
     points: int = 24
-    max_beads: int = 128
+    max_beads: int = 129
     bead_steps: int = 4000
     kick: bool = True
     three_beads: bool = False
@@ -209,13 +209,14 @@ def _new_beads(surface, optimizer, settings: Sampling, seed: int, bad, strings, 
 
 
 def _insert(strings: list[Sampled], bad, thetas, arrived, spent, settings: Sampling) -> None:
-    """Put the new beads in; a bead that did not arrive ends its string."""
+    """Put the new beads in; one that did not arrive, or finds no room, ends its string."""
     for string in strings:
         string.bad = [] if not string.failed else string.bad
     shift: dict[int, int] = {}
     for (s, i, _), theta, ok, cost in zip(bad, thetas, arrived, spent, strict=True):
         string, at = strings[s], i + shift.get(s, 0)
         string.gradients += int(cost)
+        string.failed |= len(string.beads) >= settings.max_beads
         if string.failed:
             continue
         if string.checked is not None:
@@ -224,7 +225,7 @@ def _insert(strings: list[Sampled], bad, thetas, arrived, spent, settings: Sampl
         string.beads = np.insert(string.beads, at + 1, theta, axis=0)
         string.bad += [at, at + 1]
         shift[s] = shift.get(s, 0) + 1
-        string.failed = not ok or len(string.beads) > settings.max_beads
+        string.failed = not ok
 
 
 def _begun(beads: np.ndarray, level: float) -> Sampled:

@@ -58,7 +58,7 @@ def _gradients(energy: Energy, parts: Parts, points: Array, chunk: int) -> tuple
 
 @dataclass
 class Count:
-    """Evaluations spent on a surface: what a result has cost."""
+    """Evaluations on a surface, whoever asked: what results say they cost is checked by it."""
 
     energies: int = 0
     gradients: int = 0

@@ -8,10 +8,11 @@ is computed whole by it, so timing changes no digit.
 from __future__ import annotations
 
 import os
+import platform
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from itertools import chain, pairwise
 from queue import Queue
@@ -59,6 +60,16 @@ def workers() -> int:
     return (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )
+
+
+@cache
+def processor() -> str:
+    """What the machine calls its CPU; JAX calls all of them "cpu"."""
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+        for name, _, value in (line.partition(":") for line in lines):
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
 
 
 @cache

@@ -26,7 +26,7 @@ class Peak:
     """Highest point of a string.
 
     Attributes:
-        energy: the highest energy found; NaN if any energy is NaN.
+        energy: the highest energy found; NaN if one is infinite or NaN.
         segment: index of its segment.
         per_segment: (segment,) highest energy of each.
         energies: energies evaluated.

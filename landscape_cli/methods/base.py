@@ -91,12 +91,12 @@ class Curve(PathMethod):
     points: int = 8  # of the curve, where gradients are taken at every step
     random: bool = True  # their t drawn anew at every step; False: always the same
     optimizer: str = "adam"  # adam | sgd
-    learning_rate: float = 0.01  # of the first half of steps; then it falls to a hundredth
+    learning_rate: float = 0.01  # of the first half of every stage; then it falls to a hundredth
     momentum: float = 0.9  # of either optimizer; [0, 1)
     weight_decay: float = 0.0  # κ: adds κ ‖φ(t)‖² / 2 to the energy
     steps: int = 1000  # of the optimizer
     batch: bool = False  # steps on mini-batches of the trainer's size
-    grow: bool = True  # begin with one bend, then double them
+    grow: bool = True  # stages: begin with one bend, then double them; False: one stage
     bow: float = 1e-3  # bend the chord by this part of its length: off a ridge
     lowest: bool = True  # keep the lowest curve seen; False: the last one
     beads: int = 33  # of the polyline that is judged, ends included

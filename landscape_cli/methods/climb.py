@@ -3,7 +3,8 @@
     F_i = -∇F + 2 (∇F·τ) τ    at every bead higher than both neighbors
 
 Choose it where the passes themselves are wanted: they are beads of the string, its highest energy
-is that of the highest of them, and `saddles` says which beads they are.
+is that of the highest of them, and `saddles` says which beads they are: those without a gradient,
+where the energy curves down along the string.
 """
 
 from __future__ import annotations

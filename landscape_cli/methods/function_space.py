@@ -44,7 +44,7 @@ class FunctionSpace(PathMethod):
     optimizer: str = "adam"  # adam | sgd
     learning_rate: float = 0.01  # of the first half of steps; then it falls to a hundredth
     momentum: float = 0.9  # of either optimizer; [0, 1)
-    steps: int = 500  # of every bead
+    steps: int = 1000  # of every bead
     batch: bool = False  # steps on mini-batches of the trainer's size
     smooth: bool = True  # gradients move neighbors along, by the metric of strings; False: no
     dense: int = 50  # points per segment of the check

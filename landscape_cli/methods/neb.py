@@ -1,10 +1,11 @@
 """The nudged elastic band: beads pushed across the string by the gradient, held apart by springs.
 
-    F_i = -(∇F - (∇F·τ)τ) + k (‖R₊‖ - ‖R₋‖) τ
+    push  -(∇F - (∇F·τ)τ)    slide  k/4 (‖R₊‖ - ‖R₋‖) τ
 
-At rest the gradient across the string is zero: a minimum-energy path, whose highest point is a
-pass. Choose it for low paths of even spacing; choose `climb` where the pass itself is wanted, and
-`auto_neb` where gradients cost much and few beads should do.
+The optimizer steps along the push; the slide is added as it is (see core/tangent.py). At rest the
+gradient across the string is zero: a minimum-energy path, whose highest point is a pass. Choose it
+for low paths of even spacing; choose `climb` where the pass itself is wanted, and `auto_neb` where
+gradients cost much and few beads should do.
 """
 
 from __future__ import annotations

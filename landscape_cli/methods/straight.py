@@ -25,6 +25,7 @@ class Straight(PathMethod):
     reference: ClassVar[str] = GOODFELLOW
     level_free: ClassVar[bool] = True
     warms: ClassVar[bool] = False
+    straight: ClassVar[bool] = True
     dense: int = 100  # points of the check, for every sixth of the chord
 
     def __post_init__(self) -> None:

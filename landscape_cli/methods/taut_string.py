@@ -1,7 +1,8 @@
 """The geodesic of a level set: Dynamic String Sampling, then shortening until the string is taut.
 
-Sampling alone overstates the excess length two to four times: its beads carry the noise of their
-descents. Choose this method for lengths; choose `dynamic_string` to repeat the published one.
+Sampling alone overstates the excess length, in the default run three to four times: its beads
+carry the noise of their descents. Choose this method for lengths; choose `dynamic_string` to
+repeat the published one.
 """
 
 from __future__ import annotations

@@ -17,20 +17,20 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.encoding import attribute
-from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
-from landscape_cli.records.statistics import BARRIER, mean_and_error
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE, shared
+from landscape_cli.records.statistics import mean_and_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STATES = ("pending", "joined", "end not reached", "diverged")
-STATE_TYPE = "<U16"  # wide enough for every state: NumPy cuts longer words off without a word
 WORDS = {"model": "", "data": "", "functional": "", "unit": "", "gauge": "", "seed": 0}
-MEANINGS = shared("level", "split", "pair", "normalized_length", "gradient_evaluations") | {
+MEANINGS = shared(
+    "level", "split", "pair", "normalized_length", "gradient_evaluations", "barrier"
+) | {
     "width": ("units of a layer of the networks", ONE),
     "depth": ("layers of the networks", ONE),
     "path": ("how pairs were joined", NONE),
-    "barrier": ("highest energy on the path above the mean of its ends", ENERGY),
     "end_energy": ("energies of the two ends", ENERGY),
     "state": ("what became of the pair: " + ", ".join(STATES), NONE),
     "params": ("parameters of a network", ONE),
@@ -87,7 +87,6 @@ class Barriers(Record):
         variables: dict[str, Any] = {n: (dims, full(dims)) for n, dims in dimensions.items()}
         shape = [sizes[name] for name in ("width", "depth", "level", "pair")]
         states = np.full(shape, "pending", STATE_TYPE)
-        variables["barrier"] += ({"long_name": BARRIER},)
         variables["state"] = (("width", "depth", "level", "pair"), states)
         variables["params"] = (("width", "depth"), np.zeros(shape[:2], np.int64))
         texts = {name: attribute(value) for name, value in words.items()}

@@ -150,7 +150,7 @@ def _finish(
     `sizes` explains, below the methods, marks that differ in size.
     """
     first, attributes = next(iter(panels.values())), record.data.attrs
-    unit = attributes.get("level_unit", "")
+    unit = attributes.get("unit", "")
     first.set_ylabel(f"{label}\n{attributes['functional']}{f' [{unit}]' if unit else ''}")
     shown = [np.ravel(line.get_ydata()) for ax in panels.values() for line in ax.lines]
     found, tops = {}, {}

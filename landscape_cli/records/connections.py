@@ -17,8 +17,7 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.geodesic import CONNECTED_STATES, STATES
-from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
-from landscape_cli.records.statistics import BARRIER
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE, shared
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,11 +28,10 @@ FLOATS = (
     *("kkt_residual", "length_change", "seconds"),
 )
 COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "string": -1}
-STATE_TYPE = "<U16"
 MEANINGS = shared(
     *("gauge", "pair", "level", "split", "t", "start_network", "end_network", "connected"),
     *("normalized_length", "chord", "peak", "kkt_residual", "length_change", "seconds"),
-    *("gradient_evaluations", "energy_evaluations"),
+    *("gradient_evaluations", "energy_evaluations", "barrier"),
 ) | {
     "path_method": ("method that looked for the path", NONE),
     "state": ("what became of the pair, as in geodesics.nc; or left out, or pending", NONE),
@@ -42,7 +40,6 @@ MEANINGS = shared(
     "beads": ("beads of the path, ends included: how many", ONE),
     "string": ("number of the path in paths.nc; -1: none", NONE),
     "height": ("highest energy of the dense check, on every split", ENERGY),
-    "barrier": ("height above the mean of the two ends", ENERGY),
     "integral": ("mean energy over the length of the path", ENERGY),
     "profile": ("energy along the path", ENERGY),
 }
@@ -78,7 +75,7 @@ class Connections(Record):
             levels: energy levels, falling.
             splits: names of the energies, the run's own first.
             t: points at which energies along a path are kept.
-            attributes: model, data, functional, level_unit (texts), seed.
+            attributes: model, data, functional, unit (texts), seed.
         """
         shape = (len(gauges), len(methods), len(pairs), len(levels))
         rows: dict[str, Any] = {name: (ROW, np.full(shape, np.nan)) for name in FLOATS}
@@ -87,7 +84,6 @@ class Connections(Record):
         rows["connected"] = (ROW, np.zeros(shape, bool))
         for name in ("height", "barrier", "integral"):
             rows[name] = ((*ROW, "split"), np.full((*shape, len(splits)), np.nan))
-        rows["barrier"] += ({"long_name": BARRIER},)
         profile = np.full((*shape, len(splits), t), np.nan)
         rows["profile"] = ((*ROW, "split", "t"), profile)
         networks = np.asarray(pairs, int).reshape(-1, 2)
@@ -160,14 +156,14 @@ class Connections(Record):
         return int(np.flatnonzero(connected == connected.max())[-1]) if connected.any() else 0
 
     def summary(self) -> dict[str, Any]:
-        """Counts, then `what@gauge, method` for every number of the table."""
+        """Counts, then `what@method=neb` for every number of the table."""
         data = self.data
         kinds = {"pairs": "pair", "methods": "path_method", "gauges": "gauge"}
         found: dict[str, Any] = {name: data.sizes[kind] for name, kind in kinds.items()}
         found["rows"] = int(data["state"].size)
         found["pending"] = int((data["state"] == "pending").sum())
         for gauge, method, part in self.rows():
-            place = method if data.sizes["gauge"] == 1 else f"{method}, {gauge}"
+            place = f"method={method}" + (f", gauge={gauge}" if data.sizes["gauge"] > 1 else "")
             found |= {f"{name}@{place}": value for name, value in self.numbers(part).items()}
         return found
 

@@ -67,6 +67,8 @@ def read_record(file: Path) -> Record:
         data = read_netcdf(file.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: not readable as netCDF ({first_line(error)})") from error
+    if "level_unit" in data.attrs:  # as versions up to 0.1 called it
+        data.attrs["unit"] = data.attrs.pop("level_unit")
     return _record_class(file, str(data.attrs.pop("record", "")))(data)
 
 

@@ -19,7 +19,7 @@ import xarray
 from landscape_cli.contracts import Record
 from landscape_cli.core.string import CONNECTED
 from landscape_cli.records.encoding import attribute
-from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE, shared
 from landscape_cli.records.statistics import (
     bootstrap_interval,
     mean_and_error,
@@ -33,7 +33,6 @@ CONNECTED_STATES = CONNECTED
 FAILED_STATES = ("not connected", "diverged")
 UNTRIED_STATES = ("end not reached", "end diverged", "pending")
 STATES = CONNECTED_STATES + FAILED_STATES + UNTRIED_STATES
-STATE_TYPE = "<U16"  # wide enough for every state: NumPy cuts longer words off without a word
 
 FLOATS = (
     *("length", "normalized_length", "sampled_length", "chord", "peak", "margin"),
@@ -41,7 +40,7 @@ FLOATS = (
 )
 COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "worst_segment": -1}
 PLAIN_ATTRIBUTES = {
-    **{"model": "", "data": "", "functional": "", "method": "", "level_unit": "", "seed": 0},
+    **{"model": "", "data": "", "functional": "", "method": "", "unit": "", "seed": 0},
     **{"gauge": "none", "plateaux": "{}", "published": "", "paired": "true"},
 }
 MEANINGS = shared(
@@ -87,7 +86,7 @@ class Geodesics(Record):
             levels: energy levels, in the order given.
             networks: number of trained networks.
             t: points at which energies along a string are kept.
-            attributes: model, data, functional, method, gauge, level_unit (texts), seed, plateaux
+            attributes: model, data, functional, method, gauge, unit (texts), seed, plateaux
                 (a dict of label and energy), published (a dict with label, level, length,
                 length_error, beads, beads_error, joined, marks, numbers: as in
                 `landscape_cli.published`), paired (False where a pair is another one at every

@@ -263,7 +263,7 @@ def level_axis(ax: Axes, record: Geodesics) -> None:
 
 def energy_label(record: Geodesics) -> str:
     """`train cross-entropy (nats)`."""
-    name, unit = (str(record.data.attrs[key]) for key in ("functional", "level_unit"))
+    name, unit = (str(record.data.attrs[key]) for key in ("functional", "unit"))
     return f"{name or 'energy'} ({unit})" if unit else name or "energy"
 
 

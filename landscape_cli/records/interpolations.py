@@ -20,14 +20,13 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.records.encoding import attribute
-from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
-from landscape_cli.records.statistics import BARRIER, mean_and_error
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE, shared
+from landscape_cli.records.statistics import mean_and_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STATES = ("trained", "above the lowest level", "not trained", "diverged")
-STATE_TYPE = "<U24"  # wide enough for every state: NumPy cuts longer words off without a word
 ROUNDING = 64  # relative rounding errors of an energy that are no rise
 WORDS = {
     **{"model": "", "data": "", "functional": "", "unit": "", "seed": 0},
@@ -35,7 +34,7 @@ WORDS = {
 }
 OF_NETWORKS = ("rise", "plateau")
 OF_PAIRS = ("barrier", "above_linear")
-MEANINGS = shared("network", "pair", "level", "split", "gauge") | {
+MEANINGS = shared("network", "pair", "level", "split", "gauge", "barrier") | {
     "alpha": ("position on the line: 0 its first end, 1 the other", ONE),
     "state": ("how training ended: " + ", ".join(STATES), NONE),
     "energy": ("energy on the line from the beginning to the solution", ENERGY),
@@ -46,7 +45,6 @@ MEANINGS = shared("network", "pair", "level", "split", "gauge") | {
     "along": ("where training crossed the level: position along the line", ONE),
     "aside": ("where training crossed the level: distance from the line / its length", ONE),
     "pair_energy": ("energy on the line between two solutions", ENERGY),
-    "barrier": ("highest energy between two solutions above their mean", ENERGY),
     "above_linear": ("highest energy above linear interpolation of the two solutions", ENERGY),
     "chord": ("distance of the two solutions", NONE),
 }
@@ -102,7 +100,6 @@ class Interpolations(Record):
             name: (dims, np.full([sizes[each] for each in dims], np.nan))
             for name, dims in dimensions.items()
         }
-        variables["barrier"] += ({"long_name": BARRIER},)
         variables["state"] = ("network", np.full(networks, "not trained", STATE_TYPE))
         coordinates = {
             "network": np.arange(networks), "pair": np.arange(networks // 2),

@@ -13,6 +13,7 @@ from landscape_cli.contracts import Record
 ENERGY = "unit of the functional"  # stands for it in the tables
 NONE = ""  # names and indices, and lengths: parameters have no unit
 ONE = "1"  # counts, and numbers relative to others
+STATE_TYPE = "<U24"  # wide enough for every state: NumPy cuts longer words off without a word
 SECONDS = "s"  # spelled out, some versions of xarray read numbers as spans of time
 
 SHARED = {
@@ -27,6 +28,7 @@ SHARED = {
     "connected": ("whether the string stays inside the level set", NONE),
     "normalized_length": ("length of the string over the distance of its ends", ONE),
     "chord": ("distance of the two ends, by the metric of the length", NONE),
+    "barrier": ("highest energy on the path less the mean of those of its two ends", ENERGY),
     "peak": ("highest energy of the dense check of the string", ENERGY),
     "kkt_residual": ("part of the pull of the string that no wall carries", ONE),
     "length_change": ("relative change of the length from half the beads", ONE),
@@ -44,7 +46,7 @@ def shared(*names: str) -> dict[str, tuple[str, str]]:
 
 def explain(data: xarray.Dataset, kind: type[Record]) -> None:
     """Write what `kind.meanings` says of the variables of `data` into their attributes."""
-    of_energies = str(data.attrs.get("level_unit") or data.attrs.get("unit") or NONE)
+    of_energies = str(data.attrs.get("unit") or NONE)
     for name in kind.meanings.keys() & data.variables.keys():
         words, unit = kind.meanings[name]
         unit = of_energies if unit == ENERGY else unit

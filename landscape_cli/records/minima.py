@@ -19,14 +19,13 @@ import xarray
 from landscape_cli.contracts import Record
 from landscape_cli.core import trees
 from landscape_cli.records.encoding import attribute
-from landscape_cli.records.meanings import ENERGY, NONE, ONE
+from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE
 from landscape_cli.records.statistics import mean_and_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STATES = ("minimum", "copy", "not reached", "diverged")
-STATE_TYPE = "<U16"  # wide enough for every state: NumPy cuts longer words off without a word
 WORDS = {
     **{"model": "", "data": "", "functional": "", "unit": "", "method": "", "gauge": ""},
     **{"seed": 0, "most_connections": 0, "tight": 0.0, "levels": "[]"},

@@ -10,8 +10,6 @@ import math
 
 import numpy as np
 
-BARRIER = "highest energy on the path less the mean of the energies of its two ends"
-
 
 def mean_and_error(values: np.ndarray) -> tuple[float, float]:
     """Mean and standard error of the finite `values`; NaN where there are too few."""

@@ -52,7 +52,7 @@ class Strings(Record):
             params: of a network.
             dtype: of the beads.
             arrays: names and shapes of the arrays that parameters belong to, in their order.
-            attributes: model, data, functional, level_unit (texts).
+            attributes: model, data, functional, unit (texts).
         """
         shape = (pairs, len(levels))
         variables = {

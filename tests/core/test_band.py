@@ -206,7 +206,7 @@ def test_beads_are_inserted_as_published(threshold, most):
     for i, t in reversed(chosen):
         expected.insert(i + 1, beads[i] + t * (beads[i + 1] - beads[i]))
         spots.insert(i + 1, places[i] + t * (places[i + 1] - places[i]))
-    outcome, cycles = Outcome(beads), Cycles(((1, 0.1, 4),), threshold)
+    outcome, cycles = Outcome(beads), Cycles(((1, 0.1, 4),), threshold, 9, False)
     found = _filled(BUMPY, outcome, places, most, cycles)
     np.testing.assert_allclose(outcome.beads, expected)
     np.testing.assert_allclose(found, spots)
@@ -216,7 +216,8 @@ def test_beads_are_inserted_as_published(threshold, most):
 def test_a_flat_string_gets_no_bead():
     flat = Surface(lambda theta, _: 0.0 * theta.sum(), (), 2)
     outcome = Outcome(reparametrized(CHORD, 4))
-    places = _filled(flat, outcome, np.linspace(0, 1, 5), 2, Cycles(((1, 0.1, 3),)))
+    cycles = Cycles(((1, 0.1, 3),), 0.1, 9, False)
+    places = _filled(flat, outcome, np.linspace(0, 1, 5), 2, cycles)
     assert len(places) == len(outcome.beads) == 5
 
 

@@ -232,6 +232,15 @@ def test_shortcuts_never_lengthen_and_never_leave_the_set():
         assert normalized_length(new.beads) >= 1
 
 
+@pytest.mark.parametrize("most", [3, 4, 5])
+def test_a_string_that_fails_has_no_more_beads_than_it_may(most):
+    """The bead too many was in it when it was given up."""
+    method = DynamicString(max_beads=most, alpha=0.2, points=6)
+    (found,) = connect(method, RING, STARTS[:1], -STARTS[:1], np.array([1e-3]))
+    assert found.state == "not connected" and len(found.beads) == most
+    assert found.peak > found.level and found.worst_segment in range(most - 1)
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_of_two_neighbors_only_the_one_that_saves_more_is_cut_off(order):
     """A hump below two corners: each may go, and without both the string crosses it."""

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from landscape_cli.experiments import barrier_scan
 from landscape_cli.experiments.barrier_scan import BarrierScan
 from setups import Mirrored, closed_form, cubic
 
@@ -14,6 +15,7 @@ from landscape_cli.core.verdict import peak
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
 from landscape_cli.methods.neb import NEB
+from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.double_well import DoubleWell
@@ -85,6 +87,29 @@ def test_gauge_and_method_have_rows_of_their_own():
     np.testing.assert_allclose(lengths.sel(path="chord"), 1)
     assert (lengths.sel(path="Detour") > 1).all()
     assert (record.data["barrier"].sel(path="chord") > -1e-12).all(), "an end is on the path"
+
+
+@dataclass(frozen=True)
+class Chord(Detour):
+    """A plug-in's own."""
+
+    straight: ClassVar[bool] = True
+
+
+def test_a_method_that_is_the_chord_says_so_itself():
+    """It went by the name of our class; the chord is among the ways anyway."""
+    for method, ways in ((Straight(), 1), (Chord(), 1), (Detour(), 2)):
+        record = next(iter(BarrierScan(widths=(2,)).run(cubic(method=method))))
+        assert record.data.sizes["path"] == ways
+
+
+def test_dense_is_for_every_sixth_of_a_chord(monkeypatch):
+    """It was said to be for the whole of it, and 50 cost 324."""
+    spent = []
+    looked = lambda *args: spent.append(peak(*args)) or spent[-1]
+    monkeypatch.setattr(barrier_scan, "peak", looked)
+    last(BarrierScan(widths=(2,), dense=7), cubic(levels=(0.1,), pairs=1))
+    assert len(spent) == 2 and {top.energies for top in spent} == {6 * (7 + 1) + 3 * 3 * 2}
 
 
 def test_pairs_that_do_not_get_there_are_rows():

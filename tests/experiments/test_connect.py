@@ -152,6 +152,22 @@ def test_a_better_string_takes_the_place_of_the_first():
     assert all(len(beads) == 2 for _, beads in strings(records["connections"], records["paths"]))
 
 
+class Broken(Twice):
+    """Breaks on the way of every string and leaves a low one."""
+
+    def connect(self, *args, **more):
+        for row, found in super().connect(*args, **more):
+            yield row, found.with_(state="diverged", peak=1e-9)
+
+
+def test_a_search_that_broke_stays_diverged_at_every_level():
+    """Judged by the peak of the beads that are left, it was called connected."""
+    experiment, setup = setup_of("levels=[0.05,0.02]", "pairs=1", "experiment.methods=[straight]")
+    setup = replace(setup, methods={"straight": Broken()})
+    record = {record.name: record for record in experiment.run(setup)}["connections"]
+    assert (record.data["state"] == "diverged").all() and not record.data["connected"].any()
+
+
 @pytest.mark.parametrize(
     "words", [["method=bezier"], ["method=neb", "method@warm_start=bezier", "warm_start.steps=5"]]
 )
@@ -232,6 +248,29 @@ def test_the_plan_counts_what_every_method_is_asked_for():
     assert kept[1] == 2 * kept[0], "paths of all gauges are on record"
     many = plan(*words, "experiment.networks=8")
     assert many.strings == 28 * (1 + 1 + 3) and many.networks == 8
+
+
+def test_saddles_are_kept_with_the_beads():
+    """Only the library had them: a run of `climb` did not say where its passes are."""
+    words = ["model=muller_brown", "levels=[150.0]", "pairs=1", "experiment.methods=[climb]"]
+    _, records = run(*words, "budget=desk")
+    paths = records["paths"]
+    saddles = paths.beads(0)[paths.saddles(0)]
+    assert len(saddles) == 2
+    heights = np.sort(surface_of(setup_of(*words)[1]).energies(saddles))
+    np.testing.assert_allclose(heights, [74.45, 106.04], atol=0.01)
+    laid_out = paths.gather().data
+    np.testing.assert_array_equal(laid_out["beads"].values[laid_out["saddle"].values], saddles)
+
+
+def test_the_plan_counts_warm_starts():
+    """The estimate of a run was the same with one and without."""
+    words = ["levels=[0.1,0.03]", "pairs=2", "experiment.methods=[neb,straight,geodesic]"]
+    cold, warm = plan(*words), plan(*words, "method@warm_start=bezier")
+    assert cold.strings == warm.strings == 2 * (1 + 1 + 2)
+    neb, straight, geodesic = warm.joinings
+    assert straight.first is None and geodesic.first.gradients == neb.first.gradients > 0
+    assert geodesic.first.kept == 2 * neb.first.kept, "at every level"
 
 
 def test_the_plan_of_known_minima_trains_nothing():

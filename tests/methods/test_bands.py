@@ -142,6 +142,16 @@ def test_few_beads_get_more_beside_saddles():
     assert len(alone.beads) <= len(found.beads)
 
 
+@pytest.mark.parametrize(("width", "saddles"), [(0.0, 1), (0.1, 0)])
+def test_a_saddle_is_where_the_energy_curves_down(width, saddles):
+    """On the flat top of a hill a bead has no gradient, and was called a saddle."""
+    hill = lambda x: -(x**2) if width == 0 else -(jnp.maximum(jnp.abs(x) - width, 0) ** 2)
+    surface = Surface(lambda point, _: 1 + hill(point[0]) + 3 * point[1] ** 2, (), 2)
+    (found,) = connect(Climb(beads=8), surface, [[-0.8, 0.0]], [[0.7, 0.0]], ANY)
+    assert found.peak == pytest.approx(1.0, abs=1e-9)
+    assert len(found.saddles) == saddles
+
+
 def test_where_there_is_no_pass_nothing_climbs():
     bowl = Surface(lambda x, _: x @ x, (), 2)
     (found,) = connect(Climb(steps=200), bowl, [[1.0, 0.0]], [[0.0, 1.0]], ANY)

@@ -12,6 +12,9 @@ from zoo import RING, connect, dense_peak, known_surfaces, path_methods
 
 from landscape_cli import config, listing
 from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.core.descent import adam
+from landscape_cli.core.feasible import Search
+from landscape_cli.core.sampling import Sampling
 from landscape_cli.errors import UserError
 from landscape_cli.methods.climb import Climb
 from landscape_cli.methods.doubly_nudged import DoublyNudged
@@ -240,6 +243,18 @@ def test_method_yaml_builds_and_says_what_it_is(name):
     assert set(cfg.method) - {"_target_"} == fields, "the YAML shows all settings"
     text = (CONF / "method" / f"{name}.yaml").read_text(encoding="utf-8")
     assert text.startswith("# ")
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_defaults_in_python_are_those_of_the_command(method):
+    """FunctionSpace took half the steps: `landscape.connect` builds methods without a YAML."""
+    name = method.__module__.rpartition(".")[2]
+    assert config.build(composed(name).method, "method") == method()
+
+
+def test_defaults_of_the_core_are_those_of_the_methods():
+    assert TautString().search == Search(optimizer=adam(0.01))
+    assert DynamicString().sampling == Sampling()
 
 
 def test_the_published_settings():

@@ -1,10 +1,13 @@
 """The figures of `Connections`: methods told apart, named from the highest down."""
 
+import re
+
 import numpy as np
 import pytest
 
 from landscape_cli import plots
 from landscape_cli.records.connections import Connections
+from landscape_cli.records.words import in_words
 
 METHODS = [f"method {i}" for i in range(13)]
 
@@ -91,6 +94,23 @@ def test_the_lowest_level_at_which_most_pairs_are_connected_is_shown():
         record.fill(0, 0, pair, level, state="taut")
     ((_, _, part),) = record.rows()
     assert record.numbers(part)["level"] == 0.2
+
+
+@pytest.mark.parametrize(
+    ("gauges", "head", "first"), [(1, "method", "neb"), (2, "method, gauge", "neb, a")]
+)
+def test_a_row_of_what_is_shown_is_named_after_its_method(gauges, head, first):
+    """Two columns were called `level`: the lowest one, and the methods."""
+    methods = ["neb", "straight"]
+    record = Connections.empty(["a", "b"][:gauges], methods, [(0, 1)], [0.3, 0.2], ["train"])
+    for gauge in range(gauges):
+        for method in range(2):
+            record.fill(gauge, method, 0, 1, state="taut")
+    text = in_words({}, {}, {"connections": record.summary()})
+    table = [re.split(r"\s{2,}", line.strip()) for line in text.splitlines()]
+    (titles,) = [row for row in table if "level" in row]
+    assert titles[:2] == [head, "level"] and titles.count("level") == 1
+    assert table[table.index(titles) + 1][:3] == [first, "0.2", "1 of 1"]
 
 
 def test_an_axis_may_span_all_numbers():

@@ -11,7 +11,7 @@ from landscape_cli import records
 from landscape_cli.contracts import Record
 from landscape_cli.records.barriers import Barriers
 from landscape_cli.records.connections import Connections
-from landscape_cli.records.encoding import netcdf
+from landscape_cli.records.encoding import netcdf, read_record
 from landscape_cli.records.geodesic import Geodesics
 from landscape_cli.records.interpolations import Interpolations
 from landscape_cli.records.minima import Minima
@@ -24,9 +24,9 @@ from landscape_cli.records.table import Table
 EMPTY = {
     Barriers: lambda: Barriers.empty([4], [2], [0.1], ["chord"], ["train"], 1, unit="nats"),
     Connections: lambda: Connections.empty(
-        ["none"], ["neb"], [(0, 1)], [0.1], ["train"], level_unit="nats"
+        ["none"], ["neb"], [(0, 1)], [0.1], ["train"], unit="nats"
     ),
-    Geodesics: lambda: Geodesics.empty(1, [0.1], 2, level_unit="nats"),
+    Geodesics: lambda: Geodesics.empty(1, [0.1], 2, unit="nats"),
     Interpolations: lambda: Interpolations.empty(
         2, [0.1], ["train"], ["none"], np.array([0.0, 0.5, 1.0]), unit="nats"
     ),
@@ -48,6 +48,26 @@ def test_no_record_is_missing():
         kind for kind in Record.__subclasses__() if kind.__module__.startswith("landscape_cli.r")
     }
     assert ours == set(EMPTY)
+
+
+def test_records_that_have_barriers_say_what_they_are(tmp_path):
+    """Against the mean of the ends, as in the papers; not against the higher one."""
+    having = [kind for kind in EMPTY if "barrier" in kind.meanings]
+    assert len(having) == 3
+    for kind in having:
+        (tmp_path / "x.nc").write_bytes(netcdf(EMPTY[kind]()))
+        said = read_record(tmp_path / "x.nc").data["barrier"].attrs["long_name"]
+        assert said == "highest energy on the path less the mean of those of its two ends"
+
+
+def test_the_unit_in_files_of_version_0_1_is_found(tmp_path):
+    """It was called `level_unit` in some records, `unit` in others."""
+    old = Geodesics.empty(1, [0.1], 2)
+    del old.data.attrs["unit"]
+    old.data.attrs["level_unit"] = "nats"
+    (tmp_path / "x.nc").write_bytes(netcdf(old))
+    new = read_record(tmp_path / "x.nc").data
+    assert new.attrs["unit"] == "nats" and "level_unit" not in new.attrs
 
 
 @pytest.mark.parametrize("kind", EMPTY, ids=lambda kind: kind.__name__)

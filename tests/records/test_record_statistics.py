@@ -3,11 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from landscape_cli.records.barriers import Barriers
-from landscape_cli.records.connections import Connections
-from landscape_cli.records.interpolations import Interpolations
 from landscape_cli.records.statistics import (
-    BARRIER,
     bootstrap_interval,
     mean_and_error,
     standard_errors_apart,
@@ -43,14 +39,3 @@ def test_standard_errors_apart():
     assert standard_errors_apart(1.5, 0.03, 1.0, 0.04) == pytest.approx(10.0)
     assert math.isnan(standard_errors_apart(1.5, np.nan, 1.0, 0.04))
     assert math.isnan(standard_errors_apart(1.5, 0.0, 1.5, 0.0))
-
-
-def test_records_that_have_barriers_say_what_they_are():
-    """Against the mean of the ends, as in the papers; not against the higher one."""
-    records = [
-        Barriers.empty([4], [1], [0.1], ["chord"], ["train"], 1),
-        Connections.empty(["none"], ["straight"], [(0, 1)], [0.1], ["train"]),
-        Interpolations.empty(2, [0.1], ["train"], ["none"], [0.0, 0.5, 1.0]),
-    ]
-    for record in records:
-        assert record.data["barrier"].attrs["long_name"] == BARRIER

@@ -1,4 +1,4 @@
-"""What a matching of two networks is made of: pairs of arrays, orders, costs, assignments."""
+"""What a matching of two networks is made of: pairs of arrays, orders, worths, assignments."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def in_place(worth: np.ndarray) -> np.ndarray:
     return np.arange(len(worth))
 
 
-def cost(pair: Pair, own: np.ndarray, place: int) -> np.ndarray:
+def worth_of(pair: Pair, own: np.ndarray, place: int) -> np.ndarray:
     """(unit, unit) what it is worth to put a unit of `own` (column) in a place (row)."""
     rows = lambda array: np.moveaxis(array, place, 0).reshape(array.shape[place], -1)
     return rows(pair.reference) @ rows(own).T

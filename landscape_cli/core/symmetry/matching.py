@@ -30,8 +30,8 @@ from landscape_cli.core.symmetry.assignment import (
     Pair,
     along,
     assigned,
-    cost,
     signs_of,
+    worth_of,
 )
 from landscape_cli.core.symmetry.groups import Group, reordered, unmoved
 from landscape_cli.core.symmetry.relaxed import Relaxed
@@ -113,7 +113,7 @@ class Matcher:
 
     @cached_property
     def neighbors(self) -> list[set[int]]:
-        """For every group, those whose costs depend on its order."""
+        """For every group, those whose worth depends on its order."""
         found: list[set[int]] = [set() for _ in self.groups]
         for pair in self.pairs:
             heads = {self._head(group) for group in pair.groups if group is not None}
@@ -146,7 +146,7 @@ class Matcher:
             return self._family(group, order)
         if any(len(pair.places(group)) > 1 for pair in self.having(group)):
             return self._quadratic(group, order)
-        plain, signed = self.costs(group, order)
+        plain, signed = self.worths(group, order)
         here = np.arange(self.groups[group].size), order.orders[group]
         before = (plain[here] + order.signs[group] * signed[here]).sum()
         columns = self.assign(plain + np.abs(signed))
@@ -158,7 +158,7 @@ class Matcher:
         order.orders[group], order.signs[group] = columns, signs
         return True
 
-    def costs(self, group: int, order: Order) -> tuple[np.ndarray, np.ndarray]:
+    def worths(self, group: int, order: Order) -> tuple[np.ndarray, np.ndarray]:
         """(unit, unit) what each assignment is worth: without signs, and with a plus sign."""
         size = self.groups[group].size
         if group not in self._still:
@@ -189,7 +189,7 @@ class Matcher:
         worth = np.zeros((size, size))
         for pair in self.having(group):
             if not set(children) & set(pair.groups):
-                worth += cost(pair, self.moved(pair, order, group), pair.places(group)[0])
+                worth += worth_of(pair, self.moved(pair, order, group), pair.places(group)[0])
         inner = {}
         for child in children:
             inner[child], gained = self._within(group, child, order)
@@ -243,9 +243,9 @@ class Matcher:
 def _summed(
     size: int, arrays: Iterator[tuple[Pair, np.ndarray]], group: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Costs over arrays: of axes without signs, and of those with."""
+    """Worths over arrays: of axes without signs, and of those with."""
     found = np.zeros((2, size, size))
     for pair, own in arrays:
         (place,) = pair.places(group)
-        found[int(pair.signed[place])] += cost(pair, own, place)
+        found[int(pair.signed[place])] += worth_of(pair, own, place)
     return found[0], found[1]

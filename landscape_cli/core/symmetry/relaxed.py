@@ -12,7 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_cli.core.symmetry.assignment import Assign, Order, Pair, assigned, cost, signs_of
+from landscape_cli.core.symmetry.assignment import (
+    Assign,
+    Order,
+    Pair,
+    assigned,
+    signs_of,
+    worth_of,
+)
 
 STEPS = 30
 
@@ -58,7 +65,7 @@ class Relaxed:
                 for other in places:
                     if other != place:
                         part = np.moveaxis(np.tensordot(mixed, part, (1, other)), 0, other)
-                worth = cost(pair, part, place)
+                worth = worth_of(pair, part, place)
                 gradient += worth
             value += float(np.vdot(worth, mixed))
         return gradient, value
