@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from landscape_cli.alignment import align
     from landscape_cli.connection import Connection, load
+    from landscape_cli.core.engine import Engine
     from landscape_cli.door import connect, geodesic
     from landscape_cli.records.layout import unravel
 
 __version__ = version("landscape-cli")
-__all__ = ["Connection", "__version__", "align", "connect", "geodesic", "load", "unravel"]
+__all__ = [
+    "Connection", "Engine", "__version__", "align", "connect", "geodesic", "load", "unravel",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -35,6 +38,10 @@ def __getattr__(name: str) -> Any:
         from landscape_cli import connection
 
         return getattr(connection, name)
+    if name == "Engine":
+        from landscape_cli.core.engine import Engine
+
+        return Engine
     if name == "align":
         from landscape_cli.alignment import align
 
