@@ -3,6 +3,7 @@
     import landscape_cli as landscape
     result = landscape.geodesic(energy, start, end, level=0.1)
     result = landscape.connect(energy, start, end, method="auto_neb")
+    energy = landscape.surface(module, inputs, targets, loss="cross_entropy")
     result = landscape.load("ring.nc")
     params_b = landscape.align(module, params_a, params_b, inputs)
     variables = landscape.unravel(strings, bead)
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from landscape_cli.connection import Connection, load
     from landscape_cli.core.engine import Engine
     from landscape_cli.door import connect, geodesic
+    from landscape_cli.module_energy import surface
     from landscape_cli.records.layout import unravel
 
 __version__ = version("landscape-cli")
 __all__ = [
-    "Connection", "Engine", "__version__", "align", "connect", "geodesic", "load", "unravel",
+    "Connection", "Engine", "__version__", "align", "connect", "geodesic", "load",
+    "surface", "unravel",
 ]  # fmt: skip
 
 
@@ -42,6 +45,10 @@ def __getattr__(name: str) -> Any:
         from landscape_cli.core.engine import Engine
 
         return Engine
+    if name == "surface":
+        from landscape_cli.module_energy import surface
+
+        return surface
     if name == "align":
         from landscape_cli.alignment import align
 

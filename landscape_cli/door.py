@@ -28,6 +28,7 @@ from landscape_cli.core.surface import Surface
 from landscape_cli.core.work import work
 from landscape_cli.errors import UserError
 from landscape_cli.models.layout import Layout
+from landscape_cli.module_energy import ModuleEnergy
 from landscape_cli.ranges import check_seed
 
 CHUNK = 256  # points at a time of an energy that takes little memory
@@ -91,8 +92,9 @@ def geodesic(
     """Shortest path between two points that never leaves {F <= level}.
 
     Args:
-        energy: F, any JAX function of a vector or pytree that returns a scalar. Keep one
-            function object for many calls: a new one is compiled anew.
+        energy: F, any JAX function of a vector or pytree that returns a scalar, or what
+            `landscape.surface` makes of a network. Keep one object for many calls: a new function
+            is compiled anew.
         start: vector (param,) or pytree; of a batch, (pair, param) or leaves with a leading axis.
             All is computed in the widest float type of both ends, at least float32. A list of
             numbers is no vector for JAX, but a tree, and is refused: make it an array.
@@ -147,7 +149,8 @@ def connect(
     """A path between two points, by any method, judged by the same dense check as all others.
 
     Args:
-        energy: F, any JAX function of a vector or pytree that returns a scalar.
+        energy: F, any JAX function of a vector or pytree that returns a scalar, or what
+            `landscape.surface` makes of a network.
         start: vector (param,) or pytree; of a batch, (pair, param) or leaves with a leading axis.
             All is computed in the widest float type of both ends, at least float32.
         end: like `start`, leaf by leaf of the same shape.
@@ -230,7 +233,8 @@ def _posed(
     dtype = _precision(start, end)
     (starts, unravel), (ends, _) = (_rows(tree, many, dtype) for tree in (start, end))
     try:
-        _check_energy(energy, unravel(jnp.asarray(starts[0])))
+        if not isinstance(energy, ModuleEnergy):
+            _check_energy(energy, unravel(jnp.asarray(starts[0])))
         _check_apart(starts, ends)
     except Exception as error:
         if not many or batched:
@@ -239,8 +243,14 @@ def _posed(
             f"ends of two dimensions are a batch of pairs (batched=False for matrices): {error}"
         ) from error
     levels = _levels(level, len(starts), many)
-    layout = _layout(jax.eval_shape(unravel, starts[0]))
-    surface = _surface(_OnTree(energy, unravel, layout), starts.dtype, engine or Engine())
+    tree = jax.eval_shape(unravel, starts[0])
+    if isinstance(energy, ModuleEnergy):
+        if engine is not None:
+            raise ValueError("engine: that of a network is given to landscape.surface")
+        surface = energy.at(tree, starts.dtype)
+    else:
+        on_tree = _OnTree(energy, unravel, _layout(tree))
+        surface = _surface(on_tree, starts.dtype, engine or Engine())
     return _Job(surface, starts, ends, levels, unravel, many)
 
 
@@ -262,7 +272,7 @@ def _surface(energy: _OnTree, dtype: np.dtype, engine: Engine) -> Surface:
         if getattr(engine, name) != getattr(Engine(), name):
             raise ValueError(
                 f"engine: {name} is for networks on examples, which an energy of your own does "
-                "not show; strategy, chunk and memory are for all"
+                "not show (landscape.surface does); strategy, chunk and memory are for all"
             )
     dimension = energy.layout.size
     size, convolves, _ = work(energy, (), dimension, (), dtype)
