@@ -23,13 +23,21 @@ from jax.flatten_util import ravel_pytree
 from landscape_cli.config import part_named
 from landscape_cli.connection import Connection
 from landscape_cli.contracts import PathMethod, Progress
+from landscape_cli.core.energy import Arranged
+from landscape_cli.core.engine import CACHE, Engine
 from landscape_cli.core.surface import Surface
+from landscape_cli.core.work import work
 from landscape_cli.errors import UserError
+from landscape_cli.models.layout import Layout
+from landscape_cli.module_energy import ModuleEnergy
 from landscape_cli.ranges import check_seed
+
+CHUNK = 256  # points at a time of an energy that takes little memory
+NETWORKS_ONLY = ("block", "gradients", "data", "devices", "remat")  # settings of an `Engine`
 
 
 @dataclass(frozen=True)
-class _OnTree:
+class _OnTree(Arranged):
     """An energy of a tree as an energy of a vector, in the vector's precision.
 
     Hashable, so that jit knows it again.
@@ -37,6 +45,7 @@ class _OnTree:
 
     energy: Callable[[Any], Any]
     unravel: Callable[[Any], Any]
+    layout: Layout  # of the leaves
 
     def __call__(self, theta: Any, data: Any) -> Any:
         return jnp.asarray(self.energy(self.unravel(theta)), theta.dtype)
@@ -79,12 +88,14 @@ def geodesic(
     batched: bool | None = None,
     method: str | PathMethod = "taut_string",
     seed: int = 0,
+    engine: Engine | None = None,
 ) -> Connection | list[Connection]:
     """Shortest path between two points that never leaves {F <= level}.
 
     Args:
-        energy: F, any JAX function of a vector or pytree that returns a scalar. Keep one
-            function object for many calls: a new one is compiled anew.
+        energy: F, any JAX function of a vector or pytree that returns a scalar, or what
+            `landscape.surface` makes of a network. Keep one object for many calls: a new function
+            is compiled anew.
         start: vector (param,) or pytree; of a batch, (pair, param) or leaves with a leading axis.
             All is computed in the widest float type of both ends, at least float32. A list of
             numbers is no vector for JAX, but a tree, and is refused: make it an array.
@@ -94,6 +105,9 @@ def geodesic(
             dimensions, no for everything else; False for one pair of matrices.
         method: how strings are found, as for `connect`.
         seed: of the method's random draws, 0 to 2³² - 1.
+        engine: how energies are computed, `landscape.Engine(memory=2)` for at most 2 GiB of
+            intermediate values at once, or with its `strategy` or `chunk`; None: as suits the
+            energy and the machine. An energy is computed whole: there is no `block` of examples.
 
     Returns:
         One `Connection`, or a list with one for every pair.
@@ -101,7 +115,7 @@ def geodesic(
     Raises:
         ValueError: ends that are empty, not real, differ in shape, coincide, lie above the level
             or are not finite; an energy that is not a floating scalar; an unknown method, or one
-            that needs a network; a seed out of range.
+            that needs a network; a seed out of range; settings of an engine that are for networks.
 
     Example:
         >>> ring = lambda theta: ((theta**2).sum() - 1) ** 2
@@ -113,7 +127,7 @@ def geodesic(
         Freeman and Bruna, Topology and geometry of half-rectified network optimization, 2017,
         arXiv 1611.01540.
     """
-    job = _posed(energy, start, end, level, batched)
+    job = _posed(energy, start, end, level, batched, engine)
     if not np.isfinite(job.levels).all():
         raise ValueError(f"level must be finite, got {level}")
     _check(job.surface, "start", job.starts, job.levels)
@@ -131,11 +145,13 @@ def connect(
     batched: bool | None = None,
     initial: Any = None,
     seed: int = 0,
+    engine: Engine | None = None,
 ) -> Connection | list[Connection]:
     """A path between two points, by any method, judged by the same dense check as all others.
 
     Args:
-        energy: F, any JAX function of a vector or pytree that returns a scalar.
+        energy: F, any JAX function of a vector or pytree that returns a scalar, or what
+            `landscape.surface` makes of a network.
         start: vector (param,) or pytree; of a batch, (pair, param) or leaves with a leading axis.
             All is computed in the widest float type of both ends, at least float32.
         end: like `start`, leaf by leaf of the same shape.
@@ -146,6 +162,7 @@ def connect(
         initial: a `Connection` of the same ends to begin from (of a batch, a list of them), or
             its beads; "straight", "repair" and "dropout_path" take none.
         seed: of the method's random draws, 0 to 2³² - 1.
+        engine: how energies are computed, as for `geodesic`.
 
     Returns:
         One `Connection`, or a list with one for every pair. Its `peak` is the highest energy of
@@ -155,7 +172,7 @@ def connect(
         ValueError: ends that are empty, not real, differ in shape or coincide; an energy that is
             not a floating scalar; a method that needs a level and gets none; a string to begin
             from that has other ends, or for a method that takes none; an unknown method, or one
-            that needs a network; a seed out of range.
+            that needs a network; a seed out of range; settings of an engine that are for networks.
 
     Example:
         >>> well = lambda theta: (theta[0] ** 2 - 1) ** 2 + (theta[1] - theta[0] ** 2) ** 2
@@ -163,7 +180,7 @@ def connect(
         >>> bool(abs(path.peak - 1) < 1e-3)
         True
     """
-    job = _posed(energy, start, end, level, batched)
+    job = _posed(energy, start, end, level, batched, engine)
     chosen = method_named(method)
     if not (chosen.level_free or np.isfinite(job.levels).all()):
         raise ValueError(f"method {method!r} looks inside a level set: give it a level")
@@ -198,7 +215,10 @@ class _Job:
     many: bool
 
 
-def _posed(energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batched: Any) -> _Job:
+def _posed(
+    energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batched: Any,
+    engine: Engine | None = None,
+) -> _Job:  # fmt: skip
     """The question in arrays, checked."""
     if not callable(energy):
         raise ValueError(f"energy must be a function of one argument, got {energy!r}")
@@ -214,7 +234,8 @@ def _posed(energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batch
     dtype = _precision(start, end)
     (starts, unravel), (ends, _) = (_rows(tree, many, dtype) for tree in (start, end))
     try:
-        _check_energy(energy, unravel(jnp.asarray(starts[0])))
+        if not isinstance(energy, ModuleEnergy):
+            _check_energy(energy, unravel(jnp.asarray(starts[0])))
         _check_apart(starts, ends)
     except Exception as error:
         if not many or batched:
@@ -223,8 +244,49 @@ def _posed(energy: Callable[[Any], Any], start: Any, end: Any, level: Any, batch
             f"ends of two dimensions are a batch of pairs (batched=False for matrices): {error}"
         ) from error
     levels = _levels(level, len(starts), many)
-    surface = Surface(_OnTree(energy, unravel), (), starts.shape[1], dtype=starts.dtype)
+    tree = jax.eval_shape(unravel, starts[0])
+    if isinstance(energy, ModuleEnergy):
+        if engine is not None:
+            raise ValueError("engine: that of a network is given to landscape.surface")
+        surface = energy.at(tree, starts.dtype)
+    else:
+        on_tree = _OnTree(energy, unravel, _layout(tree))
+        surface = _surface(on_tree, starts.dtype, engine or Engine())
     return _Job(surface, starts, ends, levels, unravel, many)
+
+
+def _layout(tree: Any) -> Layout:
+    """Where the leaves of any tree are in the vector."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    names = tuple((jax.tree_util.keystr(path),) for path, _ in leaves)
+    return Layout(names, tuple(leaf.shape for _, leaf in leaves))
+
+
+def _surface(energy: _OnTree, dtype: np.dtype, engine: Engine) -> Surface:
+    """The surface of an energy, computed as an engine sees fit.
+
+    One that takes little memory is computed `CHUNK` points at a time, on whatever device.
+    """
+    if not isinstance(engine, Engine):
+        raise ValueError(f"engine must be a landscape.Engine, got {engine!r}")
+    for name in NETWORKS_ONLY:
+        if getattr(engine, name) != getattr(Engine(), name):
+            raise ValueError(
+                f"engine: {name} is for networks on examples, which an energy of your own does "
+                "not show (landscape.surface does); strategy, chunk and memory are for all"
+            )
+    dimension = energy.layout.size
+    size, convolves, _ = work(energy, (), dimension, (), dtype)
+    try:
+        plan = engine.plan(size, 0, convolves)
+    except UserError as error:  # the command line's exception
+        raise ValueError(str(error)) from error
+    small = CHUNK * size <= min(engine.granted, CACHE)
+    return Surface(
+        energy, (), dimension, dtype=dtype, strategy=plan.strategy,
+        chunk=CHUNK if small and engine.chunk is None else plan.chunk,
+        work=0 if small else size,
+    )  # fmt: skip
 
 
 def _check_ends(start: Any, end: Any, many: bool) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hydra import initialize_config_dir
 
 import landscape_cli as landscape
+from landscape_cli.core.verdict import peak
 from landscape_cli.methods.bezier import Bezier
 from landscape_cli.methods.climb import Climb
 from landscape_cli.methods.dynamic_string import DynamicString
@@ -324,3 +325,27 @@ def test_a_geodesic_needs_a_level():
         landscape.geodesic(ring, A, 2 * B, level=1.0)
     with pytest.raises(ValueError, match="start has energy NaN"):
         landscape.geodesic(lambda theta: jnp.log(theta[0] - 2), A, B, level=1.0)
+
+
+BRIEF = [
+    TautString(segments=4, max_beads=9, evaluations=20, bead_steps=40),
+    DynamicString(bead_steps=40),
+    NEB(beads=5, steps=2),
+    Climb(beads=5, steps=2, climb_steps=2, rounds=1),
+    Bezier(steps=2, beads=9),
+]
+
+
+@pytest.mark.parametrize("method", BRIEF, ids=lambda method: type(method).__name__)
+def test_a_string_has_the_precision_of_its_ends(method):
+    """Taut strings were float64 on float32 surfaces: not the beads that had been judged."""
+    ends = A.astype("float32"), B.astype("float32")
+    path = landscape.connect(ring, *ends, method, level=0.1)
+    assert path.beads.dtype == path.surface.dtype == np.float32
+    if method.warms:
+        again = landscape.connect(ring, *ends, method, level=0.1, initial=path)
+        assert again.beads.dtype == np.float32
+    np.testing.assert_array_equal(path.beads[[0, -1]], np.stack(ends))
+    # The verdict is that of the string as it is returned.
+    dense = getattr(method, "dense", 50)
+    assert path.connected == (peak(path.surface, path.beads, dense).energy <= path.level)

@@ -51,9 +51,9 @@ class Family(ABC):
     def polyline(self, control: np.ndarray, beads: int) -> np.ndarray:
         """(bead, param) a string through the curve, whose ends are those of `control`."""
         t = self.places(control, beads)
-        string = self.weights(len(control) - 2, t) @ control
+        string = self.weights(len(control) - 2, t).astype(control.dtype) @ control
         string[[0, -1]] = control[[0, -1]]  # ends never move by one bit
-        return np.asarray(string, control.dtype)
+        return string
 
     def fitted(self, string: np.ndarray, bends: int) -> np.ndarray:
         """(control, param) of the curve nearest to a string, by least squares over its arcs."""

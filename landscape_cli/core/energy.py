@@ -36,16 +36,24 @@ class Contextual(ABC):
         """The energy of `theta` on data, given its context."""
 
 
-class Network(ABC):
-    """An energy of a network's outputs.
+class Arranged:
+    """An energy whose θ is made of arrays, which a host loop takes apart.
 
     Attributes:
-        layout: where arrays are in θ: has their `sizes`, and `size`, the sum of them.
-        statistics: the same of what lies behind them in θ (batch norm with bn=coordinates), or
-            None.
+        layout: where they are in θ: has their `sizes`, and `size`, the sum of them.
     """
 
     layout: Any
+
+
+class Network(Arranged, ABC):
+    """An energy of a network's outputs.
+
+    Attributes:
+        statistics: the layout of what lies behind the parameters in θ (batch norm with
+            bn=coordinates), or None.
+    """
+
     statistics: Any = None
 
     @abstractmethod

@@ -170,7 +170,7 @@ class Engine:
 
         Args:
             size: bytes of the intermediate values of one energy over all examples.
-            examples: their number.
+            examples: their number; 0 of an energy that has none to take apart.
             convolves: the network has convolutions.
             case: its name among the remembered plans.
             waits: the examples wait on the host.
@@ -197,7 +197,7 @@ class Engine:
         if self.block is None and cpu and most < examples:
             most = _in_vectors(examples, most)
         block = even(max(examples, 1), most)
-        self._check_memory(each * block * least, least)
+        self._check_memory(each * block * least, least, examples)
         points = POINTS_CPU if cpu else POINTS
         if convolves and not cpu:
             # Of several points XLA makes a kernel's gradient a convolution with windows as large
@@ -207,14 +207,15 @@ class Engine:
         chunk = self.chunk or 1 << int(np.log2(fit))
         return Plan(strategy, chunk, None if block >= examples else block)
 
-    def _check_memory(self, needed: float, points: int) -> None:
+    def _check_memory(self, needed: float, points: int, examples: int) -> None:
         """Refuse a `memory` that was set and is less than the smallest program needs."""
         if self.memory is None or needed <= self.granted:
             return
         of = f"engine.block={self.block}" if self.block else "one example"
         at = f"engine.chunk={points}" if points > 1 else "one point"
+        what = f"{of} and {at}" if examples else at
         raise UserError(
-            f"engine.memory={self.memory:g}: a program of {of} and {at} takes "
+            f"engine.memory={self.memory:g}: a program of {what} takes "
             f"{1.01 * needed / 2**30:.3g} GiB of activations; allow as much"
         )
 

@@ -18,9 +18,9 @@ from jaxtyping import Array
 
 from landscape_cli.core.devices import here, on_devices
 from landscape_cli.core.energy import (
+    Arranged,
     Contextual,
     Energy,
-    Network,
     Parts,
     context_of,
     on_host,
@@ -70,7 +70,7 @@ def _no_gradient(energy: Energy, theta: Array, context: Any) -> Any:
 
 def _sizes(energy: Energy, size: int) -> tuple[int, ...]:
     """Of the arrays that make up θ, and of what else it holds; of a formula, all of it."""
-    arrays = energy.layout.sizes if isinstance(energy, Network) else ()
+    arrays = energy.layout.sizes if isinstance(energy, Arranged) else ()
     return (*arrays, size - sum(arrays)) if size > sum(arrays) else arrays
 
 

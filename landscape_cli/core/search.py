@@ -222,7 +222,7 @@ def _sampled(work: Work) -> np.ndarray:
 
 def move_ends(beads: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """The same string between other ends: the shift fades linearly along it."""
-    s = np.linspace(0, 1, len(beads))[:, None]
+    s = np.linspace(0, 1, len(beads))[:, None].astype(beads.dtype)
     moved = beads + (1 - s) * (start - beads[0]) + s * (end - beads[-1])
     moved[0], moved[-1] = start, end
     return moved

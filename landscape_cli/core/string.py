@@ -1,6 +1,8 @@
 """Strings: a path held as beads joined by straight segments; host geometry, NumPy only.
 
-A string is a (bead, param) array, end points included. Also `Found`, the judged result.
+A string is a (bead, param) array, end points included, in the precision it was given in: large
+networks have their strings in float32. Lengths and positions are float64 in any case, since
+verdicts compare them. Also `Found`, the judged result.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ Lengths = np.ndarray | np.floating  # a NumPy scalar for one string, an array fo
 def segment_lengths(beads: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """(..., bead-1) lengths; `mask` (param,) restricts the metric, e.g. to weights only."""
     steps = np.diff(beads, axis=-2)
-    return np.linalg.norm(steps if mask is None else steps[..., mask], axis=-1)
+    steps = steps if mask is None else steps[..., mask]
+    if steps.dtype == np.float32:  # added up in float64, without a copy of all steps
+        return np.sqrt(np.einsum("...p,...p->...", steps, steps, dtype=float))
+    return np.linalg.norm(steps, axis=-1)
 
 
 def length(beads: np.ndarray, mask: np.ndarray | None = None) -> Lengths:
@@ -49,13 +54,18 @@ def arclength(beads: np.ndarray) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(steps) / total])
 
 
+def _weights(t: np.ndarray, beads: np.ndarray) -> np.ndarray:
+    """(..., t, 1) in the precision of `beads`: the points would be wider than that, else."""
+    return np.asarray(t)[..., None].astype(np.result_type(beads, np.float32))
+
+
 def at(beads: np.ndarray, t: np.ndarray) -> np.ndarray:
     """(t, param) points of the string at arclength positions `t` in [0, 1]."""
     s = arclength(beads)
     left = np.clip(np.searchsorted(s, t, side="right") - 1, 0, len(beads) - 2)
     width = s[left + 1] - s[left]
     weight = np.where(width > 0, (t - s[left]) / np.where(width > 0, width, 1.0), 0.0)
-    points = beads[left] + weight[:, None] * (beads[left + 1] - beads[left])
+    points = beads[left] + _weights(weight, beads) * (beads[left + 1] - beads[left])
     points[t == 0.0], points[t == 1.0] = beads[0], beads[-1]  # ends never move by one bit
     return points
 
@@ -79,7 +89,7 @@ def reparametrized(beads: np.ndarray, segments: int) -> np.ndarray:
 def inside(start: np.ndarray, end: np.ndarray, t: np.ndarray) -> np.ndarray:
     """(..., t, param) points at fractions `t` between `start` and `end`, (..., param) each."""
     start, end = np.asarray(start)[..., None, :], np.asarray(end)[..., None, :]
-    return start + np.asarray(t)[:, None] * (end - start)
+    return start + _weights(t, start) * (end - start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +178,9 @@ def bowed(beads: np.ndarray, far: float, seed: int = 0) -> np.ndarray:
         side = drawn - (drawn @ along) / (along @ along) * along
     if np.linalg.norm(side) <= 1e-6 * np.linalg.norm(drawn):
         return beads
-    arch = np.sin(np.pi * np.linspace(0, 1, len(beads)))[:, None]
-    bent = beads + far * np.linalg.norm(along) / np.linalg.norm(side) * arch * side
-    return np.concatenate([beads[:1], bent[1:-1], beads[-1:]]).astype(beads.dtype)
+    arch = np.sin(np.pi * np.linspace(0, 1, len(beads)))
+    heights = far * np.linalg.norm(along) / np.linalg.norm(side) * arch
+    bent = beads.copy()
+    for row in range(1, len(beads) - 1):  # one by one: a sum is float64
+        bent[row] = beads[row] + heights[row] * side
+    return bent

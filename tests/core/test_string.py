@@ -1,9 +1,12 @@
 """Geometry of strings: lengths, positions, and ends that never move by one bit."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from landscape_cli.core import string
+from landscape_cli.core.search import move_ends
 from landscape_cli.core.string import Found
 
 CORNER = np.array([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]])
@@ -83,3 +86,53 @@ def test_a_bow_is_an_arch_across_the_chord_and_the_same_from_either_end():
     assert np.abs(other - moved).max() > 0.01, "to another side"
     line = np.linspace([0.0], [1.0], 5)
     np.testing.assert_array_equal(string.bowed(line, 0.1), line)  # there is no other side
+
+
+T = np.array([0.0, 0.1, 0.35, 1.0])
+MADE = {
+    "at": lambda beads: string.at(beads, np.linspace(0, 1, 65)),
+    "beyond": lambda beads: string.beyond(beads, np.array([-0.25, *T, 1.5])),
+    "reparametrized": lambda beads: string.reparametrized(beads, 12),
+    "inside": lambda beads: string.inside(beads[:-1], beads[1:], T),
+    "bowed": lambda beads: string.bowed(beads, 0.1),
+    "move_ends": lambda beads: move_ends(beads, beads[0] + 1, beads[-1] - 1),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_points_of_a_string_have_its_precision(name):
+    """They were float64 for float32 beads: twice the memory, and not what a surface computes."""
+    beads = np.random.default_rng(0).normal(size=(5, 40)).astype(np.float32)
+    found, exact = MADE[name](beads), MADE[name](beads.astype(float))
+    assert (found.dtype, exact.dtype) == (np.float32, np.float64)
+    # A few roundings of numbers of a size around 1.
+    np.testing.assert_allclose(found, exact, rtol=0, atol=4 * np.finfo(np.float32).eps)
+
+
+def test_lengths_are_added_up_in_float64():
+    """A sum of a million float32 squares would be wrong in the seventh digit."""
+    beads = np.random.default_rng(0).normal(size=(3, 10**6)).astype(np.float32)
+    mask = np.arange(10**6) % 3 > 0
+    for length in (string.length, string.chord_length, string.normalized_length):
+        for which in (None, mask):
+            found, exact = length(beads, which), length(beads.astype(float), which)
+            assert found == pytest.approx(exact, rel=2e-9) and found.dtype == np.float64
+    np.testing.assert_allclose(
+        string.arclength(beads), string.arclength(beads.astype(float)), rtol=2e-9
+    )
+
+
+def test_of_integers_points_are_fractions():
+    found = string.at(CORNER.astype(int), np.array([1.5 / 7]))
+    np.testing.assert_allclose(found, [[1.5, 0]])
+
+
+@pytest.mark.parametrize("name", ["at", "reparametrized", "inside", "bowed", "move_ends"])
+def test_no_string_is_copied_into_float64_on_the_way(name):
+    """Its beads are gigabytes: by the bytes at once, of which a float64 copy takes two strings."""
+    beads = np.random.default_rng(0).normal(size=(65, 10**4)).astype(np.float32)
+    tracemalloc.start()
+    points = MADE[name](beads).size
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 3.6 * 4 * max(points, beads.size)
