@@ -265,7 +265,8 @@ def _layout(tree: Any) -> Layout:
 def _surface(energy: _OnTree, dtype: np.dtype, engine: Engine) -> Surface:
     """The surface of an energy, computed as an engine sees fit.
 
-    One that takes little memory is computed `CHUNK` points at a time, on whatever device.
+    One that takes little memory and convolves nothing is computed `CHUNK` points at a time, on
+    whatever device.
     """
     if not isinstance(engine, Engine):
         raise ValueError(f"engine must be a landscape.Engine, got {engine!r}")
@@ -281,7 +282,7 @@ def _surface(energy: _OnTree, dtype: np.dtype, engine: Engine) -> Surface:
         plan = engine.plan(size, 0, convolves)
     except UserError as error:  # the command line's exception
         raise ValueError(str(error)) from error
-    small = CHUNK * size <= min(engine.granted, CACHE)
+    small = not convolves and CHUNK * size <= min(engine.granted, CACHE)
     return Surface(
         energy, (), dimension, dtype=dtype, strategy=plan.strategy,
         chunk=CHUNK if small and engine.chunk is None else plan.chunk,

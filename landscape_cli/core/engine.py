@@ -202,7 +202,7 @@ class Engine:
         if convolves and not cpu:
             # Of several points XLA makes a kernel's gradient a convolution with windows as large
             # as an image, in as many groups as points; a library's gradient is of one point.
-            points = max(1, CONVOLVED // block)
+            points = max(1, CONVOLVED // block) if examples else 1
         fit = np.clip(room / (context + each * block), 1, points)
         chunk = self.chunk or 1 << int(np.log2(fit))
         return Plan(strategy, chunk, None if block >= examples else block)

@@ -64,6 +64,7 @@ def test_a_gpu_convolves_the_images_of_one_point_unless_they_are_few(monkeypatch
     plan = Engine().plan(size=examples * MIB // 100, examples=examples, convolves=True)
     assert (plan.strategy, plan.block, plan.chunk) == ("vmap", None, chunk)
     assert Engine(chunk=32).plan(MIB, examples, convolves=True).chunk == 32, "as asked for"
+    assert Engine().plan(MIB, 0, convolves=True).chunk == 1, "nobody knows how many"
 
 
 @pytest.mark.parametrize(
