@@ -29,10 +29,9 @@ class Net(nn.Module):
 
 
 def params(seed, module=None):
-    drawn = (module or Net()).init(jax.random.key(seed), IMAGES[:1])["params"]
-    return jax.tree.map(
-        lambda leaf: leaf + 0.3 * jax.random.normal(jax.random.key(9), leaf.shape), drawn
-    )
+    draws = np.random.default_rng(seed)
+    shapes = jax.eval_shape((module or Net()).init, jax.random.key(0), IMAGES[:1])["params"]
+    return jax.tree.map(lambda leaf: 0.5 * draws.normal(size=leaf.shape).astype("f4"), shapes)
 
 
 def plain(tree):

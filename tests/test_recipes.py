@@ -21,7 +21,12 @@ TINY = ["model.channels=2", "data.size=8", "trainer.steps=40"]
 FEWER = {  # levels enough to see the procedure
     "fb2016_cubic": ["levels=[0.3,0.16]"],
     "fb2016_quadratic": ["levels=[0.125,0.1]"],
-    "fb2016_mnist": ["levels=[0.8,0.7]", "data.test=32", "method.bead_steps=20"],
+    "fb2016_mnist": [
+        "levels=[0.8,0.7]",
+        "data.test=32",
+        "method.bead_steps=20",
+        "trainer.steps=50",
+    ],
     "fb2016_cifar": [],
     "draxler2018_resnet20": ["method=straight", *TINY],
     "garipov2018_resnet": ["method=straight", *TINY],
@@ -30,7 +35,7 @@ FEWER = {  # levels enough to see the procedure
     "geodesic": ["levels=[0.05,0.02]"],
     "barrier_scan": ["levels=[1.0]", "experiment.widths=[3]", "method=neb"],
     "interpolation": ["levels=[0.05,0.02]"],
-    "network_of_minima": ["levels=[0.05,0.02]"],
+    "network_of_minima": ["levels=[0.05,0.02]", "experiment.minima=3", "method=straight"],
     "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,bezier]"],
     "theory_check": ["experiment.depths=[2]", "experiment.alphas=[0.7]"],
 }

@@ -22,7 +22,7 @@ from landscape_cli.contracts import Dataset, Examples, PathMethod, Progress
 from landscape_cli.core.string import Found
 from landscape_cli.core.surface import Surface
 from landscape_cli.functional import Functional
-from landscape_cli.models.base import initial_thetas, model_surface
+from landscape_cli.models.base import model_surface
 from landscape_cli.models.double_well import DoubleWell
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.quadratic_bowl import QuadraticBowl
@@ -114,7 +114,7 @@ def network(points: np.ndarray) -> np.ndarray:
 def _net() -> Known:
     split = Examples(INPUTS, INPUTS**2, np.full(9, 1 / 9))
     data = Dataset("square", split, split)
-    start, end = initial_thetas(MLP((4,)), data, jax.random.key(3), 2)
+    start, end = 0.7 * np.random.default_rng(3).normal(size=(2, 13))
     level = 1.05 * max(network(start), network(end))
     surface = model_surface(MLP((4,)), data, Functional("mse"))
     return Known("network", surface, network, start, end, float(level), True, False)
