@@ -48,9 +48,11 @@ def test_gradients_are_those_of_the_cpu(engine):
     with jax.default_device(jax.devices("cpu")[0]):
         exact = model_surface(network, data, Functional("cross_entropy"), "float64")
         wanted = [jax.grad(exact.energy)(theta, exact.data) for theta in thetas.astype(float)]
-    error = np.linalg.norm(np.asarray(found) - np.stack(wanted)) / np.linalg.norm(np.stack(wanted))
-    # Rounding puts some units on the other side of a kink: float32 of a CPU is off by 1.2e-4.
-    assert error < {"bfloat16": 0.1, "tensorfloat32": 0.01}.get(engine.gradients, 3e-4)
+    errors = np.linalg.norm(found - np.stack(wanted), axis=1) / np.linalg.norm(wanted, axis=1)
+    # Of most networks: rounding may put a unit on the other side of a kink, by which correct
+    # float32 is off by 2e-7 for two of the four, by 2e-4 for one. Coarser products show in all.
+    error = np.median(errors)
+    assert error < {"bfloat16": 0.1, "tensorfloat32": 0.01}.get(engine.gradients, 1e-4)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

@@ -33,7 +33,7 @@ FEWER = {  # levels enough to see the procedure
     "path_shape": ["levels=[0.05,0.02]"],
     "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
     "geodesic": ["levels=[0.05,0.02]"],
-    "barrier_scan": ["levels=[1.0]", "experiment.widths=[3]", "method=neb"],
+    "barrier_scan": ["levels=[1.0]", "experiment.widths=[3,6]", "method=neb"],
     "interpolation": ["levels=[0.05,0.02]"],
     "network_of_minima": ["levels=[0.05,0.02]", "experiment.minima=3", "method=straight"],
     "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,bezier]"],
