@@ -86,11 +86,12 @@ def tuned(limit: float, parts: dict[str, Any], setup: Setup) -> None:
 
 def prepare(cfg: DictConfig, job: Job) -> tuple[config.Settings, dict[str, Any]]:
     """Check the settings, switch JAX, build the parts."""
-    from landscape_cli.core.threads import compute_on
-
     settings = config.settings(cfg)
     config.open_plugins(settings.plugins, [Path.cwd(), *job.config_folders])
     configure_jax(settings.precision)
+
+    from landscape_cli.core.threads import compute_on
+
     parts = config.build_all(cfg, settings.plugins)
     check_used(job.overrides, job.experiment, parts["experiment"].unused)
     parts["engine"].check()

@@ -117,3 +117,17 @@ sys.exit(f"imported {heavy}" if heavy else 0)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_a_bad_value_is_refused_before_jax_is_imported(tmp_path):
+    """Which takes longer than all that is needed to see it."""
+    code = """
+import sys
+from landscape_cli.cli import main
+assert main(["run", "geodesic", "pairs=0"]) == 2
+sys.exit("imported jax" if "jax" in sys.modules else 0)
+"""
+    words = [sys.executable, "-c", code]
+    result = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "pairs=0: must be at least 1" in result.stderr
