@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from landscape_cli.core.curve import WEIGHTINGS, Family
@@ -30,6 +29,7 @@ from landscape_cli.core.curve_steps import (
     falling,
 )
 from landscape_cli.core.descent import initial_states
+from landscape_cli.core.devices import sent
 from landscape_cli.core.judge import check_joined, judged
 from landscape_cli.core.lanes import LADDER, pad
 from landscape_cli.core.string import Found, bowed, inside, length
@@ -213,7 +213,7 @@ def _stage(
     draw = surface.batch if settings.batch else None
     program = Program(optimizer, surface.slope, draw, settings.weighting, surface.chunk)
     (start, total), rows, bends = span, kept.left, control.shape[1] - 2
-    begun = jnp.asarray(pad(control, _size(surface, len(rows))))
+    begun = sent(pad(control, _size(surface, len(rows))))
     curves = Curves(begun, initial_states(optimizer, begun[:, 1:-1]))
     every = settings.every(total)
     for first in range(0, total, every):
@@ -249,7 +249,7 @@ def _packed(surface: Surface, curves: Curves, going: np.ndarray) -> Curves:
     if size == len(curves.control) and (going == np.arange(len(going))).all():
         return curves
     rows = pad(going, size)
-    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[rows]), curves)
+    return jax.tree.map(lambda leaf: sent(np.asarray(leaf)[rows]), curves)
 
 
 def _begun(family: Family, bends: int, start: np.ndarray, end: np.ndarray, string: Any):

@@ -252,7 +252,7 @@ class _Pool:
         thetas, count = self.thetas[going], len(going)
         if self.states is None:
             begun = initial_states(self.optimizer, pad(thetas, _size(surface, count)))
-            self.states = jax.tree.map(lambda leaf: np.array(leaf[:count]), begun)
+            self.states = jax.tree.map(lambda leaf: np.array(leaf)[:count], begun)
         lanes = Lane(
             thetas, self.numbers[going], self.states, self.targets[going], self.left[going],
             self.energies[going],

@@ -35,10 +35,15 @@ def _mesh() -> Mesh:
     return jax.make_mesh((len(devices),), ("lane",), (AxisType.Auto,), devices=devices)
 
 
+def sent(array: Any) -> Array:
+    """A copy of a host array on the device; `jnp.asarray` compiles a program for every shape."""
+    return jax.device_put(array, may_alias=False)
+
+
 def everywhere(array: Any) -> Array:
     """An array on every local device: what all lanes share is then not sent at every call."""
     if len(local_devices()) == 1:
-        return jnp.asarray(array)
+        return sent(array)
     return jax.device_put(array, NamedSharding(_mesh(), PartitionSpec()))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 # Batch sizes: few shapes, few compilations; from 24 on never more than half as many lanes again.
 LADDER = tuple(sorted([4, 8, *(f * 2**k for k in range(3, 22) for f in (2, 3))]))
 APART: Any = {"xla_cpu_multi_thread_eigen": False}  # of operations too small to be shared out
-FLIGHTS = tuple(8 * 4**k for k in range(12))
+FLIGHTS = tuple(32 * 8**k for k in range(8))
 PIECE = 32  # lanes of a light program at a time, of those that are real
 FLOCK = 8  # the same of one whose points take many steps, in which they are to round alike
 SOON = 0.05  # seconds after which a program of many steps may come back, to tell how far it is

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from landscape_cli.core.devices import sent
 from landscape_cli.core.lanes import pad, rung
 from landscape_cli.core.relax_steps import Band, Pool, Program, Relaxing, advance
 from landscape_cli.core.surface import Surface
@@ -104,7 +104,7 @@ def relax(
     batches = _dealt(surface, settings, strings, places, tolerance)
     for first in range(0, len(rates), CHECK):
         some = rates[first : first + CHECK]
-        padded, steps = jnp.asarray(np.resize(some, CHECK)), len(some)
+        padded, steps = sent(np.resize(some, CHECK)), len(some)
 
         def go(batch: Batch, first=first, steps=steps, rates=padded) -> Batch:
             job = (program, batch.band, batch.pool, rates, key, first, steps)
@@ -136,14 +136,14 @@ def _collect(result: Relaxed, batch: Batch, steps: int) -> None:
 def _dealt(surface: Surface, settings: Relaxing, strings, places, tolerance) -> list[Batch]:
     """A batch for every worker, all of one shape, so that they share a program."""
     ends = np.stack([beads[[0, -1]] for beads in strings]).astype(surface.dtype)
-    losses, _ = surface.losses_and_gradients(jnp.asarray(ends.reshape(-1, ends.shape[-1])))
+    losses, _ = surface.losses_and_gradients(sent(ends.reshape(-1, ends.shape[-1])))
     losses = np.asarray(losses).reshape(-1, 2)
     inner = np.array([len(beads) - 2 for beads in strings])
     loop = surface.strategy == "loop"
     deal = np.array_split(np.arange(len(strings)), 1 if loop else min(workers(), len(strings)))
     lanes = max(map(len, deal))
     size = 0 if loop else _pool_size(max(int(inner[rows].sum()) for rows in deal))
-    take = lambda array: jnp.asarray(np.asarray(array, surface.dtype))
+    take = lambda array: sent(np.asarray(array, surface.dtype))
     batches = []
     for members in deal:
         rows = pad(members, lanes)  # strings to spare have beads that nothing moves
@@ -154,12 +154,12 @@ def _dealt(surface: Surface, settings: Relaxing, strings, places, tolerance) -> 
         band = Band(
             beads=take(beads),
             places=take(spots),
-            inner=jnp.asarray(mask),
+            inner=sent(mask),
             ends=take(losses[rows]),
             unit=take(settings.units(beads)),
             tolerance=take(tolerance[rows]),
-            pull=jnp.full(lanes, jnp.inf, surface.dtype),
-            broken=jnp.zeros(lanes, bool),
+            pull=take(np.full(lanes, np.inf)),
+            broken=sent(np.zeros(lanes, bool)),
             state=settings.stepper.init(take(beads[:, 1:-1])),
         )
         batches.append(Batch(members, band, _pool(mask, rows, size), int(mask.sum())))
@@ -177,7 +177,7 @@ def _pool(mask: np.ndarray, strings: np.ndarray, size: int) -> Pool:
     size = max(size, len(rows))
     owners = pad(np.stack([strings[rows // mask.shape[1]], rows % mask.shape[1]], 1), size)
     spare = np.full(size - len(rows), mask.size)
-    return Pool(*map(jnp.asarray, (np.append(rows, spare), *owners.T)))
+    return Pool(*map(sent, (np.append(rows, spare), *owners.T)))
 
 
 def _pool_size(count: int) -> int:

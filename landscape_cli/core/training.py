@@ -22,7 +22,7 @@ import optax
 from jaxtyping import Array, Float
 
 from landscape_cli.core.descent import FEW, free, initial_states, moved
-from landscape_cli.core.devices import over_devices, point_by_point
+from landscape_cli.core.devices import over_devices, point_by_point, sent
 from landscape_cli.core.energy import Energy, examples_in, total_energy, total_gradient
 from landscape_cli.core.lanes import FLOCK, in_chunks, in_pieces, pad, rung
 from landscape_cli.core.ledger import Ledger
@@ -179,7 +179,7 @@ def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger
     program = Program(optimizer, surface.energy, surface.slope, draw, free(surface))
     parts = () if program.free else surface.parts
     data = (parts, surface.slope_data if batch else surface.slope_parts)
-    levels = jnp.asarray(ledger.levels)
+    levels = sent(np.asarray(ledger.levels))
     members = np.arange(len(starts))  # the network of each lane; lanes after them are padding
     lanes = _lanes(optimizer, starts, 0 if batch else len(levels))
     chunk, done = None if surface.light else surface.chunk, 0
@@ -209,10 +209,10 @@ def _train_together(surface, optimizer, starts, steps, check, key, batch, ledger
 
 def _lanes(optimizer: Any, starts: np.ndarray, levels: int) -> Lane:
     size = rung(len(starts))
-    theta = jnp.asarray(pad(starts, size))
-    number = jnp.asarray(pad(np.arange(len(starts)), size))
+    theta = sent(pad(starts, size))
+    number = sent(pad(np.arange(len(starts)), size))
     crossings = jnp.zeros((size, levels, theta.shape[1]), theta.dtype)
-    lowest = jnp.full(size, jnp.inf, theta.dtype)
+    lowest = sent(np.full(size, np.inf, theta.dtype))
     return Lane(theta, initial_states(optimizer, theta), number, lowest, crossings)
 
 
@@ -257,7 +257,7 @@ def _enter(ledger: Ledger, networks: np.ndarray, step: int, energies, thetas) ->
 
 def _train_one_by_one(surface, optimizer, starts, steps, check, key, batch, ledger, progress):
     """The same as a loop on the host, for surfaces that are computed point by point."""
-    thetas = [jnp.asarray(start) for start in starts]
+    thetas = [sent(start) for start in starts]
     states = [optimizer.init(theta) for theta in thetas]
     left, done = ledger.left, 0
     for step in range(steps):

@@ -25,7 +25,8 @@ def work(
         bytes that its context takes with a gradient, however few examples are taken at a time.
     """
     theta = jax.ShapeDtypeStruct((count,), dtype)
-    parts = Parts(jax.tree.map(lambda leaf: leaf[None], data), reference)
+    blocks = jax.eval_shape(lambda data: jax.tree.map(lambda leaf: leaf[None], data), data)
+    parts = Parts(blocks, reference)
     found = jax.make_jaxpr(partial(total_energy, energy))(parts, theta).jaxpr
     context = jax.make_jaxpr(partial(context_of, energy))(reference, theta).jaxpr
     convolves = any(e.primitive.name == "conv_general_dilated" for e in equations(found))

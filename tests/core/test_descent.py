@@ -152,7 +152,7 @@ def test_descent_is_that_of_optax():
 
 
 @pytest.mark.parametrize(
-    ("kind", "lanes"), [({"work": 100}, 128), ({}, 48), ({"strategy": "loop"}, 33)]
+    ("kind", "lanes"), [({"work": 100}, 256), ({}, 48), ({"strategy": "loop"}, 33)]
 )
 def test_states_are_begun_for_no_more_lanes_than_there_are(kind, lanes, monkeypatch):
     """Adam's are twice as large as the points, which are networks."""

@@ -48,7 +48,7 @@ def test_light_energies_come_in_few_sizes():
     exact, programs = ((POINTS**2).sum(1) - 1) ** 2, core._light_energies._cache_size()
     for count in (1, 7, 8, 9, 20, 32, 33, 40):
         np.testing.assert_allclose(here.energies(POINTS[:count]), exact[:count], rtol=1e-12)
-    assert core._light_energies._cache_size() == programs + 3, "up to 8, 32 and 128 points"
+    assert core._light_energies._cache_size() == programs + 2, "up to 32 and 256 points"
 
 
 def test_padding_to_the_ladder_does_not_leak():
