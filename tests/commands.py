@@ -14,7 +14,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from unittest import mock
 
-from landscape_cli import cli
+from matplotlib.figure import Figure
+
+from landscape_cli import cli, plots
 
 
 @contextlib.contextmanager
@@ -32,6 +34,24 @@ def plugins_forgotten() -> Iterator[None]:
             if place in added:
                 del sys.modules[name]
         importlib.invalidate_caches()
+
+
+@contextlib.contextmanager
+def one_picture() -> Iterator[None]:
+    """All figures are made, and the first becomes a picture; the files of the others hold a word.
+
+    For tests that do not look at pictures: most of the time of a small run goes into those.
+    """
+    render, done = plots.render, []
+
+    def first_only(figure: Figure, kind: str) -> bytes:
+        if done:
+            return b"not drawn"
+        done.append(figure)
+        return render(figure, kind)
+
+    with mock.patch.object(plots, "render", first_only):
+        yield
 
 
 @contextlib.contextmanager

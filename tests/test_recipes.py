@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from landscape_cli.setup import Setup
 
 CONF = Path(__file__).parents[1] / "conf" / "experiment"
 NAMES = sorted(path.stem for path in CONF.glob("*.yaml"))
-TINY = ["model.channels=2", "data.size=8", "trainer.steps=40"]
+TINY = ["model.channels=2", "data.size=8", "trainer.steps=10", "levels=[0.3]", "pairs=1"]
 FEWER = {  # levels enough to see the procedure
     "fb2016_cubic": ["levels=[0.3,0.16]"],
-    "fb2016_quadratic": ["levels=[0.125,0.1]"],
+    "fb2016_quadratic": ["levels=[0.125,0.1]", "pairs=1"],
     "fb2016_mnist": [
         "levels=[0.8,0.7]",
         "data.test=32",
@@ -28,16 +29,31 @@ FEWER = {  # levels enough to see the procedure
         "trainer.steps=50",
     ],
     "fb2016_cifar": [],
-    "draxler2018_resnet20": ["method=straight", *TINY],
-    "garipov2018_resnet": ["method=straight", *TINY],
-    "path_shape": ["levels=[0.05,0.02]"],
+    "draxler2018_resnet20": ["method=straight", "engine.strategy=loop", *TINY],
+    "garipov2018_resnet": ["method=straight", "engine.strategy=loop", *TINY],
+    "path_shape": ["levels=[0.05,0.02]", "pairs=1", "experiment.examples=16", "method=neb"],
     "plateau_shift": ["levels=[0.18,0.17,0.16]", "experiment.alphas=[0.95]"],
     "geodesic": ["levels=[0.05,0.02]"],
-    "barrier_scan": ["levels=[1.0]", "experiment.widths=[3,6]", "method=neb"],
+    "barrier_scan": [
+        "levels=[1.0]",
+        "experiment.widths=[3,6]",
+        "experiment.dense=6",
+        "method=straight",
+        "pairs=1",
+        "data.train=64",
+        "engine.strategy=loop",
+    ],
     "interpolation": ["levels=[0.05,0.02]"],
     "network_of_minima": ["levels=[0.05,0.02]", "experiment.minima=3", "method=straight"],
-    "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,bezier]"],
-    "theory_check": ["experiment.depths=[2]", "experiment.alphas=[0.7]"],
+    "connect": ["levels=[0.05,0.02]", "experiment.methods=[straight,bezier]", "pairs=1"],
+    "theory_check": [
+        "experiment.depths=[2]",
+        "experiment.linear_levels=[0.1]",
+        "experiment.relu_levels=[0.08]",
+        "experiment.factor_levels=[0.99]",
+        "experiment.alphas=[0.7]",
+        "pairs=1",
+    ],
 }
 NEEDS_FILES = {"fb2016_mnist", "fb2016_cifar", "draxler2018_resnet20", "garipov2018_resnet"}
 
@@ -83,12 +99,13 @@ def test_recipe_runs_at_the_smallest_budget(name, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "set_up", without_unused)
     if name in NEEDS_FILES and not os.environ.get("LANDSCAPE_DATA"):
         pytest.skip("set LANDSCAPE_DATA to a folder with MNIST and CIFAR-10")
-    check(run(tmp_path, name, *FEWER[name]), tmp_path)
+    with commands.one_picture():
+        check(run(tmp_path, name, *FEWER[name]), tmp_path)
 
 
 def test_a_statement_that_fails_is_a_result(tmp_path):
     """Networks of one step do not get to the levels of the statements about them."""
-    done = run(tmp_path, "theory_check", *FEWER["theory_check"], "trainer.steps=1", "pairs=1")
+    done = run(tmp_path, "theory_check", *FEWER["theory_check"], "trainer.steps=1")
     check(done, tmp_path)
     assert "\nFAILED: linear network: " in done.stderr
     (summary,) = tmp_path.glob("outputs/*/*/summary.json")
@@ -148,11 +165,14 @@ def test_what_a_recipe_never_looks_at_is_refused_where_it_is_typed(name, tmp_pat
         cfg = compose("config", overrides=[f"experiment={name}"])
     unused = config.build(cfg.experiment, "experiment").unused
     assert set(unused) <= set(WORDS)
-    for key, why in unused.items():
+    said = {key: f"{WORDS[key]}: {name} takes no {key}; {why}" for key, why in unused.items()}
+    for key, message in said.items():
+        with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+            check_used([WORDS[key]], name, unused)
+    for key in list(said)[-1:]:  # the command says what that says
         done = run(tmp_path, name, WORDS[key], "--dry-run")
         assert done.returncode == 2
-        said = f"landscape: {WORDS[key]}: {name} takes no {key}; {why}\n"
-        assert done.stderr.endswith(said) and done.stderr.count("\n") == 1
+        assert done.stderr == f"landscape: {said[key]}\n"
     used = [WORDS[key] for key in WORDS if not {key, key.partition(".")[0]} & set(unused)]
     check_used(used, name, unused)
 
