@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xarray
 from commands import landscape as command
-from commands import plugins_forgotten
+from commands import one_picture, plugins_forgotten
 from hydra import compose, initialize_config_dir
 
 from landscape_cli import cli, config, flags, listing
@@ -37,7 +37,8 @@ def commands(text):
 
 def landscape(*words, cwd):
     """Run the command to its end; the folder it wrote."""
-    result = command(*words, "figures=[png]", cwd=cwd)
+    with one_picture():
+        result = command(*words, "figures=[png]", cwd=cwd)
     assert result.returncode == 0, result.stderr
     return Path(re.findall(r"^run: (.*)$", result.stdout, re.MULTILINE)[0])
 
@@ -122,7 +123,8 @@ def test_the_other_commands_answer(run_folder, monkeypatch, capsys):
     assert {" ".join(line[:2]) for line in lines} == known
     for line in lines:
         words = [str(run_folder) if word.startswith("outputs/") else word for word in line[1:]]
-        assert cli.main(words) == 0, line
+        with one_picture():
+            assert cli.main(words) == 0, line
         assert capsys.readouterr().out, line
 
 

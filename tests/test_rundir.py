@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from commands import one_picture
 
 from landscape_cli import past_runs, rundir
 from landscape_cli.errors import UserError
@@ -37,6 +38,12 @@ def run(tmp_path):
     return RunDir.create(tmp_path / "a" / "run", CONFIG, MANIFEST, formats=["png"])
 
 
+@pytest.fixture
+def one_drawn():
+    with one_picture():
+        yield
+
+
 def load(path):
     """All that a run folder holds: manifest, configuration, summary, records."""
     manifest, config = past_runs.read_manifest(path), past_runs.read_config(path / "config.yaml")
@@ -44,6 +51,7 @@ def load(path):
     return manifest, config, past_runs.read_summary(path), {each.name: each for each in records}
 
 
+@pytest.mark.usefixtures("one_drawn")
 def test_a_run_comes_back_from_its_folder(run):
     record = geodesics()
     run.save(record)
@@ -84,6 +92,7 @@ def test_a_file_is_one_copy_of_its_record():
     assert len(content) > 8e6 and most < 1.5 * len(content), "beside the buffer, which grows"
 
 
+@pytest.mark.usefixtures("one_drawn")
 def test_figures_wait_for_the_end_unless_asked_for(run):
     run.save(geodesics())
     assert not (run.path / "plots").exists()
@@ -92,6 +101,7 @@ def test_figures_wait_for_the_end_unless_asked_for(run):
     assert {file.suffix for file in (run.path / "plots").iterdir()} == {".png"}
 
 
+@pytest.mark.usefixtures("one_drawn")
 def test_an_interrupted_run_ends_at_once_and_is_drawn_later(run):
     run.save(geodesics())
     assert run.finish("interrupted") == [] and not (run.path / "plots").exists()
@@ -129,6 +139,7 @@ def test_redrawn_figures_equal_the_first(tmp_path):
     assert first == again
 
 
+@pytest.mark.usefixtures("one_drawn")
 def test_formats_are_chosen_at_the_start_and_kept_by_redraw(tmp_path):
     text = CONFIG.replace("[png]", "[svg]")
     run = RunDir.create(tmp_path / "run", text, MANIFEST, formats=["svg"])
@@ -333,6 +344,7 @@ def test_what_cannot_be_shown_or_drawn_is_said(run, name, text, verb, message):
         getattr(past_runs, verb)(run.path)
 
 
+@pytest.mark.usefixtures("one_drawn")
 def test_figures_that_could_not_be_written_are_told_until_they_are_drawn(run):
     run.save(geodesics())
     (run.path / "plots").write_text("in the way")
@@ -352,6 +364,7 @@ def test_a_truncated_file_is_refused(run):
         past_runs.redraw(run.path)
 
 
+@pytest.mark.usefixtures("one_drawn")
 def test_what_can_be_drawn_is_drawn_and_the_rest_is_told(run):
     run.save(geodesics())
     run.finish("interrupted")
@@ -388,6 +401,7 @@ def test_a_file_cannot_choose_what_is_imported(tmp_path, name, message):
     assert "antigravity" not in set(sys.modules) - before
 
 
+@pytest.mark.usefixtures("one_drawn")
 def test_show_says_what_matters(run):
     run.save(geodesics())
     run.save(Strings.empty(1, [0.1], 3))
