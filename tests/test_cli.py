@@ -21,6 +21,7 @@ from commands import landscape
 from landscape_cli.interrupts import interruptible
 
 COMMAND = str(Path(sys.executable).parent / "landscape")
+SLOW = pytest.mark.slow  # goes the way of its neighbors
 
 
 def process(*words, cwd=None, **environment):
@@ -131,13 +132,19 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
     ("words", "message"),
     [
         (["model=toi"], "model=toi: no such model; choose from .*toy.*did you mean 'toy'"),
-        (["warm_start=strait"], "warm_start=strait: no such method; .*did you mean 'straight'"),
+        pytest.param(
+            ["warm_start=strait"],
+            "warm_start=strait: no such method; .*did you mean 'straight'",
+            marks=SLOW,
+        ),
         (["modle=toy"], "modle: no such setting; .*did you mean 'model'"),
         (["model.widht=3"], "model.widht: no such setting; .*did you mean 'widths'"),
         (["+model.heads=3"], "model.heads: no such setting of Net; choose from bias, depth"),
         (["+levles=3"], "levles: no such setting; .*did you mean 'levels'"),
         (["model.depth=x"], "model.depth=x: expected an integer"),
-        (["model.depth=1000.0"], "model.depth=1000.0: expected an integer"),
+        pytest.param(
+            ["model.depth=1000.0"], "model.depth=1000.0: expected an integer", marks=SLOW
+        ),
         (["model.depth=0"], "model.depth must be at least 1, got 0"),
         (["model.widths=3"], "model.widths=3: expected a list"),
         (["pairs=0"], "pairs=0: must be at least 1"),
@@ -145,11 +152,15 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
         (["levels=0.1"], r"levels=0.1: expected a list, each a number; write levels=\[0.1\]$"),
         (["levels=[]"], r"levels=\[\]: give at least one level"),
         (["levels=[0.1,0.2]"], r"levels=\[0.1,0.2\]: .*strictly decreasing"),
-        (["levels=[nan]"], r"levels=\[nan\]: .*positive, finite"),
+        pytest.param(["levels=[nan]"], r"levels=\[nan\]: .*positive, finite", marks=SLOW),
         (["levels=[0.1,-1]"], "levels=.*positive, finite"),
         (["precision=float16"], "precision=float16: choose float64 or float32"),
         (["budget.pairs=few"], "budget.pairs=few: must be a positive whole number"),
-        (["budget.train_steps=1e3"], "budget.train_steps=1000.0: must be a positive whole number"),
+        pytest.param(
+            ["budget.train_steps=1e3"],
+            "budget.train_steps=1000.0: must be a positive whole number",
+            marks=SLOW,
+        ),
         (["+budget.evaluatoins=3"], "budget.evaluatoins: no such .*did you mean 'evaluations'"),
         (["seed=0,1"], "seed=0,1: several values need -m"),
         (["+pairs=3"], r"\+pairs: is a setting already; change it with pairs=..., without \+"),
@@ -160,18 +171,22 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
             ["hydra.run.dir=out(1)"],
             r"""cannot be read; .* quote it: "hydra.run.dir='out\(1\)'"$""",
         ),
-        (["data.dir=/tmp/jürgen"], "quote it: \"data.dir='/tmp/jürgen'\"$"),
+        pytest.param(
+            ["data.dir=/tmp/jürgen"], "quote it: \"data.dir='/tmp/jürgen'\"$", marks=SLOW
+        ),
         (["data.dir=a=b'c"], r"""quote it: "data.dir='a=b\\'c'"$"""),
         (["pairs:3"], "pairs:3: cannot be read; write key=value"),
         (["="], "=: write key=value"),
         (["model=null"], "model=null: choose from alexnet, .*toy"),
-        (["budget=null"], "budget=null: choose from desk, paper, smoke"),
+        pytest.param(["budget=null"], "budget=null: choose from desk, paper, smoke", marks=SLOW),
         (["model=toy,3", "-m"], "model=toy,3: choose from alexnet, .*toy"),
         (["~model"], "~model: cannot be removed, every run needs it"),
-        (["~pairs"], "~pairs: cannot be removed, every run needs it"),
+        pytest.param(["~pairs"], "~pairs: cannot be removed, every run needs it", marks=SLOW),
         (["pairs.x=1"], "pairs.x=1: pairs is an integer, without settings of its own"),
-        (["levels={a:1}"], "levels={a:1}: levels is a list, each a number"),
-        (["model.widths={a:1}"], "model.widths: expected a list"),
+        pytest.param(
+            ["levels={a:1}"], "levels={a:1}: levels is a list, each a number", marks=SLOW
+        ),
+        pytest.param(["model.widths={a:1}"], "model.widths: expected a list", marks=SLOW),
         (["model.widths.a=3"], "model.widths.a=3: cannot be set"),
         (["data=none", "data.x=1"], "data.x: data has no settings as it was chosen"),
         (["levels=${nope}"], "levels: .*nope"),
@@ -340,7 +355,7 @@ def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
             "warm_start=taut_string: looks inside a level set",
         ),
         (
-            ["connect", "warm_start=taut_string"],
+            ["connect", "warm_start=taut_string", "--dry-run"],
             "warm_start=taut_string: looks inside a level set",
         ),
         (
@@ -348,11 +363,14 @@ def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
             "warm_start: repair starts from nothing",
         ),
         (["geodesic", "method=repair", "model=ring"], "method=repair: a closed form has no"),
-        (["geodesic", "method=dropout_path", "model=ring"], "method=dropout_path: a closed form"),
+        (
+            ["geodesic", "method=dropout_path", "model=ring", "--dry-run"],
+            "method=dropout_path: a closed form",
+        ),
         (["geodesic", "method=function_space", "model=ring"], "the model must be a network"),
     ],
 )
-@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+@pytest.mark.parametrize("flags", [[], pytest.param(["--dry-run"], marks=SLOW)])
 def test_parts_that_do_not_go_together_are_refused_before_work(tmp_path, words, message, flags):
     result = landscape("run", *words, "budget=smoke", *flags, cwd=tmp_path)
     assert message in refusal(result)
@@ -434,7 +452,7 @@ def test_a_plugin_that_ends_the_process_is_refused(tmp_path):
 
 
 def test_a_plugin_must_be_declared(toy_folder, tmp_path):
-    result = process("run", "toy", "--config-dir", toy_folder, cwd=tmp_path)
+    result = landscape("run", "toy", "--config-dir", toy_folder, cwd=tmp_path)
     assert "toy.Net: refused; only classes of landscape_cli" in refusal(result)
 
 
@@ -587,12 +605,13 @@ def hangs_up():
 @pytest.mark.parametrize(
     ("number", "then", "line", "status"),
     [
-        (signal.SIGINT, "wait", "waiting\n", "interrupted"),
-        (signal.SIGTERM, "wait", "waiting\n", "interrupted"),
+        # Every signal and every place once; they all raise the same KeyboardInterrupt.
         (signal.SIGHUP, "wait", "waiting\n", "interrupted"),
         (signal.SIGINT, "work", "working\n", "interrupted"),
-        (signal.SIGINT, "draw", "drawing\n", "finished"),
-        pytest.param(signal.SIGTERM, "draw", "drawing\n", "finished", marks=pytest.mark.slow),
+        (signal.SIGTERM, "draw", "drawing\n", "finished"),
+        pytest.param(signal.SIGINT, "wait", "waiting\n", "interrupted", marks=SLOW),
+        pytest.param(signal.SIGTERM, "wait", "waiting\n", "interrupted", marks=SLOW),
+        pytest.param(signal.SIGINT, "draw", "drawing\n", "finished", marks=SLOW),
     ],
 )
 @pytest.mark.usefixtures("hangs_up")
