@@ -1,6 +1,7 @@
 """The library door for symmetric copies: Flax modules and trees, in float32 as users hold them."""
 
 import doctest
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -28,14 +29,25 @@ class Block(nn.Module):
         return nn.Dense(3)(stream.mean(1))
 
 
+@partial(jax.jit, static_argnums=0)
+def initial(module, key, inputs):
+    return module.init(key, inputs)
+
+
+@partial(jax.jit, static_argnums=0)
+def applied(module, variables, inputs):
+    return module.apply(variables, inputs)
+
+
 TOKENS = np.random.default_rng(0).normal(size=(6, 5, 4)).astype(np.float32)
 
 
 def drawn(module, inputs, seed):
     """Parameters none of which are special (biases of a fresh module are all zero)."""
-    params = module.init(jax.random.key(seed), inputs)["params"]
+    params = initial(module, jax.random.key(seed), inputs)["params"]
     generator = np.random.default_rng(seed)
-    noise = lambda leaf: np.asarray(leaf + 0.2 * generator.normal(size=leaf.shape), np.float32)
+    shift = lambda leaf: 0.2 * generator.normal(size=leaf.shape)
+    noise = lambda leaf: np.asarray(np.asarray(leaf) + shift(leaf), np.float32)
     return jax.tree.map(noise, params)
 
 
@@ -61,7 +73,7 @@ def test_heads_and_units_within_them_come_back():
     module = Block()
     params = drawn(module, TOKENS, 0)
     copy = shuffled(params)
-    apply = lambda tree: module.apply({"params": tree}, TOKENS)
+    apply = lambda tree: applied(module, {"params": tree}, TOKENS)
     assert np.allclose(apply(copy), apply(params), atol=1e-4)
     assert not np.allclose(copy["Dense_2"]["kernel"], params["Dense_2"]["kernel"], atol=1e-3)
     moved = landscape.align(module, params, copy, TOKENS)
@@ -72,7 +84,7 @@ def test_heads_and_units_within_them_come_back():
 def test_outputs_stay_and_the_distance_falls():
     module = Block()
     one, other = drawn(module, TOKENS, 0), drawn(module, TOKENS, 1)
-    apply = lambda tree: np.asarray(module.apply({"params": tree}, TOKENS))
+    apply = lambda tree: np.asarray(applied(module, {"params": tree}, TOKENS))
     distance = lambda tree: sum(
         float(((a - b) ** 2).sum())
         for a, b in zip(flat(tree).values(), flat(one).values(), strict=True)
@@ -89,13 +101,13 @@ def test_outputs_stay_and_the_distance_falls():
 def test_variables_with_statistics_move_together():
     module, inputs = ResNet(8, 4, "A", "batch"), np.ones((2, 8, 8, 1), np.float32)
     inputs = inputs * np.random.default_rng(0).normal(size=inputs.shape).astype(np.float32)
-    trees = [module.init(jax.random.key(k), inputs) for k in (0, 1)]
-    noise = np.random.default_rng(1)
-    trees = [jax.tree.map(lambda a: a + noise.uniform(0.1, 0.5, a.shape), tree) for tree in trees]
-    trees = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), trees)
+    trees = [initial(module, jax.random.key(k), inputs) for k in (0, 1)]
+    draws = np.random.default_rng(1)
+    noisy = lambda leaf: np.asarray(leaf) + draws.uniform(0.1, 0.5, leaf.shape)
+    trees = [jax.tree.map(lambda leaf: noisy(leaf).astype(np.float32), tree) for tree in trees]
     moved = landscape.align(module, *trees, inputs)
     assert set(moved) == {"params", "batch_stats"}
-    given, found = (module.apply(tree, inputs) for tree in (trees[1], moved))
+    given, found = (applied(module, tree, inputs) for tree in (trees[1], moved))
     assert np.allclose(given, found, atol=1e-4)
     for name in ("params", "batch_stats"):
         pairs = zip(flat(moved[name]).values(), flat(trees[1][name]).values(), strict=True)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from small import Normed
 from zoo import BOWL, WELLS
 
 from landscape_cli.core.curvature import along
@@ -12,7 +13,6 @@ from landscape_cli.functional import Functional
 from landscape_cli.models.base import initial_thetas, model_surface, with_stored_statistics
 from landscape_cli.models.mlp import MLP
 from landscape_cli.models.quadratic_bowl import QuadraticBowl
-from landscape_cli.models.resnet import ResNet
 
 
 def unit(rows, params, seed=0):
@@ -87,10 +87,7 @@ def test_batch_norm_is_part_of_the_curvature(stored):
     split = Examples(images, draws.integers(0, 3, 6), np.full(6, 1 / 6))
     dataset = Dataset("noise", split, split, classes=3)
     surface, thetas = networks(
-        ResNet(depth=8, channels=2, norm="batch"),
-        dataset,
-        2,
-        functional=Functional("cross_entropy"),
+        Normed(channels=(2, 3)), dataset, 2, functional=Functional("cross_entropy")
     )
     directions = unit(2, surface.dimension)
     if stored:
@@ -99,7 +96,6 @@ def test_batch_norm_is_part_of_the_curvature(stored):
         directions = np.pad(directions, [(0, 0), (0, wide.shape[1] - thetas.shape[1])])
         thetas = wide
     found = along(surface, thetas, directions)
-    # Rectified units make the third derivative jump: a short step.
     np.testing.assert_allclose(
         found, by_differences(surface, thetas, directions, 1e-5), rtol=1e-3, atol=1e-3
     )
