@@ -212,7 +212,7 @@ def test_the_level_functional_may_differ_from_the_loss(data, starts):
 
     for strategy in ("vmap", "loop"):
         surface = Surface(worst, data, 3, loss=regression, strategy=strategy)
-        found = run(surface, starts, ADAM, levels=(1.0, 1e-2), steps=2000)
+        found = run(surface, starts[:3], ADAM, levels=(1.0, 1e-2), steps=2000)
         assert found.reached.all()
         np.testing.assert_allclose(surface.energies(found.thetas), found.energies, rtol=1e-12)
 

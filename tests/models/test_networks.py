@@ -98,15 +98,18 @@ def test_energy_of_a_convolutional_network_against_flax(stride, pool):
     model = CNN((2, 3), kernel=3, stride=stride, pool=pool, widths=(5,), initializer="truncated")
     data = images(8)
     theta = initial_thetas(model, data, KEY, 1)[0]
-    p = tree(model, data, theta)
-    hidden = jnp.asarray(data.train.inputs, jnp.float64)
-    for layer in (0, 1):
-        conv = nn.Conv(model.channels[layer], (3, 3), strides=stride)
-        leaves = {"kernel": p[f"kernel_{layer}"], "bias": p[f"bias_{layer}"]}
-        hidden = nn.relu(conv.apply({"params": leaves}, hidden))
-        hidden = nn.max_pool(hidden, (pool, pool), (pool, pool))
-    hidden = nn.relu(hidden.reshape(6, -1) @ p["kernel_2"] + p["bias_2"])
-    logits = hidden @ p["kernel_3"] + p["bias_3"]
+
+    @jax.jit
+    def outputs(p, hidden):
+        for layer in (0, 1):
+            conv = nn.Conv(model.channels[layer], (3, 3), strides=stride)
+            leaves = {"kernel": p[f"kernel_{layer}"], "bias": p[f"bias_{layer}"]}
+            hidden = nn.relu(conv.apply({"params": leaves}, hidden))
+            hidden = nn.max_pool(hidden, (pool, pool), (pool, pool))
+        hidden = nn.relu(hidden.reshape(6, -1) @ p["kernel_2"] + p["bias_2"])
+        return hidden @ p["kernel_3"] + p["bias_3"]
+
+    logits = outputs(tree(model, data, theta), data.train.inputs.astype(float))
     expected = -log_softmax(logits, axis=1)[np.arange(6), data.train.targets].mean()
     surface = model_surface(model, data, Functional("cross_entropy"))
     assert surface.energies(theta) == pytest.approx(expected, rel=1e-10)
@@ -196,8 +199,9 @@ def test_descended_loss_is_that_of_the_training_split():
 def test_minibatches_are_unbiased_and_have_no_example_twice():
     data = tuple(map(jnp.asarray, (np.arange(16.0), np.arange(16.0), CUBIC.train.weights)))
     keys = jax.random.split(KEY, 4000)
-    inputs, _, weights = jax.vmap(lambda key: minibatch(data, key, 4))(keys)
-    assert all(len(np.unique(row)) == 4 for row in np.asarray(inputs)[:50])
+    drawn = jax.jit(jax.vmap(lambda key: minibatch(data, key, 4)))(keys)
+    inputs, _, weights = map(np.asarray, drawn)
+    assert all(len(np.unique(row)) == 4 for row in inputs[:50])
     estimates = (inputs * weights).sum(1)
     spread = estimates.std() / np.sqrt(len(keys))
     assert abs(estimates.mean() - data[0] @ data[2]) < 4 * spread

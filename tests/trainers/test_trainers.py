@@ -41,7 +41,7 @@ def descend(trainer, dataset, count=8, levels=LEVELS):
         Adam(),
         Adam(batch=8),
         Sgd(learning_rate=0.1, steps=40000),
-        Sgd(learning_rate=0.1, nesterov=True, steps=40000),
+        Sgd(learning_rate=0.1, nesterov=True, steps=15000),
         Sgd(learning_rate=0.05, batch=16, steps=40000),
     ],
 )
