@@ -61,9 +61,8 @@ def permuted(layout, thetas):
     return np.array(rows).reshape(thetas.shape)
 
 
-def turned(surface, starts, ends):
-    """The same surface and ends in rotated coordinates."""
-    turn = rotation(surface.dimension, 7)
+def turned(surface, turn, starts, ends):
+    """The same surface and ends in rotated coordinates; of any turn by the same programs."""
     data = (turn, surface.data)
     rotated = Surface(Turned(surface.energy), data, surface.dimension, chunk=surface.chunk)
     return rotated, starts @ turn, ends @ turn
@@ -80,20 +79,20 @@ def strings(levels, method):
         "reversed": (ends, starts),
         "permuted": (permuted(layout, starts), permuted(layout, ends)),
     }
-    flat = lambda thetas: np.concatenate(thetas).reshape(-1, surface.dimension)
+    size = surface.dimension
+    flat = lambda thetas: np.concatenate(thetas).reshape(-1, size)
+    sides = map(flat, zip(*views.values(), strict=True))
     height = np.tile(levels, PAIRS)
     pair = np.repeat(np.arange(PAIRS), len(levels))
     found = connect(
         method,
-        surface,
-        flat([a for a, _ in views.values()]),
-        flat([b for _, b in views.values()]),
+        *turned(surface, np.eye(size), *sides),
         np.tile(height, 3),
         np.concatenate([pair + PAIRS * number for number in range(3)]),
     )
     results = {name: found[i * len(pair) :][: len(pair)] for i, name in enumerate(views)}
     results["rotated"] = connect(
-        method, *turned(surface, flat([starts]), flat([ends])), height, pair
+        method, *turned(surface, rotation(size, 7), flat([starts]), flat([ends])), height, pair
     )
     return results
 

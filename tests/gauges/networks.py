@@ -56,10 +56,15 @@ def copy_of(
     return symmetry.theta(tree)
 
 
+def chord(surface: Surface, start: np.ndarray, end: np.ndarray, points: int = 41) -> np.ndarray:
+    """Energies from end to end; of as many points every time they are one program."""
+    t = np.linspace(0, 1, points)[:, None]
+    return surface.energies((1 - t) * start + t * end)
+
+
 def barrier(surface: Surface, start: np.ndarray, end: np.ndarray, points: int = 41) -> float:
     """Highest energy of the chord over that of its higher end."""
-    t = np.linspace(0, 1, points)[:, None]
-    energies = surface.energies((1 - t) * start + t * end)
+    energies = chord(surface, start, end, points)
     return float(energies.max() - energies[[0, -1]].max())
 
 
