@@ -31,7 +31,7 @@ def along(rows, tangent):
 
 
 def test_strings_of_any_number_of_beads_move_as_they_would_alone():
-    strings = [reparametrized(CHORD, n) for n in (4, 7, 30, 9)]
+    strings = [reparametrized(CHORD, n) for n in (4, 7, 30)]
     strings[1] = strings[1][::-1]
     settings = Relaxing(Forces(spring=0.5))
     together = relax(MULLER, strings, settings, RATES)
@@ -58,11 +58,12 @@ def test_a_host_loop_and_a_program_do_the_same(optimizer):
 
 
 def test_a_step_of_sgd_is_the_rate_times_the_force():
-    string, gradient = reparametrized(CHORD, 5), jax.vmap(jax.grad(MullerBrown().energy))
+    string = reparametrized(CHORD, 5)
+    gradient = jax.jit(jax.vmap(jax.grad(MullerBrown().energy)))
     settings = Relaxing(Forces(spring=0.5, tangent="central"), "sgd", momentum=0.9)
     beads, speed = string.copy(), 0
     for _ in range(2):
-        slopes = np.asarray(gradient(jnp.asarray(beads[1:-1])))
+        slopes = np.asarray(gradient(beads[1:-1]))
         lines = np.diff(beads, axis=0)
         tangent = lines[:-1] + lines[1:]
         tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
@@ -76,11 +77,15 @@ def test_a_step_of_sgd_is_the_rate_times_the_force():
 def test_the_default_step_knows_no_unit_and_no_axes():
     """Energies times 1000, and turned axes: the same string, turned."""
     turn = rotation(2, 0)
-    turned = Surface(lambda x, _: 1e3 * MullerBrown().energy(turn.T @ x), (), 2, chunk=64)
+    energy = lambda x, data: data[0] * MullerBrown().energy(data[1].T @ x)
+    plainly, turned = (  # of one program
+        Surface(energy, (jnp.asarray(unit), jnp.asarray(axes)), 2, chunk=64)
+        for unit, axes in ((1.0, np.eye(2)), (1e3, turn))
+    )
     for forces in (Forces(), Forces(spring=0.5), Forces(project=False)):
         settings = Relaxing(forces, interpolation="cubic")
         string = reparametrized(CHORD, 9)
-        plain = relax(MULLER, [string], settings, RATES).strings[0]
+        plain = relax(plainly, [string], settings, RATES).strings[0]
         other = relax(turned, [string @ turn.T], settings, RATES).strings[0]
         np.testing.assert_allclose(other, plain @ turn.T, atol=1e-9)
 

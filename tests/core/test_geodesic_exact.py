@@ -91,16 +91,24 @@ def test_a_low_hill_is_gone_around_in_float32_too():
         assert dense_peak(ring, each.beads) <= each.level * (1 + 1e-6)
 
 
-def shifted_ring(theta, shift):
-    return (jnp.sum(theta**2) - 1) ** 2 + shift
+def changed_ring(theta, changes):
+    """The ring: shifted, of one value inside a radius, without one where |θ₁| is small."""
+    shift, core, radius, slit = changes
+    square = theta @ theta
+    inside = jnp.where(square < radius**2, core, (square - 1.0) ** 2)
+    return jnp.where(jnp.abs(theta[0]) < slit, jnp.nan, inside) + shift
+
+
+def changed(dimension=2, shift=0.0, core=0.0, radius=0.0, slit=0.0):
+    """Numbers that are data: all changes share their programs."""
+    return Surface(changed_ring, tuple(map(jnp.asarray, (shift, core, radius, slit))), dimension)
 
 
 @pytest.mark.parametrize("shift", [1.0, -10.0, 100.0])
 def test_a_floor_under_the_energy_changes_no_length(shift):
     """Level sets are the same: what margins and targets are parts of must not matter."""
     start = rotation(2, seed=1)[:1]  # to the other side, from which no gradient leads away
-    surface = Surface(shifted_ring, jnp.asarray(shift), 2)
-    (found,) = connect(TautString(), surface, start, -start, [0.1 + shift])
+    (found,) = connect(TautString(), changed(shift=shift), start, -start, [0.1 + shift])
     assert found.state == "taut"
     assert 1 - 1e-3 <= found.normalized_length / exact(0.1) <= 1 + 5e-3
     assert dense_peak(lambda x: ring(x) + shift, found.beads) <= 0.1 + shift
@@ -155,11 +163,10 @@ def shortest_on_a_grid(level, start, end, spacing=0.01, reach=5):
             continue
         here = slice(0, len(x) - i), slice(max(0, -j), len(y) - max(0, j))
         there = slice(i, len(x)), slice(max(0, j), len(y) + min(0, j))
-        between = [
-            muller_brown(points[here] + f * spacing * np.array([i, j])) <= level
-            for f in np.linspace(0, 1, 2 * reach + 1)
-        ]
-        free = inside[here] & inside[there] & np.all(between, axis=0)
+        free = inside[here] & inside[there]
+        for f in np.linspace(0, 1, 2 * reach + 1)[1:-1]:
+            between = points[here][free] + f * spacing * np.array([i, j])
+            free[free] = muller_brown(between) <= level
         rows.append(number[here][free])
         columns.append(number[there][free])
         lengths.append(np.full(free.sum(), spacing * np.hypot(i, j)))
@@ -215,7 +222,10 @@ def test_double_well_below_its_pass():
     assert all(each.peak >= 2.0 - 2e-3 for each in found[1:])
 
 
-@pytest.mark.parametrize(("width", "joined"), [(1, False), (3, True)])
+@pytest.mark.parametrize(
+    ("width", "joined"),
+    [pytest.param(1, False, marks=pytest.mark.slow), (3, True)],  # as the well below its pass
+)
 def test_scalar_factors_do_not_turn_around_and_vectors_do(width, joined):
     unit = np.eye(width)[0]
     starts = np.tile(np.concatenate([unit, unit]), (2, 1))
@@ -231,25 +241,25 @@ def test_scalar_factors_do_not_turn_around_and_vectors_do(width, joined):
 
 
 @pytest.mark.parametrize(
-    ("core", "radius", "dimension"), [(np.nan, 0.1, 2), (np.inf, 0.1, 20), (np.inf, 0.6, 2)]
+    ("core", "radius", "dimension"),
+    [
+        (np.nan, 0.1, 2),
+        pytest.param(np.inf, 0.1, 20, marks=pytest.mark.slow),  # more dimensions, nothing else
+        (np.inf, 0.6, 2),
+    ],
 )
 def test_a_chord_without_a_value_bends_around_where_there_is_none(core, radius, dimension):
-    holed = lambda theta, data: jnp.where(
-        theta @ theta < radius**2, core, (theta @ theta - 1.0) ** 2
-    )
+    surface = changed(dimension, core=core, radius=radius)
     a = np.eye(dimension)[:1]
-    (found,) = connect(TautString(), Surface(holed, (), dimension), a, -a, [0.1])
+    (found,) = connect(TautString(), surface, a, -a, [0.1])
     assert found.state == "taut"
     assert found.normalized_length == pytest.approx(1.367401, rel=5e-3)
 
 
 def test_a_nan_that_cannot_be_passed_is_a_row_marked_so():
-    split = lambda theta, data: (
-        (theta @ theta - 1.0) ** 2 + jnp.where(jnp.abs(theta[0]) < 0.1, jnp.nan, 0.0)
-    )
     a = np.array([[1.0, 0.0], [0.8, 0.6]])
     b = np.array([[-1.0, 0.0], [0.8, -0.6]])
-    found = connect(TautString(), Surface(split, (), 2), a, b, [0.1, 0.1])
+    found = connect(TautString(), changed(slit=0.1), a, b, [0.1, 0.1])
     assert found[0].state == "diverged" and not found[0].connected
     assert found[1].state in ("straight", "taut")  # its neighbor is not disturbed
 
