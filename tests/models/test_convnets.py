@@ -40,7 +40,12 @@ def side(network):
 
 
 def pixels(network, count=3):
-    return jnp.asarray(DRAWS.normal(size=(count, side(network), side(network), 3)))
+    return DRAWS.normal(size=(count, side(network), side(network), 3))
+
+
+def with_others(images):
+    """The first image in other company."""
+    return images * np.array([1.0, -3.0, -3.0])[:, None, None, None]
 
 
 def shapes(network, side=32):
@@ -54,9 +59,9 @@ def filled(network, dtype=float):
 
     def fill(leaf):
         if len(leaf.shape) == 1:
-            return jnp.asarray(DRAWS.uniform(0.5, 1.5, leaf.shape), dtype)
+            return DRAWS.uniform(0.5, 1.5, leaf.shape).astype(dtype)
         deviation = np.sqrt(2 / np.prod(leaf.shape[:-1]))
-        return jnp.asarray(DRAWS.normal(scale=deviation, size=leaf.shape), dtype)
+        return DRAWS.normal(scale=deviation, size=leaf.shape).astype(dtype)
 
     return jax.tree.map(fill, shapes(network, side(network)))
 
@@ -193,9 +198,9 @@ def test_outputs_gradients_and_what_they_depend_on(name):
     assert outputs.dtype == jnp.float64
     assert np.isfinite(outputs).all()
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
-    others = run(variables, inputs.at[1:].multiply(-3.0))[0]
+    others = run(variables, with_others(inputs))[0]
     np.testing.assert_allclose(others[0], outputs[0], rtol=1e-12)
-    assert (abs(others[1:] - outputs[1:]) > 0).any()
+    assert (np.asarray(others)[1:] != np.asarray(outputs)[1:]).any()
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
@@ -212,14 +217,14 @@ def test_batch_statistics_are_stored_and_not_parameters():
     train = jax.jit(partial(network.apply, train=True, mutable=["batch_stats"]))
     outputs, stored = train(variables, inputs)
     kernel = variables["params"]["kernel_first"]
-    first = layers.convolve(inputs, kernel, padding=1)
+    first = np.asarray(jax.jit(partial(layers.convolve, padding=1))(inputs, kernel))
     found = stored["batch_stats"]["norm_first"]
     np.testing.assert_allclose(found["mean"], first.mean((0, 1, 2)), rtol=1e-12)
     np.testing.assert_allclose(found["var"], first.var((0, 1, 2)), rtol=1e-12)
     again = jax.jit(network.apply)({**variables, **stored}, inputs)
     np.testing.assert_allclose(again, outputs, rtol=1e-10)  # sums in another order
-    others, _ = train(variables, inputs.at[1:].multiply(-3.0))
-    assert abs(others[0] - outputs[0]).max() > 1e-3
+    others, _ = train(variables, with_others(inputs))
+    assert np.abs(np.asarray(others)[0] - np.asarray(outputs)[0]).max() > 1e-3
     assert set(shapes(ResNet())) == {"params"}
 
 
@@ -228,7 +233,7 @@ def test_permuted_channels_are_a_symmetry_of_the_layer_norm_alone(name, same):
     network = TINY[name].clone(channels=4)
     inputs = pixels(network)
     params = filled(network)["params"]
-    swap = jnp.array([2, 1, 0, 3])  # across the two groups
+    swap = np.array([2, 1, 0, 3])  # across the two groups
     permuted = {
         "kernel_0_0_0": params["kernel_0_0_0"][..., swap],
         "kernel_0_0_1": params["kernel_0_0_1"][:, :, swap],
@@ -243,12 +248,12 @@ def test_permuted_channels_are_a_symmetry_of_the_layer_norm_alone(name, same):
 @pytest.mark.parametrize("side", [8, 9])
 def test_a_block_that_adds_nothing_passes_every_fourth_pixel_on(side):
     network = ResNet(channels=2, norm="none", outputs=3)
-    inputs = jnp.asarray(DRAWS.normal(size=(2, side, side, 3)))
+    inputs = DRAWS.normal(size=(2, side, side, 3))
     params = filled(network)["params"]
-    inner = {name: jnp.zeros_like(leaf) for name, leaf in params.items() if name[-1].isdigit()}
+    inner = {name: np.zeros_like(leaf) for name, leaf in params.items() if name[-1].isdigit()}
     params = {**params, **inner}
-    first = layers.convolve(inputs, params["kernel_first"], padding=1) + params["bias_first"]
-    first = nn.relu(first)
+    convolved = jax.jit(partial(layers.convolve, padding=1))(inputs, params["kernel_first"])
+    first = np.maximum(np.asarray(convolved) + params["bias_first"], 0)
     features = first[:, ::4, ::4].mean((1, 2))  # the other six channels are zeros
     expected = features @ params["kernel_dense"][:2] + params["bias_dense"]
     found = jax.jit(network.apply)({"params": params}, inputs)
@@ -288,7 +293,8 @@ def test_local_response_against_a_plain_loop():
 )
 def test_initial_draws_as_garipov_published(network, side):
     """N(0, 2/n) with n = pixels · channels out of a convolution, and biases 0."""
-    params = jax.jit(network.init)(KEY, jnp.zeros((1, side, side, 3), jnp.float32))["params"]
+    params = jax.jit(network.init)(KEY, np.zeros((1, side, side, 3), np.float32))["params"]
+    params = jax.tree.map(np.asarray, params)
     kernels = {name: leaf for name, leaf in params.items() if name.startswith("kernel")}
     for name, leaf in kernels.items():
         wanted = 2 / (np.prod(leaf.shape[:-2]) * leaf.shape[-1])
@@ -302,7 +308,7 @@ def test_initial_draws_as_garipov_published(network, side):
 def test_initial_draws_as_published():
     assert layers.HE(KEY, (3, 3, 64, 64)).var() == pytest.approx(2 / (9 * 64), rel=0.05)
     network, inputs = AlexNet((16, 16), (32, 16), outputs=10), jnp.zeros((1, 8, 8, 3), jnp.float32)
-    params = jax.jit(network.init)(KEY, inputs)["params"]
+    params = jax.tree.map(np.asarray, jax.jit(network.init)(KEY, inputs)["params"])
     for layer, (bias, cut) in enumerate([(0, 0.1), (0.1, 0.1), (0.1, 0.08), (0.1, 0.08)]):
         np.testing.assert_allclose(params[f"bias_{layer}"], bias, rtol=1e-6)
         assert 0.9 * cut < abs(params[f"kernel_{layer}"]).max() < 1.001 * cut

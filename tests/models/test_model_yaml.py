@@ -61,8 +61,10 @@ def test_networks_for_cifar_have_as_many_parameters_as_their_yaml_says(composed,
 @pytest.mark.parametrize("name", ["alexnet", "cifar_cnn_fb2016", "mnist_cnn", "mnist_cnn_fb2016"])
 def test_plain_convolutions_take_any_norm(composed, name, norm):
     """As all other networks for images do."""
-    assert composed(f"model={name}").model.norm == "none"
-    network = config.build(composed(f"model={name}", f"model.norm={norm}").model, "model")
+    chosen = [] if norm == "none" else [f"model.norm={norm}"]  # none by itself
+    cfg = composed(f"model={name}", *chosen)
+    assert cfg.model.norm == norm
+    network = config.build(cfg.model, "model")
     images = jnp.zeros((1, 16, 16, 1), jnp.float32)
     arrays = jax.eval_shape(lambda: network.init(jax.random.key(0), images))
     assert ("norm_0" in arrays["params"]) == (norm != "none")
