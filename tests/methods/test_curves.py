@@ -112,7 +112,7 @@ def test_another_seed_draws_another_curve_and_compiles_nothing(net, curve, batch
 @CURVES
 def test_no_curve_takes_more_than_is_said(net, curve):
     surface, starts, ends = net
-    method = curve(steps=70, bends=2)
+    method = curve(steps=70)
     cost = method.cost(surface, 3, 1)
     found = connect(method, surface, starts, ends, np.full(3, 0.1))
     assert max(one.gradient_evaluations for one in found) <= cost.most

@@ -112,17 +112,19 @@ def test_divergences_of_outputs():
     p, q = softmax(a, axis=1), softmax(b, axis=1)
     m = (p + q) / 2
     expected = (rel_entr(p, m) + rel_entr(q, m)).sum(1) / 2
-    found = jensen_shannon(jnp.asarray(a), jnp.asarray(b))
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
-    far = jensen_shannon(jnp.array([1e3, 0.0]), jnp.array([0.0, 1e3]))
+    divergence = jax.jit(jensen_shannon)
+    np.testing.assert_allclose(divergence(a, b), expected, rtol=1e-12)
+    far = divergence(np.array([1e3, 0.0]), np.array([0.0, 1e3]))
     assert far == pytest.approx(np.log(2)), "never more, and no infinity"
-    np.testing.assert_allclose(jensen_shannon(jnp.asarray(a), jnp.asarray(a)), 0, atol=1e-15)
+    np.testing.assert_allclose(divergence(a, a), 0, atol=1e-15)
     assert squared(jnp.array([1.0, 2.0]), jnp.array([3.0, 2.0])) == 2.0
 
 
 @pytest.mark.parametrize(("model", "data", "functional"), NETWORKS)
-@pytest.mark.parametrize("strategy", ["vmap", "loop"])
-@pytest.mark.parametrize("block", [None, 5])
+@pytest.mark.parametrize(
+    ("strategy", "block"),
+    [("vmap", None), ("vmap", 5), ("loop", 5), pytest.param("loop", None, marks=pytest.mark.slow)],
+)
 def test_divergences_of_a_string(model, data, functional, strategy, block):
     surface = replace(model_surface(model, data, functional), strategy=strategy, block=block)
     beads = inside(*(end[0] for end in ends(model, data)), np.linspace(0, 1, 5))
@@ -156,10 +158,10 @@ def test_the_energy_of_a_bead_sees_its_two_neighbors():
     surface = model_surface(MLP((3,)), LINE, MSE)
     start, end = (theta[0] for theta in ends(MLP((3,)), LINE))
     beads = np.stack([start, (start + end) / 3, end])
-    sides = [jnp.asarray(outputs(surface, bead))[None] for bead in beads[[0, 2]]]
+    sides = [outputs(surface, bead)[None] for bead in beads[[0, 2]]]
     inputs, _, weights = surface.parts.blocks
     parts = Parts((inputs, *sides, weights))
-    value, _ = total_gradient(between(surface), parts, jnp.asarray(beads[1]))
+    value, _ = jax.jit(total_gradient, static_argnums=0)(between(surface), parts, beads[1])
     assert value == pytest.approx(by_hand(surface, beads), rel=1e-12)
 
 
@@ -216,7 +218,10 @@ def test_strings_begin_with_even_steps():
     assert steps.max() / steps.min() < 1.2  # the one corner is cut; 3 as published
 
 
-@pytest.mark.parametrize(("model", "data", "functional"), NETWORKS)
+@pytest.mark.parametrize(
+    ("model", "data", "functional"),
+    [pytest.param(MLP((3,)), LINE, MSE, id="regression", marks=pytest.mark.slow), *NETWORKS[1:]],
+)
 def test_bead_by_bead_is_the_same(model, data, functional):
     """The host loop of convolutions and the one program take the same steps."""
     surface = model_surface(model, data, functional)

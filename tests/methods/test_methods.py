@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
-from zoo import RING, connect, dense_peak, known_surfaces, path_methods
+from zoo import ABOVE, BELOW, BOWL, RING, connect, dense_peak, known_surfaces, path_methods
 
 from landscape_cli import config, listing
 from landscape_cli.contracts import PathMethod, Progress
@@ -22,6 +22,7 @@ from landscape_cli.methods.dropout_path import DropoutPath
 from landscape_cli.methods.dynamic_string import DynamicString
 from landscape_cli.methods.function_space import FunctionSpace
 from landscape_cli.methods.neb import NEB
+from landscape_cli.methods.polychain import Polychain
 from landscape_cli.methods.repair import Repair
 from landscape_cli.methods.straight import Straight
 from landscape_cli.methods.taut_string import TautString
@@ -31,9 +32,12 @@ METHODS = path_methods()
 NAMES = list(listing.options("method", [CONF]))
 STATES = {"straight", "taut", "loose", "not connected", "diverged"}
 OF_A_KIND = (NEB, DoublyNudged, Climb)  # AutoNEB is one of them, and tried always
+LIKE_OTHERS = (*OF_A_KIND, Polychain)  # Bezier is a curve, too
+EASY = (BOWL, BELOW, ABOVE)  # what is round a bend or behind a fence is asked of every method
 PLAIN = (Straight, Repair, FunctionSpace)  # nothing is drawn but, by the last, mini-batches
 BRIEF = {"bead_steps": 600, "depth": 5, "max_beads": 33, "evaluations": 100, "steps": 300}
-BRIEF |= {"climb_steps": 300, "schedule": ((100, 0.02, 3), (100, 0.01, 2), (100, 0.005, 2))}
+# A program is compiled for every number of beads: few cycles, and few rounds.
+BRIEF |= {"climb_steps": 300, "rounds": 2, "schedule": ((150, 0.02, 4), (150, 0.005, 3))}
 # Numbers no field of the name may take, wherever it occurs.
 REFUSED = {
     "alpha": (0.0, 1.1, -0.5, float("nan")),
@@ -102,7 +106,12 @@ def test_the_table_has_all_methods():
 @pytest.mark.parametrize(
     ("method", "known"),
     [
-        pytest.param(method, known, id=f"{method.__name__}-{known.name}")
+        pytest.param(
+            method,
+            known,
+            id=f"{method.__name__}-{known.name}",
+            marks=pytest.mark.slow if method in LIKE_OTHERS and known in EASY else (),
+        )
         for method in METHODS
         for known in known_surfaces(method)
     ],
@@ -137,7 +146,12 @@ def test_verdicts_agree_with_an_independent_check(method, known):
 
 
 @pytest.mark.parametrize(
-    "method", [each for each in METHODS if each not in PLAIN], ids=lambda method: method.__name__
+    "method",
+    [
+        pytest.param(each, id=each.__name__, marks=pytest.mark.slow if each in OF_A_KIND else ())
+        for each in METHODS
+        if each not in PLAIN
+    ],
 )
 def test_the_seed_of_a_run_reaches_the_draws_of_a_method(method):
     """Sides, kicks, halves and points of a curve: named after the ends, and alike in any order."""
