@@ -408,7 +408,7 @@ def test_training_varies_images_and_judging_does_not():
     model = SMALL
     here = model_surface(model, varied, CE, batch=5)
     assert here.batch == MiniBatch(5, varied.augmentation)
-    drawn, *_ = jax.jit(here.batch)(here.slope_data, KEY)
+    drawn, *_ = jax.jit(MiniBatch(5, varied.augmentation))(here.slope_data, KEY)
     unvaried, *_ = jax.jit(MiniBatch(5))(here.slope_data, jax.random.split(KEY)[0])
     assert drawn.shape == unvaried.shape
     assert not np.allclose(drawn, unvaried)
