@@ -51,7 +51,7 @@ def test_squared_plateaux_are_exact():
 
 
 def test_absolute_plateau_of_many_random_points():
-    data = load(CUBIC, rule="random", train=10000, test=10000)
+    data = load(CUBIC, rule="random", train=4000, test=4000)
     assert Functional("mae").plateaux(data)["best line"] == pytest.approx(0.15625, abs=2e-3)
 
 

@@ -141,7 +141,7 @@ def test_a_seed_gives_the_same_numbers_and_another_seed_others(tmp_path):
     for number, seed in enumerate((3, 3, 4)):
         folder = tmp_path / str(number)
         folder.mkdir()
-        words = ["geodesic", "levels=[0.05,0.02]", f"seed={seed}"]
+        words = ["geodesic", "levels=[0.05,0.02]", "pairs=1", f"seed={seed}"]
         assert run(folder, *words, figures="[]").returncode == 0
         (file,) = folder.glob("outputs/*/*/data/geodesics.nc")
         rows = xarray.load_dataset(file, engine="h5netcdf")
