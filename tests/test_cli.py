@@ -355,7 +355,7 @@ def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
             "warm_start=taut_string: looks inside a level set",
         ),
         (
-            ["connect", "warm_start=taut_string", "--dry-run"],
+            ["connect", "warm_start=taut_string"],
             "warm_start=taut_string: looks inside a level set",
         ),
         (
@@ -363,14 +363,11 @@ def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
             "warm_start: repair starts from nothing",
         ),
         (["geodesic", "method=repair", "model=ring"], "method=repair: a closed form has no"),
-        (
-            ["geodesic", "method=dropout_path", "model=ring", "--dry-run"],
-            "method=dropout_path: a closed form",
-        ),
+        (["geodesic", "method=dropout_path", "model=ring"], "method=dropout_path: a closed form"),
         (["geodesic", "method=function_space", "model=ring"], "the model must be a network"),
     ],
 )
-@pytest.mark.parametrize("flags", [[], pytest.param(["--dry-run"], marks=SLOW)])
+@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
 def test_parts_that_do_not_go_together_are_refused_before_work(tmp_path, words, message, flags):
     result = landscape("run", *words, "budget=smoke", *flags, cwd=tmp_path)
     assert message in refusal(result)

@@ -99,8 +99,7 @@ def test_recipe_runs_at_the_smallest_budget(name, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "set_up", without_unused)
     if name in NEEDS_FILES and not os.environ.get("LANDSCAPE_DATA"):
         pytest.skip("set LANDSCAPE_DATA to a folder with MNIST and CIFAR-10")
-    with commands.one_picture():
-        check(run(tmp_path, name, *FEWER[name]), tmp_path)
+    check(run(tmp_path, name, *FEWER[name]), tmp_path)
 
 
 def test_a_statement_that_fails_is_a_result(tmp_path):

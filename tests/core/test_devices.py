@@ -99,7 +99,7 @@ def one_by_one(place):
     finally:
         host_loop._one_context = whole
     key, rates = jax.random.key(0), np.full(8, 0.01)
-    learn = lambda batch: train(surface, adam(0.01), points, (0.5, 0.2), 12, 6, key, batch)
+    learn = lambda batch: train(surface, adam(0.01), points, (0.5, 0.2), 60, 20, key, batch)
     strings = [np.linspace([-3.0, 0.0], [3.0, 1.0], 7), np.linspace([0.0, 0.0], [2.0, 1.0], 7)]
     noisy = relax(surface, strings, Relaxing(), rates, draw=some, key=key)
     return {
