@@ -16,6 +16,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from landscape_cli.errors import UserError
@@ -25,15 +26,39 @@ RUNNERS = {"launcher": Launcher, "sweeper": Sweeper}
 
 
 class Loader(ConfigLoaderImpl):
-    """Hydra's loader, which hands on what has been checked."""
+    """Hydra's loader, which hands on what has been checked, and composes a run only once."""
 
-    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+    words: list[str] | None = None  # of the run that was composed when Hydra asked for its mode
+    composed: DictConfig
+
+    def load_configuration(
+        self,
+        config_name: str | None,
+        overrides: list[str],
+        run_mode: RunMode,
+        from_shell: bool = True,
+        validate_sweep_overrides: bool = True,
+    ) -> DictConfig:
         """Compose, for the command or for one job of a multirun.
+
+        Hydra composes to see `hydra.mode`, only then without validation, and anew for the run,
+        which gets what was composed first.
 
         Raises:
             UserError: as `check` does.
         """
-        cfg = super().load_configuration(*args, **kwargs)
+        given = config_name, [*overrides], run_mode, from_shell, validate_sweep_overrides
+        if validate_sweep_overrides:
+            words = [word for word in overrides if word != "hydra.mode=RUN"]  # Hydra adds it
+            kept = run_mode == RunMode.RUN and words == self.words
+            cfg = self.composed if kept else super().load_configuration(*given)
+            self.words = None
+        else:
+            try:
+                cfg = super().load_configuration(config_name, given[1], RunMode.RUN)
+                self.words, self.composed = given[1], cfg
+            except Exception:  # values to sweep over, or wrong ones, which the run will meet
+                cfg = super().load_configuration(*given)
         check(cfg.hydra)
         return cfg
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,32 @@ def test_logging_without_a_root_is_logging_too(tmp_path):
     (tmp_path / "hydra" / "job_logging" / "evil.yaml").write_text(text)
     said = refused(["--config-dir", tmp_path, "hydra/job_logging=evil"], tmp_path)
     assert said.startswith("hydra/job_logging: refused")
+
+
+def test_a_run_is_composed_once(tmp_path, monkeypatch):
+    calls, compose = [], ConfigLoaderImpl._load_configuration_impl
+    count = lambda *given, **named: calls.append(given) or compose(*given, **named)
+    monkeypatch.setattr(ConfigLoaderImpl, "_load_configuration_impl", count)
+    assert refused(["pairs=0"], tmp_path) == "pairs=0: must be at least 1"
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("mode", ["null", "RUN", "MULTIRUN"])
+@pytest.mark.parametrize("typed", [[], ["seed=0,1"]])
+def test_a_yaml_may_say_that_it_sweeps(toy_folder, tmp_path, mode, typed):
+    """`hydra.mode` decides, as Hydra documents it; without it several values need -m."""
+    shutil.copytree(toy_folder, tmp_path / "mine")
+    experiment = tmp_path / "mine" / "experiment" / "toy.yaml"
+    experiment.write_text(experiment.read_text() + f"hydra:\n  mode: {mode}\n")
+    words = ["run", "toy", "--config-dir", "mine", "plugins=[toy]", *typed]
+    result = landscape(*words, cwd=tmp_path)
+    jobs = sorted(path.parent.name for path in tmp_path.glob("outputs/*/*/*/manifest.json"))
+    if mode == "MULTIRUN":
+        assert jobs == (["0", "1"] if typed else ["0"])
+        return
+    assert jobs == []
+    assert result.returncode == (2 if typed else 0), result.stderr
+    assert ("several values need -m" in result.stderr) == bool(typed)
 
 
 def test_hydra_is_as_it_was_afterwards():
