@@ -12,6 +12,7 @@ import hydra
 import jax
 import jax.numpy as jnp
 import pytest
+from compositions import composed
 from hydra import compose, initialize_config_dir, version
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -190,14 +191,13 @@ def test_a_bug_of_ours_is_not_the_users_mistake(monkeypatch):
 
 def test_further_parts_are_built_and_named():
     words = ["experiment=geodesic", "method@warm_start=straight", "+method@methods.chord=straight"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=words)
+    cfg = composed(*words)
     config.settings(cfg)
     parts = config.build_all(cfg)
     assert parts["warm_start"] == parts["methods"]["chord"] == Straight()
     named = flat(parts)
     assert named["methods.chord"] == Straight() and "gauges" not in named
-    cfg.methods.chord.dense = 0
+    cfg = OmegaConf.merge(cfg, {"methods": {"chord": {"dense": 0}}})
     with pytest.raises(UserError, match=r"^methods\.chord\.dense must be"):
         config.build_all(cfg)
 
@@ -248,9 +248,8 @@ def choices():
 
 @pytest.mark.parametrize(("group", "name"), choices())
 def test_every_yaml_composes_builds_and_says_what_it_is(group, name):
-    words = [f"{group}={name}", *([] if group == "experiment" else ["experiment=geodesic"])]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=words)
+    words = [*([] if group == "experiment" else ["experiment=geodesic"]), f"{group}={name}"]
+    cfg = composed(*words)
     config.settings(cfg)
     config.build_all(cfg)
     assert listing.first_comment(CONF / group / f"{name}.yaml")
@@ -266,11 +265,9 @@ def test_every_yaml_composes_builds_and_says_what_it_is(group, name):
     ],
 )
 def test_the_paper_budget_of_a_recipe_is_the_published_size(experiment, parameters, examples):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        words = [f"experiment={experiment}"]
-        desk = compose("config", overrides=words)
-        paper = compose("config", overrides=[*words, "budget=paper"])
-        mine = compose("config", overrides=[*words, "budget=paper", "data.train=77"])
+    recipe = f"experiment={experiment}"
+    desk, paper = composed(recipe), composed(recipe, "budget=paper")
+    mine = composed(recipe, "budget=paper", "data.train=77")
     assert paper.data.train == examples > desk.data.train
     assert mine.data.train == 77, "the command line has the last word"
     size = paper.data.size

@@ -10,7 +10,7 @@ import pytest
 import xarray
 from commands import landscape as command
 from commands import one_picture, plugins_forgotten
-from hydra import compose, initialize_config_dir
+from compositions import composed
 
 from landscape_cli import cli, config, flags, listing
 from landscape_cli.overrides import spelled_out
@@ -66,8 +66,7 @@ def build(experiment, overrides, folder=None):
     spelled = [spelled_out(word, listing.conf_folders(None)) for word in overrides]
     words = [f"experiment={experiment}", *spelled]
     words += [f"hydra.searchpath=[file://{folder}]"] if folder else []
-    with initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):
-        cfg = compose("config", overrides=words)
+    cfg = composed(*words)
     settings = config.settings(cfg)
     config.open_plugins(settings.plugins, [folder] if folder else [])
     config.build_all(cfg, settings.plugins)

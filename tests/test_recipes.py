@@ -9,7 +9,7 @@ from pathlib import Path
 import commands
 import pytest
 import xarray
-from hydra import compose, initialize_config_dir
+from compositions import composed
 
 from landscape_cli import config, runner
 from landscape_cli.errors import UserError
@@ -69,9 +69,8 @@ def test_every_recipe_is_tried_here():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_recipe_varies_images_that_no_step_would_see(name):
-    for budget in ("smoke", "desk", "paper"):
-        with initialize_config_dir(str(CONF.parent), version_base="1.3"):
-            cfg = compose("config", overrides=[f"experiment={name}", f"budget={budget}"])
+    for budget in ([], ["budget=smoke"], ["budget=paper"]):
+        cfg = composed(f"experiment={name}", *budget)
         assert cfg.trainer.batch or not cfg.data.get("augment"), budget
 
 
@@ -160,9 +159,7 @@ WORDS = {  # a choice for every group and some settings that all recipes share
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_recipe_never_looks_at_is_refused_where_it_is_typed(name, tmp_path):
     """It was taken without a word, and went into the file of settings."""
-    with initialize_config_dir(str(CONF.parent), version_base="1.3"):
-        cfg = compose("config", overrides=[f"experiment={name}"])
-    unused = config.build(cfg.experiment, "experiment").unused
+    unused = config.build(composed(f"experiment={name}").experiment, "experiment").unused
     assert set(unused) <= set(WORDS)
     said = {key: f"{WORDS[key]}: {name} takes no {key}; {why}" for key, why in unused.items()}
     for key, message in said.items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from compositions import composed
 from landscape_cli.experiments import connect
 
 from landscape_cli import config, jax_settings, runner
@@ -23,8 +23,7 @@ FEASIBLE = ("straight", "taut", "loose")
 
 
 def setup_of(*words):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=["experiment=connect", "budget=smoke", *words])
+    cfg = composed("experiment=connect", "budget=smoke", *words)
     settings = config.settings(cfg)
     parts = config.build_all(cfg)
     setup = runner.set_up(parts, settings, config.plain(cfg.budget), {})

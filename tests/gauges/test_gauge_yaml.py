@@ -6,7 +6,7 @@ import pkgutil
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from compositions import composed
 
 from landscape_cli import config, gauges, listing
 from landscape_cli.contracts import Gauge
@@ -23,9 +23,8 @@ REFUSED = {  # numbers and words that no field of the name may take
 
 
 def built(name):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=["experiment=geodesic", f"gauge={name}"])
-    return cfg.gauge, config.build(cfg.gauge, "gauge")
+    cfg = composed("experiment=geodesic", f"gauge={name}").gauge
+    return cfg, config.build(cfg, "gauge")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -260,12 +260,12 @@ def test_float32_stays_float32(method):
 
 def test_published_schedules():
     """PAPERS.md 2.3: 14 cycles from 3 beads on; the fast preset has 15 and seven cycles."""
-    from test_methods import composed
+    from test_methods import method_node
 
     from landscape_cli import config
 
     slow, fast = (
-        config.build(composed(name).method, "method")
+        config.build(method_node(name), "method")
         for name in ("auto_neb_draxler2018", "auto_neb_fast")
     )
     for method in (slow, fast):

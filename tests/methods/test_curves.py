@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from compositions import composed
 from zoo import connect, rotation
 
 from landscape_cli import config
@@ -33,8 +33,7 @@ CURVES = pytest.mark.parametrize("curve", [Bezier, Polychain])
 
 def named(name, *more):
     """The method of an option."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=["experiment=geodesic", f"method={name}", *more])
+    cfg = composed("experiment=geodesic", f"method={name}", *more)
     return config.build(cfg.method, "method")
 
 

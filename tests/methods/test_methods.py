@@ -1,13 +1,12 @@
 """All methods over all surfaces whose answer is known; a new method is a new row by itself."""
 
 import dataclasses
-from functools import cache
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
+from compositions import composed
 from zoo import ABOVE, BELOW, BOWL, RING, connect, dense_peak, known_surfaces, path_methods
 
 from landscape_cli import config, listing
@@ -92,10 +91,8 @@ def ranks_are_kept():
     jax.config.update("jax_numpy_rank_promotion", "allow")
 
 
-@cache
-def composed(name):
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", overrides=["experiment=geodesic", f"method={name}"])
+def method_node(name):
+    return composed("experiment=geodesic", f"method={name}").method
 
 
 def test_the_table_has_all_methods():
@@ -224,7 +221,7 @@ def test_manners(method):
     assert method.connect.__doc__
     one, other = method(), method()
     assert one == other and hash(one) == hash(other)
-    targets = [composed(name).method._target_ for name in NAMES]
+    targets = [method_node(name)._target_ for name in NAMES]
     assert f"{method.__module__}.{method.__name__}" in targets, "no YAML names it"
 
 
@@ -250,11 +247,11 @@ def test_every_number_and_word_has_a_range(method):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_method_yaml_builds_and_says_what_it_is(name):
-    cfg = composed(name)
-    method = config.build(cfg.method, "method")
+    cfg = method_node(name)
+    method = config.build(cfg, "method")
     assert isinstance(method, PathMethod)
     fields = {field.name for field in dataclasses.fields(method)}
-    assert set(cfg.method) - {"_target_"} == fields, "the YAML shows all settings"
+    assert set(cfg) - {"_target_"} == fields, "the YAML shows all settings"
     text = (CONF / "method" / f"{name}.yaml").read_text(encoding="utf-8")
     assert text.startswith("# ")
 
@@ -263,7 +260,7 @@ def test_method_yaml_builds_and_says_what_it_is(name):
 def test_defaults_in_python_are_those_of_the_command(method):
     """FunctionSpace took half the steps: `landscape.connect` builds methods without a YAML."""
     name = method.__module__.rpartition(".")[2]
-    assert config.build(composed(name).method, "method") == method()
+    assert config.build(method_node(name), "method") == method()
 
 
 def test_defaults_of_the_core_are_those_of_the_methods():
@@ -272,7 +269,7 @@ def test_defaults_of_the_core_are_those_of_the_methods():
 
 
 def test_the_published_settings():
-    method = config.build(composed("fb2016").method, "method")
+    method = config.build(method_node("fb2016"), "method")
     assert (method.alpha, method.tau, method.insertion) == (0.95, 1.1, "midpoint")
     assert method.depth == 10 and method.deeper == 1.0 and method.three_beads
     assert method.learning_rate == 1e-3

@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
+from compositions import composed
 from hydra import compose, initialize_config_dir
 
 from landscape_cli import config, listing
@@ -16,7 +17,7 @@ FUNCTIONALS = list(listing.options("functional", [CONF]))
 
 
 @pytest.fixture
-def composed(tmp_path):
+def probed(tmp_path):
     """Compose as the command does, with an experiment that chooses nothing unless told to."""
     (tmp_path / "experiment").mkdir()
 
@@ -34,8 +35,8 @@ def composed(tmp_path):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_model_yaml_builds_with_its_data_and_levels(composed, name):
-    cfg = composed(f"model={name}")
+def test_model_yaml_builds_with_its_data_and_levels(probed, name):
+    cfg = probed(f"model={name}")
     model = config.build(cfg.model, "model")
     assert hash(model) == hash(config.build(cfg.model, "model"))
     config.build(cfg.data, "data")
@@ -47,8 +48,8 @@ def test_model_yaml_builds_with_its_data_and_levels(composed, name):
 
 
 @pytest.mark.parametrize("name", [n for n in MODELS if re.match("cifar|resnet|vgg|dense|alex", n)])
-def test_networks_for_cifar_have_as_many_parameters_as_their_yaml_says(composed, name):
-    cfg = composed(f"model={name}")
+def test_networks_for_cifar_have_as_many_parameters_as_their_yaml_says(name):
+    cfg = composed("experiment=geodesic", f"model={name}")
     network = config.build(cfg.model, "model").clone(outputs=10)
     images = jnp.zeros((1, cfg.data.size, cfg.data.size, 3), jnp.float32)
     params = jax.eval_shape(lambda: network.init(jax.random.key(0), images))["params"]
@@ -59,10 +60,10 @@ def test_networks_for_cifar_have_as_many_parameters_as_their_yaml_says(composed,
 
 @pytest.mark.parametrize("norm", ["none", "layer", "group", "batch"])
 @pytest.mark.parametrize("name", ["alexnet", "cifar_cnn_fb2016", "mnist_cnn", "mnist_cnn_fb2016"])
-def test_plain_convolutions_take_any_norm(composed, name, norm):
+def test_plain_convolutions_take_any_norm(name, norm):
     """As all other networks for images do."""
     chosen = [] if norm == "none" else [f"model.norm={norm}"]  # none by itself
-    cfg = composed(f"model={name}", *chosen)
+    cfg = composed("experiment=geodesic", f"model={name}", *chosen)
     assert cfg.model.norm == norm
     network = config.build(cfg.model, "model")
     images = jnp.zeros((1, 16, 16, 1), jnp.float32)
@@ -72,24 +73,24 @@ def test_plain_convolutions_take_any_norm(composed, name, norm):
 
 
 @pytest.mark.parametrize("name", FUNCTIONALS)
-def test_functional_yaml_builds(composed, name):
-    config.build(composed(f"functional={name}").functional, "functional")
+def test_functional_yaml_builds(probed, name):
+    config.build(probed(f"functional={name}").functional, "functional")
 
 
-def test_the_command_line_has_the_last_word(composed):
-    cfg = composed("model=mnist_cnn", "data=digits", "levels=[0.3]", "precision=float64")
+def test_the_command_line_has_the_last_word(probed):
+    cfg = probed("model=mnist_cnn", "data=digits", "levels=[0.3]", "precision=float64")
     assert cfg.data._target_.endswith("Digits")
     assert (cfg.levels, cfg.precision) == ([0.3], "float64")
     assert cfg.functional.metric == "cross_entropy"
-    assert composed("functional=mae").functional.metric == "mae"  # the default model says mse
+    assert probed("functional=mae").functional.metric == "mae"  # the default model says mse
 
 
-def test_experiment_over_model_over_default(composed):
+def test_experiment_over_model_over_default(probed):
     defaults = "defaults: [override /model: quintic_tanh, override /functional: mae, _self_]"
     chosen = f"{defaults}\nlevels: [0.5]"
-    cfg = composed(experiment=chosen)
+    cfg = probed(experiment=chosen)
     assert len(cfg.data.coefficients) == 6
     assert (cfg.functional.metric, cfg.levels, cfg.model.widths) == ("mae", [0.5], [8, 8])
-    cfg = composed("model=cubic_tanh", "data=quadratic", experiment=chosen)
+    cfg = probed("model=cubic_tanh", "data=quadratic", experiment=chosen)
     assert len(cfg.data.coefficients) == 3
     assert (cfg.functional.metric, cfg.model.widths) == ("mae", [4, 4])

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from compositions import composed
 from hydra import compose, initialize_config_module
 
 from landscape_cli.config import build
@@ -117,10 +118,9 @@ def test_yaml_composes_and_builds(option, part):
 )
 def test_another_trainer_brings_its_own_settings_into_a_published_recipe(name):
     """A recipe that set `trainer.learning_rate` itself would leave it behind, even here."""
-    with initialize_config_module("landscape_cli.conf", version_base="1.3"):
-        published = compose("config", overrides=[f"experiment={name}"]).trainer
-        other = compose("config", overrides=[f"experiment={name}", "trainer=sgd"]).trainer
-        plain = compose("config", overrides=["experiment=geodesic", "trainer=sgd"]).trainer
+    published = composed(f"experiment={name}").trainer
+    other = composed(f"experiment={name}", "trainer=sgd").trainer
+    plain = composed("experiment=geodesic", "trainer=sgd").trainer
     assert other == plain
     wanted = (1e-4, 100, 10) if name == "fb2016_mnist" else (1e-3, None, 100)
     assert (published.learning_rate, published.batch, published.check) == wanted
