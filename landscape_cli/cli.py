@@ -45,9 +45,12 @@ FOOTING = "+hydra.callbacks.landscape._target_=landscape_cli.jobs.Footing"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` and return the exit code; that of the process ends it."""
-    for name in ("stdout", "stderr"):  # closed by whoever started us, as by `>&-`
-        if getattr(sys, name) is None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started us, as by `>&-`
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):  # a letter that cannot be written ends no run
+            stream.reconfigure(errors="backslashreplace")
     code = outcome(list(sys.argv[1:] if argv is None else argv))
     if argv is None and code:
         leave(code)
@@ -259,10 +262,10 @@ def plot(words: list[str]) -> None:
     left_out = lambda text: print(f"landscape: left out: {text}", file=sys.stderr)
     figures, several = [], past_runs.runs_inside(chosen.folder)
     for run in several or [chosen.folder]:
-        past_runs.read_manifest(run)
-        if chosen.config_dir or chosen.plugin:
-            trust_plugins(run, chosen.config_dir, chosen.plugin)
         try:
+            past_runs.read_manifest(run)
+            if chosen.config_dir or chosen.plugin:
+                trust_plugins(run, chosen.config_dir, chosen.plugin)
             figures += past_runs.redraw(run, formats, left_out)
         except UserError as error:
             if not several:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 PROFILE = np.linspace(0, 1, 201)
 FIGURES = ("png", "svg", "pdf")
 ARRAYS = ("beads", "saddles")  # of a `Found`; all else are attributes of a file
+COMPUTED = ("_at_beads", "_along")  # energies, once they are asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,8 +203,11 @@ class Connection:
         return path
 
     def __copy__(self, memo: Any = None) -> Connection:
-        """A copy keeps the energy."""
-        return replace(self, found=replace(self.found, beads=self.beads.copy()))
+        """A copy keeps the energy, and what was computed with it."""
+        made = replace(self, found=replace(self.found, beads=self.beads.copy()))
+        known = {name: self.__dict__[name] for name in COMPUTED if name in self.__dict__}
+        made.__dict__.update(copy.deepcopy(known))
+        return made
 
     __deepcopy__ = __copy__
 

@@ -35,7 +35,8 @@ def data() -> Iterator[str]:
         yield "data: LANDSCAPE_DATA is not set; files are looked for where data.dir says"
     else:
         try:
-            names = sorted(path.name for path in Path(place).iterdir() if path.is_dir())
+            inside = Path(place).expanduser().iterdir()
+            names = sorted(path.name for path in inside if path.is_dir())
         except OSError as error:
             yield f"data: LANDSCAPE_DATA={place} cannot be read ({error.strerror})"
             return

@@ -117,7 +117,7 @@ def runs_inside(path: str | Path) -> list[Path]:
 def show(path: str | Path) -> str:
     """A run in words: how it ended, settings, headline numbers, references; several in brief."""
     if runs := runs_inside(path):
-        return in_brief({str(run): read_manifest(run) for run in runs})
+        return in_brief({str(run): _manifest_or_trouble(run) for run in runs})
     path, manifest = Path(path), read_manifest(path)
     text = in_words(manifest, read_config(path / "config.yaml"), read_summary(path))
     figures = [f"figure: {file}" for file in sorted((path / "plots").glob("*"))]
@@ -125,6 +125,14 @@ def show(path: str | Path) -> str:
         draw = f"landscape plot {shlex.quote(str(path))}"
         figures.append(f"not all figures were drawn; draw them with: {draw}")
     return "\n".join([f"run: {path}", text, *figures])
+
+
+def _manifest_or_trouble(path: Path) -> dict[str, Any]:
+    """A manifest of one of several runs, of which the others are shown where it is damaged."""
+    try:
+        return read_manifest(path)
+    except UserError as error:
+        return {"error": str(error)}
 
 
 def _alive(manifest: dict[str, Any]) -> bool:

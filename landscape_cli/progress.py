@@ -65,7 +65,9 @@ class Reporter(Progress):
         self._log: TextIO | None = None
         if log_path is not None:
             with suppress(OSError):
-                self._log = open(log_path, "a", buffering=1, encoding="utf-8")  # noqa: SIM115
+                self._log = open(  # noqa: SIM115
+                    log_path, "a", buffering=1, encoding="utf-8", errors="backslashreplace"
+                )
         self._name, self._total, self._unit, self._note, self._done = "", 0, "", "", 0
         self._found = ""
         self._began = self._spoke = self._moved = clock()
@@ -169,7 +171,7 @@ class Reporter(Progress):
         if self._log is not None:
             try:
                 self._log.write(f"{datetime.now().isoformat(' ', 'seconds')} {line}\n")
-            except OSError:
+            except (OSError, ValueError):
                 log, self._log = self._log, None
                 with suppress(OSError):
                     log.close()
@@ -269,7 +271,7 @@ def speed(rate: float) -> str:
     """`1,660/s`, `3.1/s`, `25 s each`."""
     if rate < 0.1:
         return f"{duration(1 / rate)} each"
-    return f"{rate:,.0f}/s" if rate >= 100 else f"{rate:.2g}/s"
+    return f"{rate:,.0f}/s" if rate >= 99.5 else f"{rate:.2g}/s"
 
 
 def duration(seconds: float) -> str:

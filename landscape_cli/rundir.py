@@ -86,12 +86,11 @@ class RunDir:
             raise
         return folder
 
-    def save(self, record: Record, figures: bool = False) -> None:
-        """Write `record`'s data and headline numbers; draw it now only if asked.
+    def save(self, record: Record) -> None:
+        """Write `record`'s data and headline numbers; `finish` draws its last version.
 
         A record of the same name is replaced; one that does not say it itself is told what `about`
-        says of the run. `finish` draws the last version of each, so a
-        record that is saved after every string is drawn once.
+        says of the run.
 
         Raises:
             UserError: the disk is full or the folder cannot be written.
@@ -105,8 +104,6 @@ class RunDir:
         self._records[name] = record
         self._summary[name] = plain(record.summary())
         write(self.path / "summary.json", json_text(self._summary).encode())
-        if figures:
-            draw(self.path, [record], self.formats)
 
     def finish(
         self, status: str, error: str | None = None, extra: dict[str, Any] | None = None

@@ -67,6 +67,12 @@ def test_help_names_every_verb():
         assert f"landscape {verb}" in text
 
 
+def test_letters_that_a_terminal_cannot_show_end_nothing():
+    done = process("list", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert r"\u03a3" in done.stdout
+
+
 def test_version():
     assert re.fullmatch(r"landscape \d+\.\d+\.\d+\n", process("--version").stdout)
 

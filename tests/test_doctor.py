@@ -38,6 +38,12 @@ def test_data_sets_and_where_they_are(monkeypatch, tmp_path):
     assert "holds only part of MNIST" in lines(monkeypatch, tmp_path)["data=mnist"]
 
 
+def test_the_home_folder_may_be_short(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "x" / "mnist").mkdir(parents=True)
+    assert lines(monkeypatch, "~/x")["data"] == "~/x holds mnist"
+
+
 def test_without_a_folder(monkeypatch, tmp_path):
     assert lines(monkeypatch, "")["data=mnist"] == "not on this machine"
 

@@ -164,6 +164,13 @@ def test_a_copy_of_a_result_keeps_its_energy():
         assert made.beads is not path.beads
 
 
+def test_a_copy_without_an_energy_keeps_what_was_computed_with_it():
+    path = pickle.loads(pickle.dumps(landscape.connect(ring, A, B, "straight")))
+    for made in (copy.copy(path), copy.deepcopy(path)):
+        np.testing.assert_array_equal(made.profile(), path.profile())
+        assert made.profile()[1] is not path.profile()[1] and made.plot().axes
+
+
 def test_a_saved_result_is_loaded(tmp_path):
     path = landscape.geodesic(ring, A, B, level=0.1)
     loaded = landscape.load(path.save(tmp_path / "ring.nc"))

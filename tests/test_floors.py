@@ -23,7 +23,7 @@ OWN = {  # folder -> what else of ours it may import
     "trainers": "contracts core errors ranges references",
     "methods": "contracts core errors path_costs ranges references symmetry",
     "gauges": "contracts core errors ranges references symmetry",
-    "records": "contracts core errors plots",
+    "records": "contracts core errors plots quantities",
     "experiments": "contracts copies core data errors estimate functional models networks pace "
     "path_costs published ranges records references setup sizes splits",
 }

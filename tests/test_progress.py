@@ -149,8 +149,18 @@ def test_a_stream_that_fails_stops_nothing(tmp_path):
     assert isinstance(progress, Reporter) and "training" in progress.phases
 
 
+def test_a_name_that_is_no_text_stops_nothing(tmp_path):
+    """Linux allows any bytes in the name of a file."""
+    with reporter(tmp_path / "run.log", io.StringIO()) as progress:
+        progress.message(os.fsdecode(b"a\xff"))
+        progress.message("still here")
+    log = (tmp_path / "run.log").read_text().splitlines()
+    assert [line[20:] for line in log] == [r"a\udcff", "still here"]
+
+
 def test_words_for_rates_and_times():
-    assert [speed(x) for x in (1660.4, 3.14, 0.04)] == ["1,660/s", "3.1/s", "25 s each"]
+    said = ["1,660/s", "100/s", "3.1/s", "25 s each"]
+    assert [speed(x) for x in (1660.4, 99.7, 3.14, 0.04)] == said
     assert [duration(x) for x in (37, 250, 7500)] == ["37 s", "4 min 10 s", "2 h 5 min"]
 
 

@@ -1,6 +1,8 @@
 import errno
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from commands import one_picture
+from commands import landscape, one_picture
 
 from landscape_cli import past_runs, rundir
 from landscape_cli.errors import UserError
@@ -93,10 +95,10 @@ def test_a_file_is_one_copy_of_its_record():
 
 
 @pytest.mark.usefixtures("one_drawn")
-def test_figures_wait_for_the_end_unless_asked_for(run):
+def test_figures_wait_for_the_end(run):
     run.save(geodesics())
     assert not (run.path / "plots").exists()
-    run.save(geodesics(), figures=True)
+    run.finish("finished")
     assert (run.path / "plots" / "length.png").exists()
     assert {file.suffix for file in (run.path / "plots").iterdir()} == {".png"}
 
@@ -464,6 +466,24 @@ def test_a_process_that_cannot_be_has_ended(run, pid):
         manifest = run.manifest | {"pid": pid, "status": status}
         write(run.path / "manifest.json", json_text(manifest).encode())
         assert past_runs.read_manifest(run.path)["status"] == said
+
+
+@pytest.mark.usefixtures("one_drawn")
+def test_a_damaged_run_of_a_multirun_hides_no_others(run, tmp_path):
+    run.save(geodesics())
+    run.finish("finished")
+    whole = dict(past_runs.read_manifest(run.path), seconds=7260.0)
+    for name, text in (("0", "{"), ("1", json_text(whole))):
+        (tmp_path / "sweep" / name).mkdir(parents=True)
+        (tmp_path / "sweep" / name / "manifest.json").write_text(text)
+    shutil.copytree(run.path / "data", tmp_path / "sweep" / "1" / "data")
+    shutil.copy(run.path / "config.yaml", tmp_path / "sweep" / "1")
+    text = past_runs.show(tmp_path / "sweep")
+    assert "sweep/0/manifest.json: damaged" in text and "geodesic: finished in 2.0 h" in text
+    result = landscape("plot", tmp_path / "sweep")
+    assert result.returncode == 0 and result.stdout.count("figure: ") > 0
+    assert re.match("landscape: left out: .*sweep/0/manifest.json: damaged", result.stderr)
+    assert result.stderr.count("\n") == 1
 
 
 def test_the_runs_of_a_multirun_come_in_their_order(tmp_path):

@@ -2,7 +2,8 @@
 
 A geodesic of Ω = {F <= λ} is straight inside and pressed against the wall by a force along the
 gradient (γ'' = 0 where F < λ, γ'' = μ∇F with μ >= 0 where F = λ). With x the beads, p_k beads
-and points inside segments, and c = log(F/λ) outside, (F - λ)/λ inside, each string minimizes
+and points inside segments, λ the level less its margin, u the unit of energies (`batch.Pull`), and
+c = (F - λ)/u inside, log(1 + (F - λ)/u) outside, each string minimizes
 
     L(x) = N Σ ‖x_{i+1} - x_i‖² / 2‖chord‖² + (1/K) Σ_k [max(0, μ_k + ρ c(p_k))² - μ_k²] / 2ρ
 
@@ -51,7 +52,7 @@ class Walls(NamedTuple):
     start: Array  # (param,)
     end: Array  # (param,)
     level: Array  # λ the string must obey, margin taken off
-    scale: Array  # unit of c: |λ|, or 1 at λ = 0
+    scale: Array  # u, the unit of c
 
 
 class Evaluated(NamedTuple):
@@ -100,7 +101,7 @@ class Tightening:
         memory: most pairs remembered by L-BFGS; of strings whose pairs do not stay in the cache
             of a core at most 24.
         tolerance: relative KKT residual at which a string is taut (`kkt`).
-        feasibility: largest c(p) that counts as inside, relative to the level.
+        feasibility: largest c(p) that counts as inside.
         every: evaluations after which multipliers are updated at the latest.
         inner: KKT residual of the inner problem at which multipliers are updated.
         ahead: times the violation or gap, a residual at which they are updated too: to solve

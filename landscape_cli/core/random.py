@@ -27,11 +27,16 @@ def named_key(seed: int, *names: str | int) -> jax.Array:
 def named_generator(seed: int, *names: int | np.ndarray) -> np.random.Generator:
     """The same for draws on the host; under seed 0 it draws what its names alone would.
 
-    NumPy fills up what it mixes with zeros, to four words: one for the seed and three for names.
+    NumPy mixes four words, and fills up with zeros: three are for names, the last for the seed.
 
     Args:
         seed: 0 to 2³² - 1.
         names: at most three: whole numbers of 0 to 2³² - 1, or arrays, named by their bytes.
+
+    Raises:
+        ValueError: more names.
     """
+    if len(names) > 3:
+        raise ValueError(f"at most three names, got {len(names)}")
     words = [zlib.crc32(x.tobytes()) if isinstance(x, np.ndarray) else x for x in names]
-    return np.random.default_rng([*words, seed])
+    return np.random.default_rng([*words, *[0] * (3 - len(words)), seed])

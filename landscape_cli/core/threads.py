@@ -38,7 +38,8 @@ def compute_on(count: int | None) -> None:
 
     Compiled programs, which are laid out for the devices of before, are forgotten.
     """
-    before, _mesh[:] = local_devices(), jax.local_devices()[:count] if count else []
+    before = list(local_devices())  # a copy: `_mesh` itself changes
+    _mesh[:] = jax.local_devices()[:count] if count else []
     if local_devices() != before:
         one_cpu.cache_clear()
         workers.cache_clear()

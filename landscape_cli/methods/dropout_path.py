@@ -114,7 +114,8 @@ class DropoutPath(PathMethod):
         for _ in range(self.draws):
             kept = chain.halves(generator)
             copies = [halved(chain, net, kept, first) for first in range(len(chain.layers))]
-            highest = surface.energies(np.stack([_theta(symmetry, copy) for copy in copies])).max()
+            energies = surface.energies(np.stack([_theta(symmetry, copy) for copy in copies]))
+            highest = np.nan_to_num(energies.max(), nan=np.inf)
             if best is None or highest < lowest:
                 lowest, best = highest, kept
         assert best is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from landscape_cli.quantities import in_seconds
+
 
 def in_words(manifest: dict[str, Any], config: dict[str, Any], summary: dict[str, Any]) -> str:
     """The text of `landscape show`, from what the files of a run folder hold."""
@@ -31,7 +33,7 @@ def in_brief(manifests: dict[str, dict[str, Any]]) -> str:
 def _headline(manifest: dict[str, Any]) -> list[str]:
     """The experiment and how it ended, the command, what was found, the error."""
     seconds = manifest.get("seconds")
-    lasted = f" in {seconds:.3g} s" if isinstance(seconds, int | float) else ""
+    lasted = f" in {in_seconds(seconds)}" if isinstance(seconds, int | float) else ""
     title = f"{manifest.get('experiment', 'run')}: {manifest.get('status', 'unknown')}{lasted}"
     lines = [f"{title}, started {manifest.get('started', 'at an unknown time')}"]
     lines += [f"  {manifest['command']}"] if manifest.get("command") else []

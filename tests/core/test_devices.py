@@ -117,16 +117,14 @@ def on_so_many(count):
     surface = Surface(ring, jnp.ones(()), 3)
     points = np.random.default_rng(0).normal(size=(9, 3))
     threads.compute_on(count)
-    try:
-        lanes = devices.over_devices(lambda _, x: jnp.full_like(x, len(x)), (), jnp.ones(8))
-        items = devices.on_devices(lambda some: [len(some)] * len(some), range(8))
-        return {
-            "energies": np.asarray(surface.energies(jnp.asarray(points))).tolist(),
-            "share": [float(lanes.max()), int(max(items))],
-            "alone": threads.one_cpu(),
-        }
-    finally:
-        threads.compute_on(None)
+    lanes = devices.over_devices(lambda _, x: jnp.full_like(x, len(x)), (), jnp.ones(8))
+    items = devices.on_devices(lambda some: [len(some)] * len(some), range(8))
+    return {
+        "energies": np.asarray(surface.energies(jnp.asarray(points))).tolist(),
+        "share": [float(lanes.max()), int(max(items))],
+        "alone": threads.one_cpu(),
+        "threads": threads.workers(),
+    }
 
 
 def of_a_network():
@@ -200,6 +198,7 @@ def test_four_devices_give_what_one_gives():
     for count, one in four["of four"].items():
         assert one["share"] == [8 // int(count)] * 2
         assert one["alone"] == (count == "1")
+        assert one["threads"] == (threads.workers() if count == "1" else 1)
         np.testing.assert_allclose(one["energies"], four["ring"]["energies"], rtol=1e-12)
     assert four["copies"] == 0, "copies on other devices go with what they are copies of"
 
@@ -251,7 +250,8 @@ if __name__ == "__main__":
     assert jax.local_device_count() == 4
     found = {"ring": on_a_ring(), "valley": in_a_valley()}
     found |= {"network": of_a_network()}
-    found |= {"of four": {count: on_so_many(count) for count in (1, 2)}}
+    found |= {"of four": {count: on_so_many(count) for count in (2, 1, 4)}}
+    threads.compute_on(None)
     found |= {place: one_by_one(place) for place in PLACES}
     gc.collect()
     print(json.dumps(found | {"copies": len(devices._copies)}))

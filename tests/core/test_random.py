@@ -22,6 +22,14 @@ def test_seed_0_adds_nothing_to_the_names(names, words):
     assert len(np.unique(many)) == many.size
 
 
+def test_a_seed_is_no_name():
+    """Its place moved with the number of names: 5 under seed 7 was 7 and 5 under seed 0."""
+    draws = [named_generator(5, 7), named_generator(0, 7, 5), named_generator(7, 5)]
+    assert len({generator.uniform() for generator in draws}) == 3
+    with pytest.raises(ValueError, match="at most three names, got 4"):
+        named_generator(0, 1, 2, 3, 4)
+
+
 def test_arrays_are_named_by_their_numbers():
     other = np.asfortranarray(ENDS)
     drawn = [named_generator(1, ends).uniform() for ends in (ENDS, other, ENDS + 1)]

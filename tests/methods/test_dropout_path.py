@@ -11,7 +11,8 @@ import pytest
 from small import Normed, images, line
 from zoo import RING, connect, dense_peak
 
-from landscape_cli.core.dropout import halved, route, segments
+from landscape_cli.core.dropout import Chain, halved, route, segments
+from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.units import flat
 from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
@@ -154,6 +155,15 @@ def test_no_point_is_higher_than_what_the_proof_says(model, data, functional):
     assert dense_peak(lambda theta: surface.energies(theta[None])[0], thetas, 12) <= bound * (
         1 + 1e-10
     )
+
+
+def test_a_half_without_an_energy_is_not_the_lowest(monkeypatch):
+    surface, symmetry, chain, (net, _) = posed(MLP((6,)), LINE, MSE)
+    heights, drawn = iter([np.nan, 2.0, 1.0, 3.0]), []
+    monkeypatch.setattr(Surface, "energies", lambda self, thetas: np.full(2, next(heights)))
+    halves = Chain.halves
+    monkeypatch.setattr(Chain, "halves", lambda *given: drawn.append(halves(*given)) or drawn[-1])
+    assert DropoutPath(draws=4)._half(surface, symmetry, chain, net, 0) is drawn[2]
 
 
 @EVERY
