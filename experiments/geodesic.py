@@ -147,9 +147,8 @@ class Geodesic(Experiment):
             return Ends(thetas[0], thetas[1], energies[0], energies[1], never)
         found, diverged = setup.once("networks", lambda: self._train(setup))
         record.set_training(found.curve_steps, found.curve)
-        for name in ("lowest_energy", "diverged"):
-            source = {"lowest_energy": found.lowest, "diverged": found.diverged}[name]
-            record.data[name].values[:] = source[: 2 * setup.pairs]
+        record.data["lowest_energy"].values[:] = found.lowest
+        record.data["diverged"].values[:] = found.diverged
         record.data["start_network"].values[:] = np.arange(0, 2 * setup.pairs, 2)
         record.data["end_network"].values[:] = np.arange(1, 2 * setup.pairs, 2)
         thetas, energies = found.thetas, found.energies

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
 from landscape_cli.contracts import Cost
 from landscape_cli.core.energy import examples_in, on_host
@@ -188,7 +187,7 @@ class Estimate:
         Args:
             least: with as few beads as strings may do with, else with as many as they may get.
         """
-        network = self.surface.dimension * np.dtype(self.surface.dtype).itemsize
+        network = self.surface.point_bytes
         ends = 2 * self.points * network
         together, sent = self.activations * workers(), not on_host(self.surface.data)
         found = [

@@ -19,7 +19,7 @@ import numpy as np
 from landscape_cli.cache import cache_folder
 from landscape_cli.core.engine import Engine, free_on_device
 from landscape_cli.core.surface import Surface
-from landscape_cli.core.threads import SHARE, local_devices, side_by_side, workers
+from landscape_cli.core.threads import FEWEST, local_devices, side_by_side, workers
 from landscape_cli.errors import UserError
 from landscape_cli.estimate import Memory, Timing
 from landscape_cli.files import write
@@ -89,7 +89,7 @@ def shed_programs(most: int = MAPPINGS, maps: Path = Path("/proc/self/maps")) ->
 def points_of(surface: Surface) -> np.ndarray:
     """(worker, point, param) points that keep every worker and device busy as strings do."""
     loop = surface.strategy == "loop"
-    each = 1 if loop else min(surface.chunk, 2 * SHARE - 1)
+    each = 1 if loop else min(surface.chunk, 2 * FEWEST - 1)
     busy = max(workers(), len(local_devices())) if loop else workers()
     shape = (busy, each, surface.dimension)
     draws = np.random.default_rng(0).standard_normal(shape)

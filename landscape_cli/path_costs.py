@@ -77,7 +77,7 @@ def sampled_cost(
     On the usual way one bead a round; at most every segment gets one, and all of them are kicked.
     """
     beads = min(sampling.max_beads, 2**sampling.depth + 1)
-    size = beads * surface.dimension * np.dtype(surface.dtype).itemsize
+    size = beads * surface.point_bytes
     most = (2 if sampling.kick else 1) * max(beads - 2, 0)  # descents
     usual = min(sampling.depth, most)
     steps = sampling.bead_steps
@@ -101,7 +101,7 @@ def sampled_cost(
 
 def chord_cost(surface: Surface, dense: int, pairs: int, levels: int) -> Cost:
     """Of chords that are judged."""
-    point = surface.dimension * np.dtype(surface.dtype).itemsize
+    point = surface.point_bytes
     energies = looks(dense, 1, length=1)
     kept = 2 * pairs * levels * point
     return Cost(dense * point, dense * point, kept, 0, 0, energies, energies, "method.dense")
@@ -112,7 +112,7 @@ def band_cost(
     levels: int, most: int = 0,
 ) -> Cost:  # fmt: skip
     """Of strings of at most `beads` that are moved together, as many as fit, and judged."""
-    strings, point = pairs * levels, surface.dimension * np.dtype(surface.dtype).itemsize
+    strings, point = pairs * levels, surface.point_bytes
     moved = band.together(surface, beads, strings) * band.COPIES * beads * point
     energies += looks(dense, beads - 1)
     return Cost(
@@ -123,7 +123,7 @@ def band_cost(
 
 def curve_cost(surface: Surface, settings: Bending, pairs: int, levels: int) -> Cost:
     """Of curves that are trained together, as many as fit, and judged as polylines."""
-    point = surface.dimension * np.dtype(surface.dtype).itemsize
+    point = surface.point_bytes
     strings = pairs * levels
     gradients = settings.steps * settings.points
     looked = settings.looks * settings.seen
@@ -140,7 +140,7 @@ def output_cost(
     surface: Surface, beads: int, steps: int, dense: int, pairs: int, levels: int
 ) -> Cost:
     """Of strings of networks that are shortened in the space of outputs, as many as fit."""
-    strings, point = pairs * levels, surface.dimension * np.dtype(surface.dtype).itemsize
+    strings, point = pairs * levels, surface.point_bytes
     moved = output_path.together(surface, beads, strings) * output_path.bytes_of(surface, beads)
     gradients = steps * (beads - 2)
     energies = (steps + 1) * beads + looks(dense, beads - 1)
@@ -154,7 +154,7 @@ def route_cost(
     surface: Surface, layers: int, draws: int, dense: int, pairs: int, levels: int
 ) -> Cost:
     """Of paths of a proof, that are built one after another and judged."""
-    point = surface.dimension * np.dtype(surface.dtype).itemsize
+    point = surface.point_bytes
     beads = dropout.segments(layers) + 1
     energies = 2 * draws * layers + looks(dense, beads - 1, length=FAR)
     moved, kept = 3 * beads * point, pairs * levels * beads * point

@@ -111,9 +111,8 @@ def set_up(
 
     given = {kind: part for kind, part in parts.items() if kind != "experiment"}
     given["engine"] = parts["engine"].recalling(remembered())
-    run_wide = {"levels": settings.levels, "pairs": settings.pairs, "seed": settings.seed}
-    run_wide |= {"precision": settings.precision, "bn": settings.bn}
-    run_wide |= {"bn_examples": settings.bn_examples}
+    names_of_all = ("levels", "pairs", "seed", "precision", "bn", "bn_examples")
+    run_wide = {name: getattr(settings, name) for name in names_of_all}
     return Setup(**given, **run_wide, budget=budget, names=names)
 
 

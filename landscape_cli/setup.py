@@ -24,7 +24,21 @@ COSTS = ("gradient_evaluations", "energy_evaluations", "seconds")  # of a string
 
 @dataclass(frozen=True)
 class Setup:
-    """What a recipe is handed: the parts of a run, already built and checked."""
+    """What a recipe is handed: the parts of a run, already built and checked.
+
+    Attributes:
+        model: a Flax module or a `ClosedForm`; `data`, `functional`, `trainer`, `method`, `gauge`
+            and `engine` are the parts of these configuration groups.
+        levels: positive, strictly decreasing.
+        pairs, seed, precision, bn, bn_examples: the run-wide settings (`config.Settings`).
+        warm_start: what finds the first strings of a method; see `warm_start_for`.
+        methods, gauges: further ones by the names they were given (`+method@methods.<name>=...`).
+        budget: counts by name, from `conf/budget`.
+        progress: where long work says what it does.
+        names: option that was chosen for a part, by its key as Hydra writes it, such as "method"
+            or "method@warm_start"; see `called`.
+        made: what `once` has made. A copy with another model or seed needs an empty one.
+    """
 
     model: Any
     data: Data

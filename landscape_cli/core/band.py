@@ -55,17 +55,17 @@ def check_start(beads: int, bow: float) -> None:
         raise ValueError(f"bow must be finite and at least 0, got {bow}")
 
 
-def falling(rate: float, steps: int) -> np.ndarray:
+def half_cosine(rate: float, steps: int) -> np.ndarray:
     """(step,) rates from `rate` to nearly nothing along half a cosine."""
     return rate * (1 + np.cos(np.pi * np.arange(steps) / steps)) / 2
 
 
 def relaxed(settings: Relaxing, rate: float, steps: int) -> Search:
-    """The search that moves beads `steps` times by a falling rate."""
+    """The search that moves beads `steps` times by rates along half a cosine."""
 
     def search(surface: Surface, strings: list[np.ndarray], report: Report) -> list[Outcome]:
         note = lambda done: report(done, steps, "steps")
-        end = relax(surface, strings, settings, falling(rate, steps), report=note)
+        end = relax(surface, strings, settings, half_cosine(rate, steps), report=note)
         each = zip(end.strings, end.broken, end.gradients, strict=True)
         return [Outcome(beads, bool(broken), int(spent)) for beads, broken, spent in each]
 
@@ -123,7 +123,7 @@ def bands(
 
 def together(surface: Surface, beads: int, strings: int) -> int:
     """Strings moved side by side: as many of `strings` as `AT_ONCE` holds."""
-    each = COPIES * beads * max(surface.dimension, 1) * np.dtype(surface.dtype).itemsize
+    each = COPIES * beads * max(surface.point_bytes, 1)
     return min(strings, max(AT_ONCE // each, 1))
 
 

@@ -19,7 +19,8 @@ from jaxtyping import Array
 
 from landscape_cli.core.curve import Family, objective, plan, times_to
 from landscape_cli.core.devices import over_devices, point_by_point
-from landscape_cli.core.energy import drawing, mapped, total_gradient, whole
+from landscape_cli.core.energy import mapped, total_gradient, whole
+from landscape_cli.core.mini_batches import mini_batch, mini_batch_on_host
 from landscape_cli.core.random import named_generator, named_key
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.threads import in_shares
@@ -70,7 +71,7 @@ def check_descent(part: Any) -> None:
         raise ValueError(f"momentum must lie in [0, 1), got {part.momentum}")
 
 
-def check_batch(surface: Surface, batch: bool) -> None:
+def require_batches(surface: Surface, batch: bool) -> None:
     """Refuse steps on mini-batches where there are none.
 
     Raises:
@@ -81,13 +82,13 @@ def check_batch(surface: Surface, batch: bool) -> None:
 
 
 @lru_cache
-def direction(optimizer: str, momentum: float) -> Any:
+def stepper_of(optimizer: str, momentum: float) -> Any:
     """One object for equal settings: a compiled program recognizes it."""
     return optax.scale_by_adam(momentum) if optimizer == "adam" else optax.trace(momentum)
 
 
-def falling(fraction: np.ndarray) -> np.ndarray:
-    """The published schedule: 1 for half of the steps, straight to 0.01 at nine tenths of them."""
+def published_schedule(fraction: np.ndarray) -> np.ndarray:
+    """Of learning rates: 1 for half of the steps, straight to 0.01 at nine tenths of them."""
     return np.interp(fraction, [0.5, 0.9], [1.0, 0.01])
 
 
@@ -157,7 +158,7 @@ def _advance(program: Program, parts, key, decay, steps: Step, count, curves: Cu
             points = _points(step.weights, curves.control)
             here = parts
             if program.draw is not None:
-                drawn = program.draw(parts, jax.random.fold_in(key, step.number))
+                drawn = mini_batch(program.draw, parts, key, step.number)
                 here = whole(program.loss, drawn)
             energies, gradients = mapped(total_gradient, program.loss, here, points, program.chunk)
             return _moved(program, curves, points, energies, gradients, step, decay)
@@ -172,11 +173,6 @@ _points_of = jax.jit(_points)
 _moved_by: Any = jax.jit(_moved, static_argnames="program")
 
 
-@drawing
-def _drawn(draw: Any, data: Any, key: Any, number: Any) -> Any:
-    return draw(data, jax.random.fold_in(key, number))
-
-
 def _host_steps(surface, program: Program, key, decay, steps: Step, count, curves) -> Curves:
     for i in range(count):
         step = Step(*(leaf[i] for leaf in steps))
@@ -184,7 +180,7 @@ def _host_steps(surface, program: Program, key, decay, steps: Step, count, curve
         if program.draw is None:
             found = surface.losses_and_gradients(points)
         else:
-            drawn = _drawn(program.draw, surface.slope_data, key, step.number)
+            drawn = mini_batch_on_host(program.draw, surface.slope_data, key, step.number)
             parts = surface.cut(drawn, reference=drawn)
             one = partial(surface.loss_and_gradient, parts=parts)
             pairs = point_by_point(one, points)

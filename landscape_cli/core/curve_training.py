@@ -22,11 +22,11 @@ from landscape_cli.core.curve_steps import (
     Curves,
     Program,
     advance,
-    check_batch,
     check_descent,
-    direction,
     drawn_steps,
-    falling,
+    published_schedule,
+    require_batches,
+    stepper_of,
 )
 from landscape_cli.core.descent import initial_states
 from landscape_cli.core.devices import sent
@@ -209,7 +209,7 @@ def _stage(
     span: tuple[int, int], report: Callable[[int, int], Any], seed: int,
 ) -> None:  # fmt: skip
     """Steps span[0] to span[0] + span[1] of the curves that are left, from `control`."""
-    optimizer = direction(settings.optimizer, settings.momentum)
+    optimizer = stepper_of(settings.optimizer, settings.momentum)
     draw = surface.batch if settings.batch else None
     program = Program(optimizer, surface.slope, draw, settings.weighting, surface.chunk)
     (start, total), rows, bends = span, kept.left, control.shape[1] - 2
@@ -217,7 +217,8 @@ def _stage(
     curves = Curves(begun, initial_states(optimizer, begun[:, 1:-1]))
     every = settings.every(total)
     for first in range(0, total, every):
-        rates = settings.learning_rate * falling(np.arange(first, first + every) / total)
+        fractions = np.arange(first, first + every) / total
+        rates = settings.learning_rate * published_schedule(fractions)
         steps = drawn_steps(
             family, bends, start + first, rates, settings.points, settings.random,
             surface.dtype, seed,
@@ -289,7 +290,7 @@ def curves(
     Raises:
         UserError: no mini-batches to take steps on; a string that does not join its ends.
     """
-    check_batch(surface, settings.batch)
+    require_batches(surface, settings.batch)
     starts, ends = np.asarray(starts, surface.dtype), np.asarray(ends, surface.dtype)
     strings = [None] * len(starts) if initial is None else initial
     check_joined(starts, ends, strings)
@@ -322,5 +323,5 @@ def curves(
 
 def together(surface: Surface, settings: Bending, strings: int) -> int:
     """Curves trained side by side: as many of `strings` as `AT_ONCE` holds."""
-    each = settings.held * max(surface.dimension, 1) * np.dtype(surface.dtype).itemsize
+    each = settings.held * max(surface.point_bytes, 1)
     return min(strings, max(AT_ONCE // each, 1))

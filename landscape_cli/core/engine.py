@@ -20,7 +20,7 @@ import numpy as np
 from landscape_cli.core.energy import even, on_host
 from landscape_cli.core.threads import local_devices, processor, workers
 from landscape_cli.errors import UserError
-from landscape_cli.ranges import choose
+from landscape_cli.ranges import check_limits, choose
 
 GRANT = 1 << 29  # bytes for one program where a device does not say what is free
 SHARE = 0.4  # of a device's free memory for one program: strings and data need the rest
@@ -86,10 +86,7 @@ class Engine:
         choose("data", self.data, PLACES)
         if self.data == "host" and self.strategy == "vmap":
             raise ValueError("data=host needs strategy=loop, which takes a block after another")
-        for name in ("block", "chunk", "devices"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, got {value}")
+        check_limits(self, "block", "chunk", "devices")
         if self.memory is not None and not 0 < self.memory < np.inf:
             raise ValueError(f"memory must be positive, got {self.memory}")
 

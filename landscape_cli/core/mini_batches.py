@@ -1,6 +1,7 @@
-"""Mini-batches of a descent: which examples a network sees at a step, and the gradient on them.
+"""Mini-batches: which examples are seen, by whom, at which step, and gradients on them.
 
-A mini-batch is named by the network and the step, so that it does not depend on others.
+A mini-batch is drawn by the names of who sees it and of the step, so that it does not depend on
+others.
 """
 
 from __future__ import annotations
@@ -14,27 +15,27 @@ from landscape_cli.core.energy import Energy, drawing, total_gradient, whole
 from landscape_cli.core.surface import Surface
 
 
-def batch_key(key: Any, network: Any, step: Any) -> Any:
-    """The key of a mini-batch."""
-    return jax.random.fold_in(jax.random.fold_in(key, network), step)
+def mini_batch(draw: Any, data: Any, key: Any, *names: Any) -> Any:
+    """The examples that go with whole-number names, such as a network's and a step's; traced."""
+    for name in names:
+        key = jax.random.fold_in(key, name)
+    return draw(data, key)
+
+
+mini_batch_on_host = drawing(mini_batch)
 
 
 def noisy_gradient(
     loss: Energy, draw: Any, data: Any, key: Any, network: Any, step: Any, theta: Array
 ) -> tuple[Array, Array]:
     """The loss and its gradient on a mini-batch; traced."""
-    drawn = draw(data, batch_key(key, network, step))
+    drawn = mini_batch(draw, data, key, network, step)
     return total_gradient(loss, whole(loss, drawn), theta)
-
-
-@drawing
-def _drawn(draw: Any, data: Any, key: Any, network: Any, step: Any) -> Any:
-    return draw(data, batch_key(key, network, step))
 
 
 def noisy_gradient_on_host(
     surface: Surface, key: Any, network: Any, step: Any, theta: Array
 ) -> tuple[Array, Array]:
     """The same for a surface that is computed point by point; uncounted."""
-    drawn = _drawn(surface.batch, surface.slope_data, key, network, step)
+    drawn = mini_batch_on_host(surface.batch, surface.slope_data, key, network, step)
     return surface.loss_and_gradient(theta, surface.cut(drawn, reference=drawn))

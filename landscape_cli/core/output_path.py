@@ -23,11 +23,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from landscape_cli.core.curve_steps import direction, falling
+from landscape_cli.core.curve_steps import published_schedule, stepper_of
 from landscape_cli.core.descent import initial_states
 from landscape_cli.core.devices import here, over_devices, point_by_point
-from landscape_cli.core.energy import Contextual, Parts, context_of, drawing, total_gradient, whole
+from landscape_cli.core.energy import Contextual, Parts, context_of, total_gradient, whole
 from landscape_cli.core.lagrangian import green
+from landscape_cli.core.mini_batches import mini_batch, mini_batch_on_host
 from landscape_cli.core.random import named_key
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.threads import in_shares
@@ -160,7 +161,7 @@ def _advance(program: Program, parts, key, first, rates, count, strings: Strings
         def one(i: Any, strings: Strings) -> Strings:
             here = parts
             if program.draw is not None:
-                drawn = program.draw(parts, jax.random.fold_in(key, first + i))
+                drawn = mini_batch(program.draw, parts, key, first + i)
                 here = whole(program.energy, drawn)
             pulls = _gradients(program.energy, here, strings.beads, program.chunk)
             return _moved(program, strings, pulls, rates[i])
@@ -177,11 +178,6 @@ _moved_by: Any = jax.jit(_moved, static_argnames="program")
 @partial(jax.jit, static_argnames="energy")
 def _answer(energy: Any, reference: Any, theta: Array, inputs: Array) -> Array:
     return energy.outputs(theta, context_of(energy, reference, theta), inputs)
-
-
-@drawing
-def _drawn(draw: Any, data: Any, key: Any, number: Any) -> Any:
-    return draw(data, jax.random.fold_in(key, number))
 
 
 def _answers_of(energy: Between, parts: Parts, thetas: Array) -> list[list[Array]]:
@@ -207,7 +203,7 @@ def _host_steps(surface, program: Program, key, first, rates, count, strings: St
     size = strings.beads.shape[1]
     for i in range(count):
         if program.draw is not None:
-            drawn = _drawn(program.draw, surface.slope_data, key, first + i)
+            drawn = mini_batch_on_host(program.draw, surface.slope_data, key, first + i)
             parts = surface.cut(drawn, reference=drawn)
         beads = strings.beads.reshape(-1, strings.beads.shape[2])
         answers = _answers_of(program.energy, parts, beads)
@@ -257,7 +253,7 @@ def shortened(
         every: steps between two reports.
         seed: of the mini-batches.
     """
-    optimizer = direction(settings.optimizer, settings.momentum)
+    optimizer = stepper_of(settings.optimizer, settings.momentum)
     draw = surface.batch if settings.batch else None
     program = Program(optimizer, between(surface), draw, settings.smooth, surface.chunk)
     key = named_key(seed, "outputs")
@@ -267,7 +263,7 @@ def shortened(
     for first in range(0, settings.steps, every):
         count = min(every, settings.steps - first)
         fractions = np.arange(first, first + every) / settings.steps
-        rates = np.asarray(settings.learning_rate * falling(fractions), surface.dtype)
+        rates = np.asarray(settings.learning_rate * published_schedule(fractions), surface.dtype)
         if surface.strategy == "loop":
             strings = _host_steps(surface, program, key, first, rates, count, strings)
         else:

@@ -19,7 +19,8 @@ import numpy as np
 from jaxtyping import Array
 
 from landscape_cli.core.devices import over_devices, point_by_point
-from landscape_cli.core.energy import Energy, drawing, mapped, total_gradient, whole
+from landscape_cli.core.energy import Energy, mapped, total_gradient, whole
+from landscape_cli.core.mini_batches import mini_batch, mini_batch_on_host
 from landscape_cli.core.respace import INTERPOLATIONS, respaced
 from landscape_cli.core.steppers import STEPPERS, stepper
 from landscape_cli.core.string import chord_length
@@ -153,13 +154,6 @@ def _moved(settings: Relaxing, band: Band, pool: Pool, losses, gradients, rate) 
     return band._replace(beads=beads, state=state, pull=pull, broken=~sound)
 
 
-def _mini_batch(draw: Any, data: Any, key: Any, *names: Any) -> Any:
-    """The examples that a string's bead sees at a step: `names`."""
-    for name in names:
-        key = jax.random.fold_in(key, name)
-    return draw(data, key)
-
-
 def _evaluated(
     program: Program, data, points: Array, pool: Pool, key, step
 ) -> tuple[Array, Array]:
@@ -174,7 +168,7 @@ def _evaluated(
 
         def one(lane: Any) -> Any:
             theta, string, bead = lane
-            drawn = whole(loss, _mini_batch(draw, data, key, string, bead, step))
+            drawn = whole(loss, mini_batch(draw, data, key, string, bead, step))
             return total_gradient(loss, drawn, theta)
 
         return jax.lax.map(one, lanes, batch_size=chunk)
@@ -196,7 +190,6 @@ def _advance(program: Program, data, band: Band, pool: Pool, rates, key, first, 
 # The same for surfaces that are computed point by point, with the gradients in between.
 _points_of: Any = jax.jit(_points)
 _moved_by: Any = jax.jit(_moved, static_argnames="settings", donate_argnames="band")
-_drawn = drawing(_mini_batch)
 
 
 def _looped(surface: Surface, program: Program, points, pool: Pool, key, step):
@@ -206,7 +199,7 @@ def _looped(surface: Surface, program: Program, points, pool: Pool, key, step):
 
     def one(lane: Any) -> Any:
         theta, string, bead = lane
-        drawn = _drawn(program.draw, surface.slope_data, key, string, bead, step)
+        drawn = mini_batch_on_host(program.draw, surface.slope_data, key, string, bead, step)
         return surface.loss_and_gradient(theta, surface.cut(drawn, reference=drawn))
 
     surface.count.add(gradients=len(points))

@@ -22,6 +22,7 @@ class Trajectories:
         curve_steps: (record,) steps at which the curve was recorded.
         curve: (network, record) level functional along training.
         diverged: (network,) a NaN or infinity stopped this network.
+        gradient_evaluations: of all networks together, a step being one of each.
     """
 
     thetas: np.ndarray

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from landscape_cli.core import curvature
-from landscape_cli.core.band import Outcome, Report, falling
+from landscape_cli.core.band import Outcome, Report, half_cosine
 from landscape_cli.core.descent import free
 from landscape_cli.core.relax import relax
 from landscape_cli.core.relax_steps import Relaxing
@@ -226,7 +226,7 @@ def _refine(surface: Surface, works: list[Crossing], climbing: Climbing) -> bool
     ]
     if not triples:
         return False
-    end = relax(surface, triples, BESIDE, falling(RATE, STEPS))
+    end = relax(surface, triples, BESIDE, half_cosine(RATE, STEPS))
     thetas = np.stack([triple[1] for triple in end.strings])
     losses, done = _losses(surface, thetas), 0
     for work, segments in zip(works, wanting, strict=True):

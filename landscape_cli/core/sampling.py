@@ -211,7 +211,8 @@ def _new_beads(surface, optimizer, settings: Sampling, seed: int, bad, strings, 
 def _insert(strings: list[Sampled], bad, thetas, arrived, spent, settings: Sampling) -> None:
     """Put the new beads in; one that did not arrive, or finds no room, ends its string."""
     for string in strings:
-        string.bad = [] if not string.failed else string.bad
+        if not string.failed:
+            string.bad = []
     shift: dict[int, int] = {}
     for (s, i, _), theta, ok, cost in zip(bad, thetas, arrived, spent, strict=True):
         string, at = strings[s], i + shift.get(s, 0)
@@ -270,12 +271,12 @@ def sample(
     three = settings.three_beads and initial is None
     # A pool for every core: the last beads of a round are few, and keep one core busy at most.
     count = max(1, min(hands(), len(strings))) if surface.strategy == "vmap" else 1
-    inside = [0] * count
+    accepted = [0] * count
 
     def grown(share: int) -> None:
         def told(done: int) -> None:
-            inside[share] = done
-            report(sum(inside), len(strings))
+            accepted[share] = done
+            report(sum(accepted), len(strings))
 
         _grow(surface, optimizer, strings[share::count], settings, told, dense, three, seed)
 
@@ -301,9 +302,8 @@ def _grow(
     for depth in range(settings.depth + 1):
         bad = _look(surface, strings, settings)
         for s, string in enumerate(strings):
-            string.bad = [i for owner, i, _ in bad if owner == s] or (
-                [] if not string.failed else string.bad
-            )
+            if not string.failed:
+                string.bad = [i for owner, i, _ in bad if owner == s]
         bad += _check(surface, strings, settings, dense) if dense else []
         report(sum(string.inside for string in strings))
         if not bad or depth == settings.depth:

@@ -94,6 +94,7 @@ class Surface:
         work: bytes of all intermediate values of one energy at one point; 0 if unknown.
         context: bytes that the context takes at one point, with its gradient, whatever `block` is.
         dtype: floating type of parameters and energies.
+        count: evaluations so far; `replace` keeps the same counter.
     """
 
     energy: Energy
@@ -113,6 +114,11 @@ class Surface:
     context: int = 0
     dtype: Any = np.float64
     count: Count = field(default_factory=Count)
+
+    @property
+    def point_bytes(self) -> int:
+        """Bytes of a parameter vector."""
+        return self.dimension * np.dtype(self.dtype).itemsize
 
     @property
     def light(self) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 import jax
 import numpy as np
 
-SHARE = 64  # points below which a second thread costs more than it saves
+FEWEST = 64  # points below which a second thread costs more than it saves
 
 _mesh: list[Any] = []  # the devices that were asked for; empty: all
 # .works: this thread is one of several that compute side by side; .device: where, if not at home
@@ -126,7 +126,7 @@ def side_by_side(function: Callable[[Any], Any], items: Iterable[Any]) -> list[A
     return list(_threads().map(one, items))
 
 
-def in_shares(function: Callable[[Any], Any], lanes: Any, least: int = SHARE) -> Any:
+def in_shares(function: Callable[[Any], Any], lanes: Any, least: int = FEWEST) -> Any:
     """`function(lanes)`, every worker computing an equal share of at least `least` lanes.
 
     Every leaf of `lanes` and of the result has a leading lane axis.

@@ -54,6 +54,7 @@ class Cifar(ImageFiles):
     may hold any whole number of images, and it is their structure that is checked.
 
     Attributes:
+        size: pixels of a side; images are resized to it.
         augment: let training shift and flip its images at random; never while a string is judged.
     """
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from landscape_cli.contracts import Data, Dataset, Examples
 from landscape_cli.data.draws import generator, uniform_weights
+from landscape_cli.ranges import check_counts
 from landscape_cli.references import FREEMAN_BRUNA
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ class LinearMap(Data):
     noise: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "outputs", "examples"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_counts(self, "inputs", "outputs", "examples")
         if not 0.0 <= self.noise < np.inf:
             raise ValueError(f"noise must be zero or a positive number, got {self.noise}")
 

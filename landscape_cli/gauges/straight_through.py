@@ -77,7 +77,8 @@ class StraightThrough(Matched):
         rows = zip(begun, references, thetas, strict=True)
         copies = np.stack([move(reference, theta) for move, reference, theta in rows])
         search = _Search(self, surface, symmetry, references, copies)
-        orders = search.run(generators(key, references, thetas))
+        # The first moves have drawn with the key itself.
+        orders = search.run(generators(jax.random.fold_in(key, 1), references, thetas))
         return [_Then(move, symmetry, order) for move, order in zip(begun, orders, strict=True)]
 
 

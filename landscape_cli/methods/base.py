@@ -15,7 +15,7 @@ import numpy as np
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
 from landscape_cli.core.band import Search, bands, check_start, relaxed
 from landscape_cli.core.curve import Family
-from landscape_cli.core.curve_steps import check_batch
+from landscape_cli.core.curve_steps import require_batches
 from landscape_cli.core.curve_training import Bending, curves
 from landscape_cli.core.relax_steps import Relaxing
 from landscape_cli.core.string import Found
@@ -117,7 +117,7 @@ class Curve(PathMethod):
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
-        check_batch(surface, self.batch)  # before any work is done
+        require_batches(surface, self.batch)  # before any work is done
         return curve_cost(surface, self.bending, pairs, levels)
 
     def connect(

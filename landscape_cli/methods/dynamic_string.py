@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
-from landscape_cli.core.curve_steps import check_batch
+from landscape_cli.core.curve_steps import require_batches
 from landscape_cli.core.descent import adam
 from landscape_cli.core.sampling import Sampled, Sampling, sample
 from landscape_cli.core.string import Found, normalized_length
@@ -59,7 +59,7 @@ class DynamicString(PathMethod):
 
     def cost(self, surface: Surface, pairs: int, levels: int) -> Cost:
         """Bytes and evaluations by the settings; see `PathMethod.cost`."""
-        check_batch(surface, self.batch)  # before any work is done
+        require_batches(surface, self.batch)  # before any work is done
         return sampled_cost(surface, self.sampling, self.dense, pairs, levels)
 
     def connect(
@@ -74,7 +74,7 @@ class DynamicString(PathMethod):
         seed: int = 0,
     ) -> Iterator[tuple[int, Found]]:
         """Join all pairs; see `PathMethod.connect`."""
-        check_batch(surface, self.batch)
+        require_batches(surface, self.batch)
         began = time.perf_counter()
         strings = sample(
             surface, adam(self.learning_rate), starts, ends, levels, self.sampling,

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from landscape_cli.contracts import Cost, PathMethod, Progress, Strings
-from landscape_cli.core.curve_steps import check_batch, check_descent
+from landscape_cli.core.curve_steps import check_descent, require_batches
 from landscape_cli.core.judge import check_joined, judged
 from landscape_cli.core.output_path import Shortening, divergences, shortened, together
 from landscape_cli.core.string import Found, reparametrized
@@ -114,4 +114,4 @@ class FunctionSpace(PathMethod):
     def _check(self, surface: Surface) -> None:
         if surface.network is None:
             raise UserError("method=function_space: the model must be a network, with outputs")
-        check_batch(surface, self.batch)
+        require_batches(surface, self.batch)

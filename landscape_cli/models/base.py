@@ -233,10 +233,10 @@ def with_stored_statistics(surface: Surface) -> tuple[Surface, Lift]:
         wide = np.concatenate([rows, stored], axis=1)
         return wide.reshape(*np.shape(thetas)[:-1], wide.shape[1])
 
-    stored = lambda one: None if one is None else StoredEnergy.of(one, statistics)
+    read = lambda one: None if one is None else StoredEnergy.of(one, statistics)
     wider = replace(
-        surface, energy=stored(energy), network=stored(energy), loss=stored(surface.loss),
-        rough=stored(surface.rough), dimension=surface.dimension + statistics.size, reference=(),
+        surface, energy=read(energy), network=read(energy), loss=read(surface.loss),
+        rough=read(surface.rough), dimension=surface.dimension + statistics.size, reference=(),
         context=0,
     )  # fmt: skip
     return wider, lift

@@ -25,7 +25,7 @@ from landscape_cli.models.layers import (
     largest_of,
     normalized,
 )
-from landscape_cli.ranges import choose
+from landscape_cli.ranges import check_counts, choose
 
 
 class CNN(nn.Module):
@@ -59,9 +59,7 @@ class CNN(nn.Module):
         super().__post_init__()
         check_sizes("channels", self.channels)
         check_sizes("widths", self.widths)
-        for name in ("kernel", "stride", "pool"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_counts(self, "kernel", "stride", "pool")
         choose("activation", self.activation, ACTIVATIONS)
         choose("initializer", self.initializer, INITIALIZERS)
         check_norm(self.norm, self.groups)

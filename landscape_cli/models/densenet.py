@@ -23,6 +23,7 @@ from landscape_cli.models.layers import (
     normalized,
 )
 from landscape_cli.models.references import HUANG_DENSENET
+from landscape_cli.ranges import check_counts
 
 
 class DenseNet(nn.Module):
@@ -56,8 +57,7 @@ class DenseNet(nn.Module):
         layers = 6 if self.bottleneck else 3
         if self.depth < layers + 4 or self.depth % layers != 4 % layers:
             raise ValueError(f"depth must be {layers}n + 4, such as 40, got {self.depth}")
-        if self.growth < 1:
-            raise ValueError(f"growth must be at least 1, got {self.growth}")
+        check_counts(self, "growth")
         if not 0 < self.compression <= 1:
             raise ValueError(f"compression must be in (0, 1], got {self.compression}")
         check_norm(self.norm, self.groups)

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.models.base import ClosedForm
+from landscape_cli.ranges import check_counts
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class DoubleWell(ClosedForm):
     height: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.dimension < 1:
-            raise ValueError(f"dimension must be at least 1, got {self.dimension}")
+        check_counts(self, "dimension")
         if not 0.0 < self.height < np.inf:
             raise ValueError(f"height must be positive and finite, got {self.height}")
 

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.models.base import ClosedForm
+from landscape_cli.ranges import check_counts
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,7 @@ class Factorization(ClosedForm):
     width: int = 1
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ValueError(f"width must be at least 1, got {self.width}")
+        check_counts(self, "width")
 
     @property
     def dimension(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -23,6 +23,7 @@ from landscape_cli.models.layers import (
     normalized,
 )
 from landscape_cli.models.references import HE_PRERESNET
+from landscape_cli.ranges import check_counts
 
 WIDER = 4  # channels of a block's sum, in those of its bottleneck
 
@@ -52,8 +53,7 @@ class PreResNet(nn.Module):
         super().__post_init__()
         if self.depth < 11 or self.depth % 9 != 2:
             raise ValueError(f"depth must be 9n + 2, such as 11, 20 or 164, got {self.depth}")
-        if self.channels < 1:
-            raise ValueError(f"channels must be at least 1, got {self.channels}")
+        check_counts(self, "channels")
         check_norm(self.norm, self.groups)
         check_outputs(self.outputs)
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.models.base import ClosedForm
+from landscape_cli.ranges import check_counts
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,7 @@ class QuadraticBowl(ClosedForm):
     condition: float = 10.0
 
     def __post_init__(self) -> None:
-        if self.dimension < 1:
-            raise ValueError(f"dimension must be at least 1, got {self.dimension}")
+        check_counts(self, "dimension")
         if not 1.0 <= self.condition < np.inf:
             raise ValueError(f"condition must be finite and at least 1, got {self.condition}")
 

@@ -23,7 +23,7 @@ from landscape_cli.models.layers import (
     normalized,
 )
 from landscape_cli.models.references import HE_RESNET
-from landscape_cli.ranges import choose
+from landscape_cli.ranges import check_counts, choose
 
 SHORTCUTS = ("A", "B", "none")
 
@@ -57,8 +57,7 @@ class ResNet(nn.Module):
         super().__post_init__()
         if self.depth < 8 or self.depth % 6 != 2:
             raise ValueError(f"depth must be 6n + 2, such as 8, 20, 32 or 56, got {self.depth}")
-        if self.channels < 1:
-            raise ValueError(f"channels must be at least 1, got {self.channels}")
+        check_counts(self, "channels")
         choose("shortcut", self.shortcut, SHORTCUTS)
         check_norm(self.norm, self.groups)
         check_outputs(self.outputs)

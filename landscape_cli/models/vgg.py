@@ -23,6 +23,7 @@ from landscape_cli.models.layers import (
     normalized,
 )
 from landscape_cli.models.references import SIMONYAN_VGG
+from landscape_cli.ranges import check_counts
 
 BLOCKS = {  # depth -> convolutions of each block; three dense layers make up the rest
     11: (1, 1, 2, 2, 2),
@@ -60,8 +61,7 @@ class VGG(nn.Module):
         super().__post_init__()
         if self.depth not in BLOCKS:
             raise ValueError(f"depth must be one of {list(BLOCKS)}, got {self.depth}")
-        if self.channels < 1:
-            raise ValueError(f"channels must be at least 1, got {self.channels}")
+        check_counts(self, "channels")
         check_sizes("widths", self.widths)
         check_norm(self.norm, self.groups)
         check_outputs(self.outputs)

@@ -10,7 +10,7 @@ import pytest
 from zoo import dense_peak
 
 from landscape_cli.core.curve import BEZIER, PEAKED, POLYCHAIN, objective, plan
-from landscape_cli.core.curve_steps import falling
+from landscape_cli.core.curve_steps import published_schedule
 from landscape_cli.core.curve_training import Bending, curves
 from landscape_cli.core.string import at, length, segment_lengths
 from landscape_cli.core.surface import Surface
@@ -214,7 +214,7 @@ def test_a_chain_of_equal_segments_is_fitted_exactly():
 
 
 def test_the_published_schedule():
-    np.testing.assert_allclose(falling(np.array([0, 0.25, 0.5, 0.7, 0.9, 0.99])), [
+    np.testing.assert_allclose(published_schedule(np.array([0, 0.25, 0.5, 0.7, 0.9, 0.99])), [
         1, 1, 1, 0.505, 0.01, 0.01,
     ])  # fmt: skip
 
@@ -232,7 +232,7 @@ def test_steps_are_the_published_ones(family):
         step = 1e-6 * np.eye(2)
         gradient = np.array([(loss(middle + s) - loss(middle - s)) / 2e-6 for s in step])
         velocity = 0.8 * velocity + gradient
-        middle = middle - 1e-4 * falling(np.array([i / 10])) * velocity
+        middle = middle - 1e-4 * published_schedule(np.array([i / 10])) * velocity
     (found,) = joined(model_surface(MullerBrown()), family, settings, A, B)
     expected = family.polyline(np.stack([A, middle, B]), 3)
     np.testing.assert_allclose(found.beads, expected, atol=1e-7)
