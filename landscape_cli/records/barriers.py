@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
-from landscape_cli.contracts import Record
-from landscape_cli.records.encoding import attribute
 from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE, shared
+from landscape_cli.records.rows import Rows, described
 from landscape_cli.records.statistics import mean_and_error
 
 if TYPE_CHECKING:
@@ -37,15 +36,11 @@ MEANINGS = shared(
 }
 
 
-class Barriers(Record):
+class Barriers(Rows):
     """Barriers of every pair, at every size and level, by every way to join it."""
 
     name = "barrier_scan"
     meanings = MEANINGS
-
-    def __init__(self, data: xarray.Dataset) -> None:
-        """Wrap `data`, laid out as `empty` makes it."""
-        super().__init__(data.assign(state=data["state"].astype(STATE_TYPE)))
 
     @classmethod
     def empty(
@@ -69,8 +64,6 @@ class Barriers(Record):
             pairs: number of pairs.
             words: model, data, functional, unit, gauge (texts), seed.
         """
-        if unknown := set(words) - set(WORDS):
-            raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
         coordinates = {
             "width": list(widths), "depth": list(depths), "level": np.asarray(levels, float),
             "path": list(paths), "split": list(splits), "pair": np.arange(pairs),
@@ -89,8 +82,7 @@ class Barriers(Record):
         states = np.full(shape, "pending", STATE_TYPE)
         variables["state"] = (("width", "depth", "level", "pair"), states)
         variables["params"] = (("width", "depth"), np.zeros(shape[:2], np.int64))
-        texts = {name: attribute(value) for name, value in words.items()}
-        return cls(xarray.Dataset(variables, coordinates, {**WORDS, **texts}))
+        return cls(xarray.Dataset(variables, coordinates, described(WORDS, words)))
 
     def statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Means over pairs and their standard errors, (width, depth, level, path, split) each."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
-from landscape_cli.contracts import Record
 from landscape_cli.records.geodesic import CONNECTED_STATES, STATES
 from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE, shared
+from landscape_cli.records.rows import Rows, described
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +28,7 @@ FLOATS = (
     *("kkt_residual", "length_change", "seconds"),
 )
 COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "string": -1}
+WORDS = {"model": "", "data": "", "functional": "", "unit": "", "seed": 0}
 MEANINGS = shared(
     *("gauge", "pair", "level", "split", "t", "start_network", "end_network", "connected"),
     *("normalized_length", "chord", "peak", "kkt_residual", "length_change", "seconds"),
@@ -45,15 +46,11 @@ MEANINGS = shared(
 }
 
 
-class Connections(Record):
+class Connections(Rows):
     """How every method joins every pair, as it is and in every gauge."""
 
     name = "connections"
     meanings = MEANINGS
-
-    def __init__(self, data: xarray.Dataset) -> None:
-        """Wrap `data`, laid out as `empty` makes it."""
-        super().__init__(data.assign(state=data["state"].astype(STATE_TYPE)))
 
     @classmethod
     def empty(
@@ -64,7 +61,7 @@ class Connections(Record):
         levels: Sequence[float],
         splits: Sequence[str],
         t: int = 101,
-        **attributes: Any,
+        **words: Any,
     ) -> Connections:
         """A record in which every row is pending.
 
@@ -75,7 +72,7 @@ class Connections(Record):
             levels: energy levels, falling.
             splits: names of the energies, the run's own first.
             t: points at which energies along a path are kept.
-            attributes: model, data, functional, unit (texts), seed.
+            words: model, data, functional, unit (texts), seed.
         """
         shape = (len(gauges), len(methods), len(pairs), len(levels))
         rows: dict[str, Any] = {name: (ROW, np.full(shape, np.nan)) for name in FLOATS}
@@ -97,7 +94,7 @@ class Connections(Record):
             "split": list(splits),
             "t": np.linspace(0, 1, t),
         }
-        return cls(xarray.Dataset(rows, coordinates, attributes))
+        return cls(xarray.Dataset(rows, coordinates, described(WORDS, words)))
 
     def fill(self, gauge: int, method: int, pair: int, level: int, **values: Any) -> None:
         """Write one row, all arguments being indices; `connected` follows from `state`.

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
-from landscape_cli.contracts import Record
 from landscape_cli.core.string import CONNECTED
-from landscape_cli.records.encoding import attribute
 from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE, shared
+from landscape_cli.records.rows import Rows, described
 from landscape_cli.records.statistics import (
     bootstrap_interval,
     mean_and_error,
@@ -39,7 +38,7 @@ FLOATS = (
     *("kkt_residual", "length_change", "seconds", "start_energy", "end_energy"),
 )
 COUNTS = {"beads": 0, "gradient_evaluations": 0, "energy_evaluations": 0, "worst_segment": -1}
-PLAIN_ATTRIBUTES = {
+WORDS = {
     **{"model": "", "data": "", "functional": "", "method": "", "unit": "", "seed": 0},
     **{"gauge": "none", "plateaux": "{}", "published": "", "paired": "true"},
 }
@@ -65,19 +64,15 @@ MEANINGS = shared(
 }
 
 
-class Geodesics(Record):
+class Geodesics(Rows):
     """One row for every pair and level, the training curves, and energies along the strings."""
 
     name = "geodesics"
     meanings = MEANINGS
 
-    def __init__(self, data: xarray.Dataset) -> None:
-        """Wrap `data`, laid out as `empty` makes it."""
-        super().__init__(data.assign(state=data["state"].astype(STATE_TYPE)))
-
     @classmethod
     def empty(
-        cls, pairs: int, levels: Sequence[float], networks: int, t: int = 101, **attributes: Any
+        cls, pairs: int, levels: Sequence[float], networks: int, t: int = 101, **words: Any
     ) -> Geodesics:
         """A record in which every row is pending.
 
@@ -86,14 +81,12 @@ class Geodesics(Record):
             levels: energy levels, in the order given.
             networks: number of trained networks.
             t: points at which energies along a string are kept.
-            attributes: model, data, functional, method, gauge, unit (texts), seed, plateaux
+            words: model, data, functional, method, gauge, unit (texts), seed, plateaux
                 (a dict of label and energy), published (a dict with label, level, length,
                 length_error, beads, beads_error, joined, marks, numbers: as in
                 `landscape_cli.published`), paired (False where a pair is another one at every
                 level).
         """
-        if unknown := set(attributes) - set(PLAIN_ATTRIBUTES):
-            raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
         shape = (pairs, len(levels))
         rows = {name: np.full(shape, np.nan) for name in FLOATS}
         rows |= {name: np.full(shape, fill, np.int64) for name, fill in COUNTS.items()}
@@ -114,8 +107,7 @@ class Geodesics(Record):
             "network": np.arange(networks),
             "t": np.linspace(0, 1, t),
         }
-        texts = {name: attribute(value) for name, value in attributes.items()}
-        record = cls(xarray.Dataset(variables, coordinates, {**PLAIN_ATTRIBUTES, **texts}))
+        record = cls(xarray.Dataset(variables, coordinates, described(WORDS, words)))
         record.set_training(np.zeros(0, int), np.zeros((networks, 0)))
         return record
 

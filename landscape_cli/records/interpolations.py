@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray
 
-from landscape_cli.contracts import Record
-from landscape_cli.records.encoding import attribute
 from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE, shared
+from landscape_cli.records.rows import Rows, described
 from landscape_cli.records.statistics import mean_and_error
 
 if TYPE_CHECKING:
@@ -50,15 +49,11 @@ MEANINGS = shared("network", "pair", "level", "split", "gauge", "barrier") | {
 }
 
 
-class Interpolations(Record):
+class Interpolations(Rows):
     """Lines from beginnings to solutions, lines between solutions, and training off the line."""
 
     name = "interpolation"
     meanings = MEANINGS
-
-    def __init__(self, data: xarray.Dataset) -> None:
-        """Wrap `data`, laid out as `empty` makes it."""
-        super().__init__(data.assign(state=data["state"].astype(STATE_TYPE)))
 
     @classmethod
     def empty(
@@ -81,8 +76,6 @@ class Interpolations(Record):
             words: model, data, functional, unit, precision (texts), seed, plateau (the part of
                 the energy at α = 0 that a plateau may differ by).
         """
-        if unknown := set(words) - set(WORDS):
-            raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
         sizes = {
             "network": networks, "pair": networks // 2, "level": len(levels),
             "split": len(splits), "gauge": len(gauges), "alpha": len(alphas),
@@ -106,8 +99,7 @@ class Interpolations(Record):
             "level": np.asarray(levels, float), "split": list(splits), "gauge": list(gauges),
             "alpha": np.asarray(alphas, float),
         }  # fmt: skip
-        texts = {name: attribute(value) for name, value in words.items()}
-        return cls(xarray.Dataset(variables, coordinates, {**WORDS, **texts}))
+        return cls(xarray.Dataset(variables, coordinates, described(WORDS, words)))
 
     def set_networks(self, levels: np.ndarray, diverged: np.ndarray) -> None:
         """How training ended: (network,) lowest levels crossed, NaN for none; who diverged."""

@@ -18,8 +18,8 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.core import trees
-from landscape_cli.records.encoding import attribute
 from landscape_cli.records.meanings import ENERGY, NONE, ONE, STATE_TYPE
+from landscape_cli.records.rows import described
 from landscape_cli.records.statistics import mean_and_error
 
 if TYPE_CHECKING:
@@ -115,8 +115,6 @@ class Minima(Record):
                 most_connections (pairs that may be tried), tight (see `core.trees.next_pairs`),
                 levels (at which components are counted in the summary).
         """
-        if unknown := set(words) - set(WORDS):
-            raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
         variables: dict[str, Any] = {
             "state": ("start", np.array(states, STATE_TYPE)),
             "minimum_of": ("start", np.asarray(minimum_of, int)),
@@ -129,8 +127,8 @@ class Minima(Record):
             values = np.array([getattr(each, name) for each in connections], kind)
             variables["path_state" if name == "state" else name] = ("connection", values)
         coordinates = {"minimum": np.arange(len(energies))}
-        texts = {name: attribute(value) for name, value in words.items()}
-        return cls(xarray.Dataset(variables, coordinates, {**WORDS, **texts})).with_tree()
+        data = xarray.Dataset(variables, coordinates, described(WORDS, words))
+        return cls(data).with_tree()
 
     def with_tree(self) -> Minima:
         """Mark the pairs of the spanning tree, and write down all bounds."""

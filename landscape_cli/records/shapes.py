@@ -17,8 +17,8 @@ import xarray
 
 from landscape_cli.contracts import Record
 from landscape_cli.core.shape import RANDOM_WALK
-from landscape_cli.records.encoding import attribute
 from landscape_cli.records.meanings import ENERGY, NONE, ONE, shared
+from landscape_cli.records.rows import described
 from landscape_cli.records.statistics import mean_and_error
 
 if TYPE_CHECKING:
@@ -64,8 +64,6 @@ class Shapes(Record):
             metrics: names of the metrics that lengths are taken in; "all" first.
             words: model, data, functional, unit, method, gauge (texts), seed.
         """
-        if unknown := set(words) - set(WORDS):
-            raise TypeError(f"unknown attributes: {', '.join(sorted(unknown))}")
         shape, rows = (pairs, len(levels)), ("pair", "level")
         variables: dict[str, Any] = {
             name: ((*rows, "bead"), np.zeros((*shape, 0))) for name in OF_BEADS
@@ -82,8 +80,7 @@ class Shapes(Record):
             "pair": np.arange(pairs), "level": np.asarray(levels, float), "axis": np.arange(2),
             "metric": list(metrics),
         }  # fmt: skip
-        texts = {name: attribute(value) for name, value in words.items()}
-        return cls(xarray.Dataset(variables, coordinates, {**WORDS, **texts}))
+        return cls(xarray.Dataset(variables, coordinates, described(WORDS, words)))
 
     def fill(
         self,
