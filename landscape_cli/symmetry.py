@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from landscape_cli.core.energy import Contextual
+from landscape_cli.core.energy import Contextual, spread_out
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.symmetry.factors import Multiples, multiples
 from landscape_cli.core.symmetry.knowledge import Path
@@ -109,7 +109,7 @@ def symmetry_of(surface: Surface, asked: str) -> Symmetry:
     network = surface.network
     if network is None:
         raise UserError(f"{asked}: a closed form has no hidden units; it takes a network")
-    kind = _Kind(np.asarray(examples(surface, FEW)), np.dtype(surface.dtype))
+    kind = _Kind(np.asarray(surface.slope_data[0][:FEW]), np.dtype(surface.dtype))
     normalized = isinstance(network, Contextual)
     known = network.module, network.layout, network.statistics, normalized, kind
     try:
@@ -121,8 +121,16 @@ def symmetry_of(surface: Surface, asked: str) -> Symmetry:
 
 
 def examples(surface: Surface, count: int) -> Any:
-    """The first inputs of what a network is trained on."""
-    return surface.slope_data[0][:count]
+    """Inputs of what a network is trained on, over which plain means are those of its loss.
+
+    All of them, or, where there are more than `count` or their weights differ, so many, spread
+    out over the weights.
+    """
+    inputs, _, weights = surface.slope_data
+    weights = np.asarray(weights)
+    if len(weights) <= count and (weights == weights[0]).all():
+        return inputs
+    return inputs[spread_out(weights, count)]
 
 
 class _Kind:

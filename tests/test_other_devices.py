@@ -147,7 +147,7 @@ def relaxed(surface):
 
 
 def bent(surface):
-    adam = curve_steps.direction("adam", 0.9)
+    adam = curve_steps.stepper_of("adam", 0.9)
     program = curve_steps.Program(adam, surface.slope, None, "arc", surface.chunk)
     control = jnp.asarray(reparametrized(points(surface), 2))[None]
     curves = curve_steps.Curves(control, descent.initial_states(adam, control[:, 1:-1]))

@@ -1,6 +1,6 @@
 """What the network behind a surface answers, at many points: distances between functions.
 
-d(θ, θ')² = mean over examples and outputs of (f(x; θ) - f(x; θ'))²
+d(θ, θ')² = Σ weight · mean over outputs of (f(x; θ) - f(x; θ'))²  over examples, weights of sum 1
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from landscape_cli.core.devices import here, point_by_point
-from landscape_cli.core.energy import context_of
+from landscape_cli.core.energy import context_of, spread_out
 from landscape_cli.core.lanes import pad, rung
 from landscape_cli.core.surface import Surface
 from landscape_cli.core.threads import in_shares
@@ -44,9 +44,13 @@ def output_steps(
     Args:
         surface: of a network.
         points: (point, param).
-        examples: how many of the surface's examples at most, the first ones.
+        examples: how many of the surface's examples at most; of more so many, spread out.
     """
-    inputs = surface.data[0][:examples]
+    inputs, _, weights = surface.data
+    shares = np.asarray(weights, float) / np.sum(weights, dtype=float)
+    if len(shares) > examples:
+        rows = spread_out(shares, examples)
+        inputs, shares = inputs[rows], np.full(examples, 1 / examples)
     points = np.asarray(points, surface.dtype)
     network, reference = surface.network, surface.parts.reference
     if surface.strategy == "loop":
@@ -57,4 +61,4 @@ def output_steps(
         look = lambda some: _together(network, reference, some, inputs, surface.chunk)
         found = np.asarray(in_shares(look, lanes))[: len(points)]
     changes = np.diff(found.astype(float), axis=0)
-    return np.sqrt((changes**2).mean(axis=tuple(range(1, changes.ndim))))
+    return np.sqrt((changes**2).mean(axis=tuple(range(2, changes.ndim))) @ shares)

@@ -8,8 +8,9 @@ From the highest level down, strings are pulled taut, beginning with the taut st
 above with its ends moved, with the sample, and with the chord: they end in different valleys. The
 shortest gets twice the beads and is pulled again; the two lengths say how far discretization still
 matters. Where the margin below λ costs too much of the length, as above a floor of the energy,
-walls are measured in a smaller unit (`Pull.price`). Where a lower level found a shorter way, the
-higher ones try that too, from the lowest up. The last word is the dense check.
+walls are measured in a smaller unit (`Pull.price`); where it had to be widened to keep segments
+inside, there are more beads. Where a lower level found a shorter way, the higher ones try that
+too, from the lowest up. The last word is the dense check.
 """
 
 from __future__ import annotations
@@ -127,10 +128,11 @@ def _shorten(work: Work, starts: list[np.ndarray], search: Search) -> Steps:
 
 
 def _refine(work: Work, pull: Pull, search: Search) -> Steps:
-    """Doubled, and doubled again where the length still changes."""
+    """Doubled, and doubled again where the length still changes, or its margin costs too much."""
     while True:
         fine: Pull = yield from _doubled(work, pull, search)
-        if not _settled(work, search) or 2 * fine.segments + 1 > search.max_beads:
+        enough = not _settled(work, search) and not (work.pulled and _dear(fine))
+        if enough or 2 * fine.segments + 1 > search.max_beads:
             return
         pull = fine
 
@@ -199,8 +201,12 @@ def _unit(pull: Pull) -> float:
     is small beside λ is not small beside what there is of the set: it shows in what it costs.
     Only a string that is nearly balanced knows what that is.
     """
-    known = pull.residual < SURE and pull.price > DEAR
-    return pull.scale * DEAR / pull.price if known else pull.scale
+    return pull.scale * DEAR / pull.price if _dear(pull) else pull.scale
+
+
+def _dear(pull: Pull) -> bool:
+    """Whether its margin costs a string too much of its length, as far as is known."""
+    return pull.residual < SURE and pull.price > DEAR
 
 
 def _settled(work: Work, search: Search) -> bool:

@@ -35,7 +35,8 @@ class ActivationMatching(Matched):
     their weights do.
 
     Attributes:
-        examples: training inputs that activations are computed on, at most; at least 1.
+        examples: training inputs that activations are computed on, at most, or where they have
+            weights so many, heavy ones several times; at least 1.
     """
 
     reference: ClassVar[str] = AINSWORTH

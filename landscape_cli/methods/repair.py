@@ -51,7 +51,8 @@ class Repair(PathMethod):
     warms: ClassVar[bool] = False
     needs_network: ClassVar[bool] = True
     beads: int = 25  # of every string, ends included
-    examples: int = 2048  # training inputs that means and deviations are taken over, at most
+    # Training inputs for means and deviations, at most; where they have weights so many.
+    examples: int = 2048
     dense: int = 10  # points per segment of the check; segments are short
 
     def __post_init__(self) -> None:

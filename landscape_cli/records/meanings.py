@@ -30,7 +30,7 @@ SHARED = {
     "chord": ("distance of the two ends, by the metric of the length", NONE),
     "barrier": ("highest energy on the path less the mean of those of its two ends", ENERGY),
     "peak": ("highest energy of the dense check of the string", ENERGY),
-    "kkt_residual": ("part of the pull of the string that no wall carries", ONE),
+    "kkt_residual": ("pull of the string that no wall carries, over the whole pull", ONE),
     "length_change": ("relative change of the length from half the beads", ONE),
     "gradient_evaluations": ("gradients spent", ONE),
     "energy_evaluations": ("energies spent", ONE),

@@ -8,6 +8,7 @@ import pytest
 from networks import KEY, copy_of, drawn, surface_of, toy
 from scipy.optimize import linear_sum_assignment
 
+from landscape_cli.core.energy import spread_out
 from landscape_cli.core.symmetry.merging import spread
 from landscape_cli.gauges.activation_matching import ActivationMatching
 from landscape_cli.gauges.none import NoGauge
@@ -94,7 +95,9 @@ def test_activation_matching_takes_only_so_many_examples(wide):
     few = ActivationMatching(examples=4).align(wide, one[None], other[None], KEY)
     many = ActivationMatching().align(wide, one[None], other[None], KEY)
     assert not np.array_equal(few, many)
-    inputs = toy(SHAPE).train.inputs[:4]
+    whole = toy(SHAPE).train
+    inputs = whole.inputs[spread_out(whole.weights, 4)]
+    assert len(np.unique(inputs, axis=0)) == 4
     for reference, own, found in zip(
         *(activations(wide, theta, inputs) for theta in (one, other, few[0])), strict=True
     ):
