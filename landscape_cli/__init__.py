@@ -31,6 +31,11 @@ __all__ = [
 ]  # fmt: skip
 
 
+def __dir__() -> list[str]:
+    """With what is loaded on first use."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Load the library door on first use, so that the command line starts without JAX."""
     if name in ("connect", "geodesic"):

@@ -192,10 +192,10 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
 def complete(argv: list[str]) -> int:
     """Shell completion: verbs, experiments and folders here, the rest by Hydra."""
     flags = argv[1:]
-    for flag in flags[:1]:
-        if not re.fullmatch("(install|uninstall|query)=(bash|zsh|fish)", flag):
-            allowed = "install=bash, install=zsh, install=fish or the same with uninstall="
-            raise UserError(f"{argv[0]} {flag}: write {allowed}")
+    shells = "(install|uninstall|query)=(bash|zsh|fish)"
+    if len(flags) != 1 or not re.fullmatch(shells, flags[0]):
+        allowed = "install=bash, install=zsh, install=fish or the same with uninstall="
+        raise UserError(f"{' '.join(argv)}: write {argv[0]} with {allowed}")
     if flags[:1] == ["query=bash"]:
         verb, *words = os.environ.get("COMP_LINE", "").split(" ")[1:] or [""]
         if not words or verb not in ("run", "sweep"):

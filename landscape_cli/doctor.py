@@ -19,9 +19,12 @@ def report() -> Iterator[str]:
     """Lines about versions, devices, data and the compilation cache."""
     for name, number in manifest.versions().items():
         yield f"{name}: {number}"
-    configure_jax("float64")
-    for name, value in manifest.device().items():
-        yield f"device {name}: {value}"
+    try:
+        configure_jax("float64")
+        for name, value in manifest.device().items():
+            yield f"device {name}: {value}"
+    except UserError as error:
+        yield f"device: {error}"
     yield f"git commit: {manifest.git_commit(Path(__file__).parents[1]) or 'not a checkout'}"
     yield from data()
     yield from cache()

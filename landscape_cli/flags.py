@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from landscape_cli.errors import UserError
+from landscape_cli.errors import UserError, nearest
 
 INFO = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]  # Hydra's choices
 
@@ -19,7 +19,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         """Raise instead of printing the usage."""
-        raise UserError(f"{message}; see `{self.prog} --help`")
+        _, unknown, words = message.partition("unrecognized arguments: ")
+        word = words.split(" ")[0].split("=")[0]
+        hint = nearest(word, self._option_string_actions) if unknown else ""
+        raise UserError(f"{message}{hint}; see `{self.prog} --help`")
 
 
 def run_parser(verb: str) -> Parser:
@@ -79,8 +82,11 @@ def hydra_flags(chosen: argparse.Namespace, multirun: bool) -> list[str]:
         raise UserError("--dry-run goes without --cfg, --info and --help")
     if chosen.dry_run and multirun:
         raise UserError("--dry-run takes one run at a time; leave out -m")
+    if multirun and (chosen.cfg or chosen.info):
+        shown = "--cfg" if chosen.cfg else "--info"
+        raise UserError(f"{shown} shows one run at a time; leave out -m")
     flags = ["--help"] if chosen.help else []
-    flags += ["--multirun"] if multirun and not (chosen.cfg or chosen.help or chosen.info) else []
+    flags += ["--multirun"] if multirun and not chosen.help else []
     flags += ["--resolve"] if chosen.resolve else []
     for flag in ("cfg", "package", "info"):
         value = getattr(chosen, flag)

@@ -126,6 +126,13 @@ def composition(text: str) -> str:
     there = re.fullmatch(r"Could not append to config\. An item is already at '(.+?)'\.", text)
     if there:
         return f"+{there[1]}: is a setting already; change it with {there[1]}=..., without +"
+    absent = re.match(r"Could not override '(.+?)'\.", text)
+    if absent:
+        return f"{absent[1]}: nothing has been chosen there; add it with +{absent[1]}=..."
+    drawn = re.fullmatch(r"BasicSweeper does not support sweep type : (\w+)_SWEEP", text)
+    if drawn:
+        kind = drawn[1].lower()
+        return f"-m: {kind}(...) is for sweepers that search; here write key=a,b or key=range(0,5)"
     return text
 
 

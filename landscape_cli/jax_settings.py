@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from landscape_cli.cache import cache_folder
+from landscape_cli.errors import UserError
 from landscape_cli.files import try_writing
 
 # XLA orders the operations of a CPU program so that several may run at once. Here a thread a core
@@ -29,7 +30,11 @@ def kept_programs(folder: Path) -> str | None:
 
 
 def configure_jax(precision: str) -> None:
-    """Set all of JAX's switches, for every job: they outlive a job of a multirun."""
+    """Set all of JAX's switches, for every job: they outlive a job of a multirun.
+
+    Raises:
+        UserError: `JAX_PLATFORMS` asks for devices that are not there.
+    """
     import jax
     from jax.version import __version_info__
 
@@ -42,3 +47,13 @@ def configure_jax(precision: str) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     logging.getLogger("jax").setLevel(logging.WARNING)  # else it tells of every backend it lacks
+    asked = os.environ.get("JAX_PLATFORMS")
+    try:
+        jax.devices()
+    except (AssertionError, RuntimeError) as error:  # the first of "cuda" without a GPU
+        if not asked:
+            raise
+        raise UserError(
+            f"JAX_PLATFORMS={asked}: JAX finds no such device, or support for it is not "
+            "installed; unset it to take what is there"
+        ) from error

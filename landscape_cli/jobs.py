@@ -119,8 +119,8 @@ class Jobs:
             self._fail(error, job)
         except KeyboardInterrupt as error:
             ended = self._begun - 1 - len(self.failed)
-            before = f"; {ended} before it finished" if self._several else ""
-            raise KeyboardInterrupt(f"{error}{before}") from None
+            others = f"; {ended} jobs before this one finished, none after it was begun"
+            raise KeyboardInterrupt(f"{error}{others if self._several else ''}") from None
         finally:
             tidy(job.folder)
 

@@ -40,9 +40,9 @@ def check(words: Iterable[str], folders: list[Path], several: bool = False) -> N
         several: they are of a multirun.
 
     Raises:
-        UserError: a choice that is no name, a pattern that matches nothing, a part or setting
-            that every run needs removed, a setting of what has none, no folder for the run, that
-            of a single run for several, a second experiment.
+        UserError: a choice that is no name, a pattern or range with nothing in it, a part or
+            setting that every run needs removed, a setting of what has none, no folder for the
+            run, that of a single run for several, a second experiment.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -63,6 +63,8 @@ def check(words: Iterable[str], folders: list[Path], several: bool = False) -> N
         if override.is_delete():
             _check_removal(word, key, override.package)
         else:
+            if override.is_range_sweep() and not list(override.sweep_iterator()):
+                raise UserError(f"{word}: has no values, so there would be no jobs")
             _check_choice(word, key, override.value(), folders)
             _check_setting(word, key, override.value())
 

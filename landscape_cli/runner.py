@@ -185,6 +185,7 @@ def execute(experiment: Experiment, setup: Setup, folder: RunDir) -> list[Path]:
 
 def kept(folder: RunDir) -> str:
     """What an interrupted run leaves, and how to draw it."""
-    said = f"what was finished is kept in {folder.path}"
-    draw = f"; draw it with: landscape plot {shlex.quote(str(folder.path))}"
-    return said if folder.empty else said + draw
+    if folder.empty:
+        return f"nothing was finished; settings and log are in {folder.path}"
+    draw = f"draw it with: landscape plot {shlex.quote(str(folder.path))}"
+    return f"what was finished is kept in {folder.path}; {draw}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from landscape_cli.errors import UserError, nearest
@@ -52,9 +52,11 @@ def fill(cls: type, values: Mapping[str, Any], key: str) -> Any:
         raise UserError(f"{prefix}{error}" if names_field else f"{key}: {error}") from error
 
 
-def unknown(key: str, what: str, known: Iterable[str]) -> str:
+def unknown(key: str, what: str, known: Collection[str]) -> str:
     """The message for a key that does not exist."""
-    last = key.rpartition(".")[2]
+    place, _, last = key.rpartition(".")
+    if not known:
+        return f"{key}: no such {what}; {place} has none"
     return f"{key}: no such {what}; choose from {', '.join(sorted(known))}{nearest(last, known)}"
 
 

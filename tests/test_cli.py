@@ -67,6 +67,15 @@ def test_help_names_every_verb():
         assert f"landscape {verb}" in text
 
 
+def test_devices_that_are_not_there_are_said_so():
+    said = refusal(process("run", "geodesic", "model=ring", JAX_PLATFORMS="foo"))
+    assert said.startswith("JAX_PLATFORMS=foo: JAX finds no such device")
+    done = process("doctor", JAX_PLATFORMS="cuda")
+    if "device: JAX_PLATFORMS=cuda" not in done.stdout:
+        pytest.skip("there is a GPU")
+    assert done.returncode == 0 and "\ndata" in done.stdout
+
+
 def test_letters_that_a_terminal_cannot_show_end_nothing():
     done = process("list", PYTHONIOENCODING="ascii")
     assert done.returncode == 0, done.stderr
@@ -204,6 +213,12 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
         (["hydra.sweep.dir=''", "-m"], "hydra.sweep.dir='': name a folder"),
         (["hydra.run.dir=/dev/null/x"], "cannot write /dev/null/x: Not a directory"),
         (["--bogus"], "unrecognized arguments: --bogus"),
+        (["--dryrun"], r"arguments: --dryrun \(did you mean '--dry-run'\?\); see"),
+        (["-m", "seed=range(0)"], r"^seed=range\(0\): has no values, so there would be no jobs"),
+        (["-m", "--cfg", "job"], "^--cfg shows one run at a time; leave out -m"),
+        (["+gauge@gauge.matched=signs"], "^gauge.matched: no such setting of .*; gauge has none"),
+        (["method@methods.a=toy"], r"^method@methods.a: nothing .* add it with \+method@meth"),
+        (["-m", "seed=interval(0,1)"], r"^-m: interval\(...\) is for sweepers that search; "),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(toy, tmp_path, words, message):
@@ -473,7 +488,9 @@ def test_a_plugin_must_be_declared(toy_folder, tmp_path):
         ),
         (["run", "geodesic", "--config-dir", "nowhere"], "--config-dir nowhere: no such folder"),
         (["list", "models", "--config-dir", "/etc/passwd"], "/etc/passwd: is not a folder"),
-        (["-sc", "install=foo"], "-sc install=foo: write install=bash"),
+        (["-sc", "install=foo"], "-sc install=foo: write -sc with install=bash"),
+        (["-sc"], "-sc: write -sc with install=bash"),
+        (["--verion"], r"arguments: --verion \(did you mean '--version'\?\)"),
         (["list", "modles"], "list modles: .*did you mean 'models'"),
         (["show", "nowhere"], "nowhere: no such folder"),
         (["plot", "nowhere"], "nowhere: no such folder"),

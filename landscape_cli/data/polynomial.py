@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import jax
 
 RULES = ("gauss", "grid", "random")
+MOST_NODES = 10_000  # of a Gauss rule, which are found in seconds; ten times as many take minutes
 NAMES = ("constant", "linear", "quadratic", "cubic", "quartic", "quintic")
 
 
@@ -42,7 +43,7 @@ class Polynomial(Data):
         coefficients: in ascending powers, c0 first.
         low: left end of the interval.
         high: right end of the interval.
-        train: number of training points.
+        train: number of training points, at most 10,000 of rule "gauss".
         test: number of test points.
         rule: "gauss", "grid" or "random".
     """
@@ -69,6 +70,11 @@ class Polynomial(Data):
         for name, least in (("train", 2 if self.rule == "grid" else 1), ("test", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.rule == "gauss" and self.train > MOST_NODES:
+            raise ValueError(
+                f"train must be at most {MOST_NODES} with rule=gauss, got {self.train}; choose "
+                "rule=grid or rule=random for more"
+            )
 
     @property
     def name(self) -> str:

@@ -60,7 +60,7 @@ class Connections(Rows):
         pairs: Sequence[tuple[int, int]],
         levels: Sequence[float],
         splits: Sequence[str],
-        t: int = 101,
+        t: int = 129,
         **words: Any,
     ) -> Connections:
         """A record in which every row is pending.

@@ -72,7 +72,7 @@ class Geodesics(Rows):
 
     @classmethod
     def empty(
-        cls, pairs: int, levels: Sequence[float], networks: int, t: int = 101, **words: Any
+        cls, pairs: int, levels: Sequence[float], networks: int, t: int = 129, **words: Any
     ) -> Geodesics:
         """A record in which every row is pending.
 

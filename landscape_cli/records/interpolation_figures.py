@@ -108,6 +108,7 @@ def off_line_figure(record: Interpolations) -> Figure:
         **{"color": BLUE, "marker": "D", "ms": 4, "label": "median at every level λ"},
         clip_on=False,
     )
+    ax.margins(x=0.1)  # room for the names
     _name_levels(ax, levels, *middle)
     ax.set_ylim(bottom=0)
     ax.set_xlabel("position along the line (0: beginning, 1: solution)")

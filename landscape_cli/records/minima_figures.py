@@ -116,7 +116,7 @@ def bounds_figure(record: Minima) -> Figure:
     if not finite.any():
         why = "no two minima are joined"
         return nothing(figure, ax, record.data.attrs, why, *_counts(record))
-    limits = {"vmin": record.energies.min(), "vmax": bounds[finite].max()}
+    limits = {"vmin": bounds[finite].min(), "vmax": bounds[finite].max()}
     image = ax.imshow(np.where(finite, bounds, np.nan), cmap="viridis_r", **limits)
     figure.colorbar(image, ax=ax, label=f"bound: {energy_words(record.data.attrs)}")
     data, at = record.data, {minimum: x for x, minimum in enumerate(line)}

@@ -111,6 +111,10 @@ def test_quintic_has_four_turns_of_full_height():
         ({"rule": "gaus"}, r"gauss, grid, random, got 'gaus' \(did you mean 'gauss'\?\)"),
         ({"train": 0}, "train must be at least 1, got 0"),
         ({"train": 1, "rule": "grid"}, "train must be at least 2"),
+        (
+            {"train": 10_001},
+            "train must be at most 10000 with rule=gauss, got 10001; choose rule=g",
+        ),
         ({"test": -3}, "test must be at least 1, got -3"),
     ],
 )
