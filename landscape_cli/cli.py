@@ -173,7 +173,7 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
     part = words[words.index("--package") + 1] if "--package" in words else None
     try:
         said = redirect_stderr(io.StringIO() if part else sys.stderr)
-        with hydra_targets.guarded(), said:
+        with hydra_targets.guarded(runner.check_ahead), said:
             application(every)()
     except SystemExit as error:
         if not (part and error.code):

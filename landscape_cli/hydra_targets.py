@@ -6,8 +6,9 @@ class a YAML or the command line names. So a configuration is checked as soon as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from hydra._internal import hydra as internals
@@ -30,6 +31,10 @@ class Loader(ConfigLoaderImpl):
 
     words: list[str] | None = None  # of the run that was composed when Hydra asked for its mode
     composed: DictConfig
+
+    def __init__(self, check_job: Callable[[DictConfig], None], config_search_path: Any) -> None:
+        super().__init__(config_search_path)
+        self.check_job = check_job
 
     def load_configuration(
         self,
@@ -62,12 +67,24 @@ class Loader(ConfigLoaderImpl):
         check(cfg.hydra)
         return cfg
 
+    def load_sweep_config(
+        self, master_config: DictConfig, sweep_overrides: list[str]
+    ) -> DictConfig:
+        """Compose a job, as Hydra does for all jobs before the first one, and for each again."""
+        cfg = super().load_sweep_config(master_config, sweep_overrides)
+        self.check_job(cfg)
+        return cfg
+
 
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Hydra composes with `Loader`: it has no other place where a composed one could be seen."""
+def guarded(check_job: Callable[[DictConfig], None]) -> Iterator[None]:
+    """Hydra composes with `Loader`: it has no other place where a composed one could be seen.
+
+    Args:
+        check_job: raises where a job of a multirun cannot be.
+    """
     hydra: Any = internals  # for pyright, the name below is none of Hydra's to give
-    theirs, hydra.ConfigLoaderImpl = hydra.ConfigLoaderImpl, Loader
+    theirs, hydra.ConfigLoaderImpl = hydra.ConfigLoaderImpl, partial(Loader, check_job)
     try:
         yield
     finally:

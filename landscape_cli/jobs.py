@@ -63,31 +63,41 @@ def tidy(folder: Path | None = None) -> None:
 
 
 @dataclass(frozen=True)
-class Job:
-    """What Hydra knows about the job besides its configuration."""
+class Asked:
+    """What the user asked of a job, besides its configuration."""
 
-    folder: Path
     experiment: str
     overrides: tuple[str, ...]  # what the user typed besides the experiment
-    number: int | None  # None outside a multirun
     config_folders: tuple[Path, ...]  # the user's --config-dir
     choices: dict[str, str]  # the name of every part that was chosen
+
+    @classmethod
+    def by(cls, hydra: Any) -> Asked:
+        """From the `hydra` node of a composed configuration."""
+        sources = [s for s in hydra.runtime.config_sources if s.provider == "command-line"]
+        words = map(str, OmegaConf.to_container(hydra.overrides.task) or ())
+        given = [word for word in words if not word.startswith("experiment=")]
+        return cls(
+            experiment=hydra.runtime.choices["experiment"],
+            overrides=tuple(given),
+            config_folders=tuple(Path(source.path) for source in sources),
+            choices={kind: name for kind, name in hydra.runtime.choices.items() if name},
+        )
+
+
+@dataclass(frozen=True)
+class Job(Asked):
+    """A job that Hydra runs: what was asked, and where it goes."""
+
+    folder: Path
+    number: int | None  # None outside a multirun
 
     @classmethod
     def current(cls) -> Job:
         """The job Hydra is running now."""
         hydra = HydraConfig.get()
-        sources = [s for s in hydra.runtime.config_sources if s.provider == "command-line"]
-        words = map(str, OmegaConf.to_container(hydra.overrides.task) or ())
-        given = [word for word in words if not word.startswith("experiment=")]
-        return cls(
-            folder=Path(hydra.runtime.output_dir),
-            experiment=hydra.runtime.choices["experiment"],
-            overrides=tuple(given),
-            number=hydra.job.num if hydra.mode == RunMode.MULTIRUN else None,
-            config_folders=tuple(Path(source.path) for source in sources),
-            choices={kind: name for kind, name in hydra.runtime.choices.items() if name},
-        )
+        number = hydra.job.num if hydra.mode == RunMode.MULTIRUN else None
+        return cls(**vars(Asked.by(hydra)), folder=Path(hydra.runtime.output_dir), number=number)
 
 
 class Jobs:

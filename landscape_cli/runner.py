@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from landscape_cli import config, hydra_errors
@@ -22,7 +23,7 @@ from landscape_cli.cache import cache_folder
 from landscape_cli.errors import UserError
 from landscape_cli.files import try_writing
 from landscape_cli.jax_settings import configure_jax
-from landscape_cli.jobs import Job
+from landscape_cli.jobs import Asked, Job
 from landscape_cli.overrides import check_used
 
 if TYPE_CHECKING:
@@ -86,17 +87,30 @@ def tuned(limit: float, parts: dict[str, Any], setup: Setup) -> None:
 
 def prepare(cfg: DictConfig, job: Job) -> tuple[config.Settings, dict[str, Any]]:
     """Check the settings, switch JAX, build the parts."""
-    settings = config.settings(cfg)
-    config.open_plugins(settings.plugins, [Path.cwd(), *job.config_folders])
-    configure_jax(settings.precision)
+    settings, parts = checked(cfg, job)
 
     from landscape_cli.core.threads import compute_on
 
-    parts = config.build_all(cfg, settings.plugins)
-    check_used(job.overrides, job.experiment, parts["experiment"].unused)
-    parts["engine"].check()
     compute_on(parts["engine"].devices)
     return settings, parts
+
+
+def checked(cfg: DictConfig, asked: Asked) -> tuple[config.Settings, dict[str, Any]]:
+    """The settings and the parts of a job, which is refused where they cannot be."""
+    settings = config.settings(cfg)
+    config.open_plugins(settings.plugins, [Path.cwd(), *asked.config_folders])
+    configure_jax(settings.precision)
+    parts = config.build_all(cfg, settings.plugins)
+    check_used(asked.overrides, asked.experiment, parts["experiment"].unused)
+    parts["engine"].check()
+    return settings, parts
+
+
+def check_ahead(cfg: DictConfig) -> None:
+    """Refuse a job of a multirun as it will be composed, before the first one begins."""
+    HydraConfig.instance().set_config(cfg.copy())  # which makes it read-only; settings may ask it
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    checked(own, Asked.by(cfg.hydra))
 
 
 def set_up(

@@ -110,14 +110,29 @@ def test_a_run_leaves_its_folder(toy, tmp_path):
 
 
 def test_one_job_of_a_multirun_fails_and_the_others_run(toy, tmp_path):
-    result = toy("seed=0,-1,2", "-m", "pairs=2")  # -m anywhere
+    result = toy("experiment.then=end,early,wait_not", "-m", "pairs=2")  # -m anywhere
     assert result.returncode == 2
     said = [line for line in result.stderr.splitlines() if "rror" in line or "landscape" in line]
     assert said == [
-        "landscape: job 1: seed=-1: must be at least 0",
+        "landscape: job 1: model and data do not fit",
         "landscape: 1 of 3 jobs failed",
     ]
-    assert [manifest["seed"] for manifest in manifests(tmp_path)] == [0, 2]
+    assert [each["status"] for each in manifests(tmp_path)] == ["finished"] * 2
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("seed=0,-1", "seed=-1: must be at least 0"),
+        ("pairs=1,x", "pairs=x: expected an integer"),
+        ("model.depth=1,0", "model.depth must be at least 1, got 0"),
+        ("+engine.nope=1,2", "engine.nope: no such setting of Engine; choose from"),
+    ],
+)
+def test_a_bad_job_of_a_multirun_is_refused_before_the_first_begins(toy, tmp_path, word, message):
+    said = refusal(result := toy(word, "-m"))
+    assert said.startswith(message) and result.stdout == ""
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_bug_in_a_job_of_a_multirun_is_shown_and_the_others_run(toy, tmp_path):
