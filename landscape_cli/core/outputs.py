@@ -47,7 +47,8 @@ def output_steps(
         examples: how many of the surface's examples at most; of more so many, spread out.
     """
     inputs, _, weights = surface.data
-    shares = np.asarray(weights, float) / np.sum(weights, dtype=float)
+    shares = np.asarray(weights, float)
+    shares = shares / shares.sum()
     if len(shares) > examples:
         rows = spread_out(shares, examples)
         inputs, shares = inputs[rows], np.full(examples, 1 / examples)

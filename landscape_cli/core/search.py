@@ -9,8 +9,8 @@ above with its ends moved, with the sample, and with the chord: they end in diff
 shortest gets twice the beads and is pulled again; the two lengths say how far discretization still
 matters. Where the margin below λ costs too much of the length, as above a floor of the energy,
 walls are measured in a smaller unit (`Pull.price`); where it had to be widened to keep segments
-inside, there are more beads. Where a lower level found a shorter way, the higher ones try that
-too, from the lowest up. The last word is the dense check.
+inside, a taut string gets more beads. Where a lower level found a shorter way, the higher ones
+try that too, from the lowest up. The last word is the dense check.
 """
 
 from __future__ import annotations
@@ -128,11 +128,12 @@ def _shorten(work: Work, starts: list[np.ndarray], search: Search) -> Steps:
 
 
 def _refine(work: Work, pull: Pull, search: Search) -> Steps:
-    """Doubled, and doubled again where the length still changes, or its margin costs too much."""
+    """Doubled, and again where the length still changes, or a taut string's margin is dear."""
     while True:
         fine: Pull = yield from _doubled(work, pull, search)
-        enough = not _settled(work, search) and not (work.pulled and _dear(fine))
-        if enough or 2 * fine.segments + 1 > search.max_beads:
+        changes = _settled(work, search)
+        dear = work.best is not None and work.best.state == "taut" and _dear(fine)
+        if not (changes or dear) or 2 * fine.segments + 1 > search.max_beads:
             return
         pull = fine
 
