@@ -129,7 +129,7 @@ class Jobs:
             self._fail(error, job)
         except KeyboardInterrupt as error:
             ended = self._begun - 1 - len(self.failed)
-            others = f"; {ended} jobs before this one finished, none after it was begun"
+            others = f"; {ended} of the jobs before it finished, those after it did not begin"
             raise KeyboardInterrupt(f"{error}{others if self._several else ''}") from None
         finally:
             tidy(job.folder)

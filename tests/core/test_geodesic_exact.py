@@ -106,9 +106,9 @@ def changed(dimension=2, shift=0.0, core=0.0, radius=0.0, slit=0.0, stretch=1.0)
     return Surface(changed_ring, numbers, dimension)
 
 
-@pytest.mark.parametrize("stretch", [3.0, 12.0])
-def test_strings_around_an_ellipse_bend_sharply_and_are_as_long_as_they_must_be(stretch):
-    """Segments that cut a sharp bend want a wide margin, which made one of these 1.3 % longer."""
+@pytest.mark.parametrize(("stretch", "excess"), [(3.0, 5e-3), (10.0, 7.5e-3), (12.0, 5e-3)])
+def test_strings_around_an_ellipse_are_as_long_as_the_readme_says(stretch, excess):
+    """Segments that cut a sharp bend want a wide margin, which made the last 1.3 % longer."""
     level = 0.04
     short = np.sqrt(1 - np.sqrt(level))  # half axes of what is forbidden: this, and that stretched
     touch = np.arccos(short)  # where a tangent from (1, 0) touches it
@@ -118,7 +118,7 @@ def test_strings_around_an_ellipse_bend_sharply_and_are_as_long_as_they_must_be(
     surface, end = changed(stretch=stretch), np.array([[1.0, 0.0]])
     (found,) = connect(TautString(), surface, end, -end, [level])
     assert found.state == "taut"
-    assert 1 - 1e-3 <= found.length / (arc + 2 * tangent) <= 1 + 5e-3
+    assert 1 - 1e-3 <= found.length / (arc + 2 * tangent) <= 1 + excess
 
 
 @pytest.mark.parametrize("shift", [1.0, -10.0, 100.0])
