@@ -17,12 +17,16 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landscape_cli import listing, overrides
 from landscape_cli.errors import UserError, nearest
 from landscape_cli.flags import Parser, hydra_flags, run_parser, tune_parser
 from landscape_cli.interrupts import interruptible
 from landscape_cli.schema import Formats, convert
+
+if TYPE_CHECKING:
+    from landscape_cli.jobs import Jobs
 
 OVERVIEW = """\
 Strings, level sets and geodesics on the loss surfaces of neural networks.
@@ -31,8 +35,8 @@ Strings, level sets and geodesics on the loss surfaces of neural networks.
   landscape run <experiment> --dry-run           memory and time it would take
   landscape sweep <experiment> [key=a,b,c ...]   the same as run -m
   landscape list [models|datasets|...]           what there is to choose from
-  landscape show <run folder>                    settings, headline numbers, references
-  landscape plot <run folder>                    redraw the figures from the saved files
+  landscape show <folder>                        settings, headline numbers, references
+  landscape plot <folder>                        redraw the figures from the saved files
   landscape tune [experiment] [key=value ...]    find and remember the fastest engine
   landscape doctor                               devices, versions, data, cache
 
@@ -146,7 +150,28 @@ def run(words: list[str], multirun: bool = False) -> None:
     given = [overrides.spelled_out(word, folders) for word in chosen.overrides]
     overrides.check(given, folders, several)
     words = [*flags, FOOTING, f"experiment={name}", f"hydra.job.name={name}", *given]
-    compose_and_run(words, "rehearse" if chosen.dry_run else "run")
+    every = composed(words, "rehearse" if chosen.dry_run else "run")
+    if several and not chosen.dry_run:
+        show_together(every.folder)
+    every.settle()
+
+
+def show_together(folder: Path | None) -> None:
+    """Tables and figures of all jobs of a multirun, from the files they left."""
+    from landscape_cli import multiruns
+
+    if folder is None:
+        return
+    for line in multiruns.tables(multiruns.jobs_inside(folder)):
+        print(line)
+    written = multiruns.compare(folder, complain=left_out)
+    if written:
+        print(f"\ncomparison: {len(written)} files in {written[0].parent}")
+
+
+def left_out(trouble: str) -> None:
+    """Say which file could not be read, and go on with the others."""
+    print(f"landscape: left out: {trouble}", file=sys.stderr)
 
 
 def check_experiment(name: str | None, folders: list[Path]) -> None:
@@ -159,8 +184,12 @@ def check_experiment(name: str | None, folders: list[Path]) -> None:
         raise UserError(f"{name}: no such experiment; choose from {', '.join(known)}{hint}")
 
 
-def compose_and_run(words: list[str], task: str = "run", **known) -> None:
-    """Let Hydra parse `words` and call a task of the runner, its complaints turned into ours."""
+def composed(words: list[str], task: str = "run", **known) -> Jobs:
+    """Let Hydra parse `words` and call a task of the runner, its complaints turned into ours.
+
+    Returns:
+        What became of the jobs, to be settled.
+    """
     sys.argv = ["landscape", *words]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise instead of printing and exiting
     import hydra
@@ -186,7 +215,7 @@ def compose_and_run(words: list[str], task: str = "run", **known) -> None:
         raise UserError(message) from error
     finally:
         jobs.tidy()
-    every.settle()
+    return every
 
 
 def complete(argv: list[str]) -> int:
@@ -215,7 +244,7 @@ def complete(argv: list[str]) -> int:
         typed = [f"experiment={chosen.experiment}", *chosen.overrides, words[-1]]
         os.environ["COMP_LINE"] = " ".join(["landscape", *typed])
         flags += ["--config-dir", chosen.config_dir] if chosen.config_dir else []
-    compose_and_run(["--shell-completion", *flags])
+    composed(["--shell-completion", *flags]).settle()
     return 0
 
 
@@ -237,13 +266,14 @@ def show(words: list[str]) -> None:
     """Print a run's settings, headline numbers and references; a multirun in brief."""
     parser = Parser(prog="landscape show", description="What a run was and what it found.")
     parser.add_argument("folder", type=Path)
-    from landscape_cli import past_runs
+    folder = parser.parse_args(words).folder
+    from landscape_cli import multiruns, past_runs
 
-    print(past_runs.show(parser.parse_args(words).folder))
+    print((multiruns if multiruns.runs_inside(folder) else past_runs).show(folder))
 
 
 def plot(words: list[str]) -> None:
-    """Draw a run's figures again from its saved files, or those of all runs of a multirun."""
+    """Draw a run's figures again from its saved files; of a multirun all, and its comparison."""
     parser = Parser(prog="landscape plot", description="Redraw a run's figures.")
     add = parser.add_argument
     add("folder", type=Path)
@@ -255,12 +285,11 @@ def plot(words: list[str]) -> None:
     add("--plugin", action="append", default=[], metavar="NAME", help="a module to import for it")
     add("--format", metavar="png,svg,pdf", help="of the files; those of the run unless given")
     chosen = parser.parse_args(words)
-    from landscape_cli import past_runs
+    from landscape_cli import multiruns, past_runs
 
     given = chosen.format
     formats = None if given is None else convert(given.split(","), Formats, "--format")
-    left_out = lambda text: print(f"landscape: left out: {text}", file=sys.stderr)
-    figures, several = [], past_runs.runs_inside(chosen.folder)
+    figures, several = [], multiruns.runs_inside(chosen.folder)
     for run in several or [chosen.folder]:
         try:
             past_runs.read_manifest(run)
@@ -275,6 +304,8 @@ def plot(words: list[str]) -> None:
         raise UserError(f"{chosen.folder}: there is nothing to draw (its data have no figures)")
     for path in figures:
         print(f"figure: {path}")
+    for path in multiruns.compare(chosen.folder, formats) if several else ():
+        print(f"comparison: {path}")
 
 
 def trust_plugins(run: Path, folder: str | None, names: list[str]) -> None:
@@ -312,7 +343,7 @@ def tune(words: list[str]) -> None:
     overrides.check(given, folders)
     words = ["--config-dir", chosen.config_dir] if chosen.config_dir else []
     words += [FOOTING, f"experiment={name}", "hydra.job.name=tune", *given]
-    compose_and_run(words, "tune", limit=chosen.limit)
+    composed(words, "tune", limit=chosen.limit).settle()
 
 
 def doctor(words: list[str]) -> None:

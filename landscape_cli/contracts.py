@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from inspect import signature
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -335,6 +335,16 @@ class Record(ABC):
 
     def figures(self) -> dict[str, Figure]:
         """Figures by file stem; drawn from `self.data` alone."""
+        return {}
+
+    @classmethod
+    def comparison(cls, groups: Mapping[str, Sequence[Self]]) -> dict[str, Figure]:
+        """Figures, by file stem, of the records of this class that the jobs of a multirun left.
+
+        Args:
+            groups: two records or more; those of a group differ in their seeds alone, and its
+                name says which of the swept settings they have in common.
+        """
         return {}
 
 

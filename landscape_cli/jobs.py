@@ -142,6 +142,11 @@ class Jobs:
         elif self._several:
             print(f"landscape: job {job.number}: {message}", file=sys.stderr, flush=True)
 
+    @property
+    def folder(self) -> Path | None:
+        """Of the run or of all jobs; None: Hydra made none."""
+        return Footing.folder and Footing.folder.absolute()
+
     def settle(self) -> None:
         """Raise what the command ends with, if any job failed.
 

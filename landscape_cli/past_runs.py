@@ -13,7 +13,7 @@ from typing import Any
 from landscape_cli.errors import UserError
 from landscape_cli.files import write
 from landscape_cli.records.encoding import first_line, json_text, read_record
-from landscape_cli.records.words import in_brief, in_words
+from landscape_cli.records.words import in_words
 from landscape_cli.rundir import FORMATS, UNDRAWN, draw
 from landscape_cli.schema import Formats, convert
 
@@ -80,7 +80,7 @@ def redraw(
     """
     path, manifest = Path(path), read_manifest(path)
     if formats is None:
-        formats = _formats(path / "config.yaml")
+        formats = chosen_formats(path / "config.yaml")
     records, troubles = [], []
     for file in data_files(path):
         try:
@@ -98,7 +98,7 @@ def redraw(
     return figures
 
 
-def _formats(file: Path) -> tuple[str, ...]:
+def chosen_formats(file: Path) -> tuple[str, ...]:
     """The formats of a run's figures, read from its configuration and checked as a run's are."""
     chosen = read_config(file).get("figures", FORMATS)
     try:
@@ -107,17 +107,8 @@ def _formats(file: Path) -> tuple[str, ...]:
         raise UserError(f"{file}: {error}") from error
 
 
-def runs_inside(path: str | Path) -> list[Path]:
-    """The runs of a multirun, in their order; none where `path` is a run itself."""
-    path = Path(path)
-    runs = [] if (path / "manifest.json").exists() else path.glob("*/manifest.json")
-    return sorted((file.parent for file in runs), key=lambda run: (len(run.name), run.name))
-
-
 def show(path: str | Path) -> str:
-    """A run in words: how it ended, settings, headline numbers, references; several in brief."""
-    if runs := runs_inside(path):
-        return in_brief({str(run): _manifest_or_trouble(run) for run in runs})
+    """A run in words: how it ended, settings, headline numbers, references."""
     path, manifest = Path(path), read_manifest(path)
     text = in_words(manifest, read_config(path / "config.yaml"), read_summary(path))
     figures = [f"figure: {file}" for file in sorted((path / "plots").glob("*"))]
@@ -125,14 +116,6 @@ def show(path: str | Path) -> str:
         draw = f"landscape plot {shlex.quote(str(path))}"
         figures.append(f"not all figures were drawn; draw them with: {draw}")
     return "\n".join([f"run: {path}", text, *figures])
-
-
-def _manifest_or_trouble(path: Path) -> dict[str, Any]:
-    """A manifest of one of several runs, of which the others are shown where it is damaged."""
-    try:
-        return read_manifest(path)
-    except UserError as error:
-        return {"error": str(error)}
 
 
 def _alive(manifest: dict[str, Any]) -> bool:

@@ -13,17 +13,20 @@ import os
 import platform
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from landscape_cli.contracts import Record
 from landscape_cli.empties import Ground
 from landscape_cli.errors import UserError
 from landscape_cli.files import write
 from landscape_cli.records.encoding import json_text, netcdf, plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STATUSES = ("finished", "interrupted", "failed")
 FORMATS = ("png", "svg")
@@ -175,19 +178,25 @@ class RunDir:
 
 def draw(path: Path, records: Iterable[Record], formats: Sequence[str]) -> list[Path]:
     """Write the figures of `records` under `plots/`; returns their paths."""
+    figures = [write_figures(path / "plots", record.figures, formats) for record in records]
+    return [file for each in figures for file in each]
+
+
+def write_figures(
+    folder: Path, make: Callable[[], dict[str, Figure]], formats: Sequence[str]
+) -> list[Path]:
+    """Write the figures that `make` draws in the house style, if in any format; their paths."""
     if not formats:
         return []
     from landscape_cli import plots
 
+    with plots.style():
+        figures = make()
     drawn = []
-    for record in records:
-        with plots.style():
-            figures = record.figures()
-        for stem, figure in figures.items():
-            for kind in formats:
-                target = path / "plots" / f"{stem}.{kind}"
-                write(target, plots.render(figure, kind))
-                drawn.append(target)
+    for stem, figure in figures.items():
+        for kind in formats:
+            drawn.append(folder / f"{stem}.{kind}")
+            write(drawn[-1], plots.render(figure, kind))
     return drawn
 
 

@@ -1,8 +1,6 @@
 import errno
 import json
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +10,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from commands import landscape, one_picture
+from commands import one_picture
 
 from landscape_cli import past_runs, rundir
 from landscape_cli.errors import UserError
@@ -153,7 +151,7 @@ def test_formats_are_chosen_at_the_start_and_kept_by_redraw(tmp_path):
 def test_a_configuration_that_names_no_formats_has_the_usual_ones(tmp_path):
     for text in ("seed: 0", ""):
         (tmp_path / "config.yaml").write_text(text)
-        assert past_runs._formats(tmp_path / "config.yaml") == ("png", "svg")
+        assert past_runs.chosen_formats(tmp_path / "config.yaml") == ("png", "svg")
 
 
 def test_discarding_removes_what_the_run_wrote(tmp_path):
@@ -466,30 +464,3 @@ def test_a_process_that_cannot_be_has_ended(run, pid):
         manifest = run.manifest | {"pid": pid, "status": status}
         write(run.path / "manifest.json", json_text(manifest).encode())
         assert past_runs.read_manifest(run.path)["status"] == said
-
-
-@pytest.mark.usefixtures("one_drawn")
-def test_a_damaged_run_of_a_multirun_hides_no_others(run, tmp_path):
-    run.save(geodesics())
-    run.finish("finished")
-    whole = dict(past_runs.read_manifest(run.path), seconds=7260.0)
-    for name, text in (("0", "{"), ("1", json_text(whole))):
-        (tmp_path / "sweep" / name).mkdir(parents=True)
-        (tmp_path / "sweep" / name / "manifest.json").write_text(text)
-    shutil.copytree(run.path / "data", tmp_path / "sweep" / "1" / "data")
-    shutil.copy(run.path / "config.yaml", tmp_path / "sweep" / "1")
-    text = past_runs.show(tmp_path / "sweep")
-    assert "sweep/0/manifest.json: damaged" in text and "geodesic: finished in 2.0 h" in text
-    result = landscape("plot", tmp_path / "sweep")
-    assert result.returncode == 0 and result.stdout.count("figure: ") > 0
-    assert re.match("landscape: left out: .*sweep/0/manifest.json: damaged", result.stderr)
-    assert result.stderr.count("\n") == 1
-
-
-def test_the_runs_of_a_multirun_come_in_their_order(tmp_path):
-    for name in ("0", "10", "2", "1"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "manifest.json").touch()
-    (tmp_path / "3").mkdir()  # nothing came of it
-    assert [run.name for run in past_runs.runs_inside(tmp_path)] == ["0", "1", "2", "10"]
-    assert past_runs.runs_inside(tmp_path / "0") == []

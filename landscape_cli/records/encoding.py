@@ -72,6 +72,21 @@ def read_record(file: Path) -> Record:
     return _record_class(file, str(data.attrs.pop("record", "")))(data)
 
 
+def record_class(file: Path) -> type[Record]:
+    """The class of the record in `file`, whatever its size.
+
+    Raises:
+        UserError: as `read_record` does.
+    """
+    from landscape_cli.records.reading import read_attribute
+
+    try:
+        name = read_attribute(file, "record")
+    except ValueError as error:
+        raise UserError(f"{file}: not readable as netCDF ({first_line(error)})") from error
+    return _record_class(file, name)
+
+
 def attribute(value: Any) -> str | int | float:
     """What netCDF takes as an attribute: text and numbers as they are, the rest as JSON."""
     if isinstance(value, np.generic):

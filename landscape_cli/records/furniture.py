@@ -41,7 +41,7 @@ def heading(figure: Figure, attributes: dict[str, Any], *more: str) -> None:
         if (name := str(attributes.get(key, ""))) not in ("", "NoGauge", "none"):
             count = int(attributes.get(size, 0))
             words.append(f"{name} ({count:,} {size})" if count else name)
-    words += [f"seed {int(attributes.get('seed', 0))}"]
+    words += [f"seed {int(attributes['seed'])}"] if "seed" in attributes else []
     if (budget := attributes.get("budget", "")) not in ("", "desk"):
         words += [f"budget {budget}"]
     words += more

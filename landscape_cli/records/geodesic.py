@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -260,6 +260,13 @@ class Geodesics(Rows):
         from landscape_cli.records.geodesic_figures import figures
 
         return figures(self)
+
+    @classmethod
+    def comparison(cls, groups: Mapping[str, Sequence[Geodesics]]) -> dict[str, Figure]:
+        """The figure `length`: the curves of all jobs of a multirun."""
+        from landscape_cli.records.geodesic_comparison import length_comparison
+
+        return {"length": length_comparison(groups)}
 
     def _where_connected(self, name: str) -> np.ndarray:
         return np.where(self.data["connected"].values, self.data[name].values, np.nan)

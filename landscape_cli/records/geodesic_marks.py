@@ -54,18 +54,22 @@ def draw_lengths(ax: Axes, record: Geodesics) -> None:
         ax.fill_between(levels, low, high, label="95 % bootstrap interval", **band)
     draw_mean(ax, levels, data["mean"][order], data["error"][order])
     draw_published(ax, record, "length")
-    ax.set_ylabel("normalized length")
     if not np.isfinite(lengths).any():
         say(ax, "no pair is connected", above=record.published is not None)
-    finish_lengths(ax, record)
+    length_axis(ax, shown_lengths(record))
 
 
-def finish_lengths(ax: Axes, record: Geodesics) -> None:
-    """Limits just below 1 and above the longest; logarithmic where lengths differ fourfold."""
+def shown_lengths(record: Geodesics) -> np.ndarray:
+    """Every length that a curve or point of the record reaches up to."""
     shown = [record.connected_lengths.ravel(), np.array([1.0])]
     if record.published:
         shown.append(record.published["length"] + np.nan_to_num(record.published["length_error"]))
-    top = np.nanmax(np.concatenate(shown))
+    return np.concatenate(shown)
+
+
+def length_axis(ax: Axes, shown: np.ndarray) -> None:
+    """Limits just below 1 and above the longest; logarithmic where lengths differ fourfold."""
+    top = np.nanmax(shown)
     top = 1.01 if top < 1.001 else top
     if top > 4:
         ax.set_yscale("log")
@@ -74,6 +78,7 @@ def finish_lengths(ax: Axes, record: Geodesics) -> None:
     else:
         ax.set_ylim(1 - 0.04 * (top - 1), top + 0.06 * (top - 1))
         ax.ticklabel_format(axis="y", useOffset=False)
+    ax.set_ylabel("normalized length")
 
 
 def draw_beads(ax: Axes, record: Geodesics) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import h5netcdf
 import xarray
@@ -28,5 +29,18 @@ def read_netcdf(content: bytes) -> xarray.Dataset:
     try:
         with File(BytesIO(content), decode_vlen_strings=True) as file:
             return xarray.open_dataset(H5NetCDFStore(file)).load()
+    except Exception as error:
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def read_attribute(file: Path, name: str) -> str:
+    """One attribute of a file, of which no more is read; empty: it has none.
+
+    Raises:
+        ValueError: as `read_netcdf` does.
+    """
+    try:
+        with File(file, decode_vlen_strings=True) as opened:
+            return str(opened.attrs.get(name, ""))
     except Exception as error:
         raise ValueError(str(error) or type(error).__name__) from error

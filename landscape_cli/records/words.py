@@ -76,25 +76,34 @@ def _numbers(summary: dict[str, Any]) -> list[str]:
     """Headline numbers: plain ones first, then a table of those named `what@row`."""
     single = {name: value for name, value in summary.items() if "@" not in name}
     width = max(map(len, single), default=0) + 2
-    lines = [f"{name:<{width}}{_cell(value)}" for name, value in single.items()]
+    lines = [f"{name:<{width}}{cell(value)}" for name, value in single.items()]
     places = list(dict.fromkeys(name.split("@")[1] for name in summary if "@" in name))
     columns = list(dict.fromkeys(name.split("@")[0] for name in summary if "@" in name))
     columns = [c for c in columns if any(summary.get(f"{c}@{at}") is not None for at in places)]
-    rows = [[_place(at)[1], *[_cell(summary.get(f"{c}@{at}")) for c in columns]] for at in places]
-    table = [[_place(places[0])[0], *columns], *rows] if rows else []
+    rows = [[place(at)[1], *[cell(summary.get(f"{c}@{at}")) for c in columns]] for at in places]
+    return lines + (aligned([[place(places[0])[0], *columns], *rows]) if rows else [])
+
+
+def aligned(table: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a table of words, its columns under one another."""
     widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
-    padded = [[f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)] for row in table]
-    return lines + ["".join(row).rstrip() for row in padded]
+    padded = [[f"{word:<{w}}" for word, w in zip(row, widths, strict=True)] for row in table]
+    return ["".join(row).rstrip() for row in padded]
 
 
-def _place(text: str) -> tuple[str, str]:
-    """`0.1` is a level; of `method=neb, gauge=none` ("method, gauge", "neb, none")."""
+def place(text: str) -> tuple[str, str]:
+    """What stands after the `@` of a number: names of its row, and their values.
+
+    Example:
+        >>> place("0.1"), place("method=neb, gauge=none")
+        (('level', '0.1'), ('method, gauge', 'neb, none'))
+    """
     if "=" not in text:
         return "level", text
     names, values = zip(*[part.split("=", 1) for part in text.split(", ")], strict=True)
     return ", ".join(names), ", ".join(values)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """A number with four digits; a dash for what is not there."""
     return "-" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,111 @@
+"""The figure of a multirun of `Geodesics`: lengths of its jobs on one level axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from landscape_cli.plots import PALE, log_limits, new_figure, number_axis
+from landscape_cli.records.furniture import SERIES, counted, heading, legend_below, unfinished
+from landscape_cli.records.geodesic import Geodesics
+from landscape_cli.records.geodesic_marks import energy_label, length_axis, say
+from landscape_cli.records.statistics import mean_and_error
+
+LABELS = 12  # jobs beyond which a legend would be longer than the figure is high
+
+
+def length_comparison(groups: Mapping[str, Sequence[Geodesics]]) -> Figure:
+    """Mean normalized length ± standard error against level, and the fraction connected.
+
+    Args:
+        groups: records by name; those of one group, of several seeds, count as one: the mean is
+            that of all their pairs, and each has a thin line.
+    """
+    figure = new_figure(7.0, 5.2)
+    main, strip = figure.subplots(2, 1, sharex=True, height_ratios=[6.0, 1.0])
+    records = [record for group in groups.values() for record in group]
+    main.axhline(1.0, color=PALE, lw=0.8, zorder=0)
+    shown = [np.ones(1)]
+    for (name, group), marks in zip(groups.items(), styles(len(groups)), strict=True):
+        levels, mean, error, fraction = np.array(list(pooled(group))).T
+        some = np.isfinite(mean)
+        label = ", ".join([name] * bool(name) + [counted(len(group), "seed")] * (len(group) > 1))
+        main.errorbar(
+            *(levels[some], mean[some], error[some]),
+            **{"label": label, "ms": 4, "capsize": 2.5, "zorder": 3, **marks},
+        )
+        for record in group if len(group) > 1 else ():
+            order = np.argsort(record.levels)
+            lengths = record.statistics()["mean"][order]
+            thin = {"color": marks["color"], "lw": 0.6, "alpha": 0.5, "label": "one seed"}
+            main.plot(record.levels[order], lengths, **thin)
+            shown.append(lengths)
+        strip.plot(levels, fraction, **{"ms": 3, "lw": 1.0, "clip_on": False, **marks})
+        shown += [mean + np.nan_to_num(error)]
+    if not np.isfinite(np.concatenate(shown[1:])).any():
+        say(main, "no pair is connected")
+    length_axis(main, np.concatenate(shown))
+    main.tick_params(labelbottom=False)
+    fraction_axis(strip)
+    common_level_axis(strip, records)
+    pending = sum(int(record.count("pending").sum()) for record in records)
+    rows = sum(record.data["state"].size for record in records)
+    words = [counted(len(records), "job"), "mean ± standard error over pairs"]
+    heading(figure, common(records), *words, *unfinished(pending, rows))
+    if len(groups) <= LABELS:
+        legend_below(figure, [main])
+    else:
+        figure.legend(loc="outside right upper", fontsize=6)
+    return figure
+
+
+def pooled(group: Sequence[Geodesics]) -> Iterator[tuple[float, float, float, float]]:
+    """Level, mean length, its standard error and fraction connected, over the pairs of a group."""
+    for level in np.unique(np.concatenate([record.levels for record in group])):
+        here = [(record, record.levels == level) for record in group]
+        lengths = np.concatenate([record.connected_lengths[:, at].ravel() for record, at in here])
+        tried = sum(int(record.tried[at].sum()) for record, at in here)
+        fraction = np.isfinite(lengths).sum() / tried if tried else np.nan
+        yield level, *mean_and_error(lengths), fraction
+
+
+def styles(count: int) -> list[dict]:
+    """Color, mark and dashes of every curve; beyond what can be told apart, from dark to light."""
+    if count <= len(SERIES):
+        keys = ("color", "marker", "ls")
+        return [dict(zip(keys, each, strict=True)) for each in SERIES[:count]]
+    colors = colormaps["viridis"](np.linspace(0, 0.92, count))
+    marks = [mark for _, mark, _ in SERIES]
+    return [
+        {"color": tuple(color), "marker": marks[i % len(marks)], "ls": "-"}
+        for i, color in enumerate(colors)
+    ]
+
+
+def common(records: Sequence[Geodesics]) -> dict:
+    """The attributes that all records share."""
+    first, *others = [record.data.attrs for record in records]
+    same = lambda key: all(str(other.get(key)) == str(first[key]) for other in others)
+    return {key: value for key, value in first.items() if same(key)}
+
+
+def fraction_axis(ax: Axes) -> None:
+    """From 0 to 1."""
+    ax.set_ylim(0, 1)
+    ax.set_yticks([0, 1])
+    ax.set_ylabel("fraction\nconnected", fontsize=8)
+
+
+def common_level_axis(ax: Axes, records: Sequence[Geodesics]) -> None:
+    """The logarithmic axis of all levels, with the name of the energy if it is the same one."""
+    ax.set_xscale("log")
+    ax.set_xlim(*log_limits(np.concatenate([record.levels for record in records])))
+    number_axis(ax, "x")
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    labels = {energy_label(record) for record in records}
+    ax.set_xlabel(f"level λ: {labels.pop()}" if len(labels) == 1 else "level λ")
