@@ -83,7 +83,10 @@ def of_gradients(estimate: Estimate) -> str:
 
 
 def of_time(estimate: Estimate, timing: Timing) -> list[str]:
-    """`training 20 s at most`, `strings 60 s, about 20 min at most`: what is known of them."""
+    """`training 20 s at most`, `strings 60 s, about 20 min at most`, `and compiling`.
+
+    What is known of their evaluations, that is; what few of them take is mostly compiling.
+    """
     words = []
     if estimate.networks:
         known = f"training {in_seconds(estimate.training(timing))} at most"
@@ -91,6 +94,8 @@ def of_time(estimate: Estimate, timing: Timing) -> list[str]:
     if estimate.known:
         usual, most = map(in_seconds, estimate.seconds(timing))
         words.append(f"strings {usual}, about {most} at most")
+    if any(said.endswith("at most") for said in words):
+        words.append("and compiling")
     if unknown := estimate.strings - sum(joining.strings for joining in estimate.counted):
         words.append(f"no estimate of {unknown:,} strings")
     return words
