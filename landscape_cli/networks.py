@@ -55,10 +55,18 @@ def _check_unvaried(setup: Setup) -> None:
 
 
 def joined_surface(setup: Setup) -> tuple[Surface, Lift]:
-    """The surface that strings are on, and what moves end points there."""
+    """The surface that strings are on, and what moves end points there.
+
+    Raises:
+        UserError: statistics of batch norm are to be treated in a way of their own, without any.
+    """
+    surface = surface_of(setup)
     if setup.bn == "recompute":
-        return surface_of(setup), lambda thetas: thetas
-    return setup.once("joined", lambda: with_stored_statistics(surface_of(setup)))
+        return surface, lambda thetas: thetas
+    found = setup.once("joined", lambda: with_stored_statistics(surface))
+    if found[0] is surface:
+        raise UserError(f"bn={setup.bn}: {setup.called('model')} has no batch norm; leave it out")
+    return found
 
 
 def trained(setup: Setup, count: int, levels: tuple[float, ...], *names: Any) -> Trajectories:

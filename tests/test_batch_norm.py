@@ -10,6 +10,7 @@ from landscape_cli.experiments.geodesic import Geodesic
 
 from landscape_cli import jax_settings
 from landscape_cli.contracts import Data, Dataset, Examples
+from landscape_cli.errors import UserError
 from landscape_cli.functional import Functional
 from landscape_cli.gauges.none import NoGauge
 from landscape_cli.methods.straight import Straight
@@ -49,9 +50,9 @@ class Blobs(Data):
         return Dataset("blobs", split, split, classes=4)
 
 
-def run(bn, metric="all"):
+def run(bn, metric="all", norm="batch"):
     setup = Setup(
-        model=Net(), data=Blobs(), functional=Functional("cross_entropy"),
+        model=Net(norm), data=Blobs(), functional=Functional("cross_entropy"),
         trainer=Adam(steps=2000), method=Straight(), gauge=NoGauge(), levels=LEVELS,
         pairs=2, seed=0, bn=bn,
     )  # fmt: skip
@@ -89,3 +90,9 @@ def test_the_policies_differ_between_the_ends(runs):
     inside = {bn: rows["profile"].values[..., 1:-1] for bn, (rows, _) in runs.items()}
     np.testing.assert_allclose(inside["interpolate"], inside["coordinates"], rtol=1e-10)
     assert np.abs(inside["interpolate"] / inside["recompute"] - 1).max() > 1e-3
+
+
+@pytest.mark.parametrize("bn", ["interpolate", "coordinates"])
+def test_statistics_that_are_not_there_cannot_be_treated_in_a_way_of_their_own(bn):
+    with pytest.raises(UserError, match=f"^bn={bn}: Net has no batch norm; leave it out$"):
+        run(bn, norm="layer")
