@@ -193,7 +193,7 @@ def _telling(numbers: Sequence[dict[str, Any]]) -> str | None:
     values: dict[str, set[float]] = {}
     for key, value in [item for each in numbers for item in each.items()]:
         what, _, at = key.partition("@")
-        if at and isinstance(value, float):  # what is measured, not counted
+        if at and isinstance(value, float) and what != "level":  # what is measured, not where
             values.setdefault(what, set()).add(value)
     differing = [what for what, some in values.items() if len(some) > 1]
     return next(iter([*differing, *values]), None)

@@ -104,7 +104,8 @@ def test_rows_that_are_no_levels_keep_their_names_and_order(tmp_path):
     ]
     (file,) = multiruns.compare(tmp_path / "many", formats=[])
     found = pandas.read_csv(file)
-    assert found.columns.tolist() == ["job", "status", "s", "method", "gauge", "height"]
+    names = ["job", "status", "s", "method", "gauge", "level", "pairs", "height"]
+    assert found.columns.tolist() == names
     assert found.method.tolist() == ["b", "a", "b", "a"] and found.height.tolist() == [3, 1, 2, 4]
 
 
@@ -114,8 +115,11 @@ class Named(Record):
     name = "named"
 
     def summary(self):
-        heights = dict(zip("ba", self.data["height"].values, strict=True))
-        return {f"height@method={name}, gauge=none": x for name, x in heights.items()}
+        found = {}
+        for name, height in zip("ba", self.data["height"].values, strict=True):
+            values = {"level": height / 2, "pairs": int(height), "height": height}
+            found |= {f"{what}@method={name}, gauge=none": x for what, x in values.items()}
+        return found
 
 
 def test_pandas_reads_every_number(multirun):
