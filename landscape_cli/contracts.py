@@ -342,8 +342,8 @@ class Record(ABC):
         """Figures, by file stem, of the records of this class that the jobs of a multirun left.
 
         Args:
-            groups: two records or more; those of a group differ in their seeds alone, and its
-                name says which of the swept settings they have in common.
+            groups: two records or more; those of a group differ in nothing but their seeds, and
+                its name says which of the swept settings they have in common.
         """
         return {}
 

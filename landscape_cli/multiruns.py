@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from landscape_cli.records.words import aligned, cell, in_brief, place
 from landscape_cli.rundir import write_figures
 
 FOLDER = "comparison"
+DEPTH = 3  # folders between that of all outputs and a job: of a day, of a multirun, of the job
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class PastJob:
 
     Attributes:
         path: its run folder.
+        name: its folder as seen from that of the multirun.
         manifest: with what is wrong with it, or with the summary, as `error`.
         summary: headline numbers by record.
         settings: those that differ between the jobs, as they were typed.
     """
 
     path: Path
+    name: str
     manifest: dict[str, Any]
     summary: dict[str, Any]
     settings: dict[str, str]
@@ -50,22 +54,34 @@ class PastJob:
         return str(self.manifest.get("status", "damaged"))
 
 
-def runs_inside(path: str | Path) -> list[Path]:
-    """The runs of a multirun, in their order; none where `path` is a run itself."""
+def runs_inside(path: str | Path, depth: int = DEPTH) -> list[Path]:
+    """The runs of a multirun, or of a day, in their order; none where `path` is a run itself."""
     path = Path(path)
-    runs = [] if (path / "manifest.json").exists() else path.glob("*/manifest.json")
-    return sorted((file.parent for file in runs), key=lambda run: (len(run.name), run.name))
+    if (path / "manifest.json").exists() or not path.is_dir() or not depth:
+        return []
+    runs = []
+    for folder in sorted(filter(Path.is_dir, path.iterdir()), key=_by_number):
+        is_run = (folder / "manifest.json").exists()
+        runs += [folder] if is_run else runs_inside(folder, depth - 1)
+    return runs
+
+
+def _by_number(path: Path) -> list[Any]:
+    """Job 2 comes before job 10, and half past nine before ten."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]
 
 
 def jobs_inside(path: str | Path) -> list[PastJob]:
     """The jobs of a multirun, those with damaged files among them."""
+    path = Path(path)
     runs = runs_inside(path)
     read = [(_or_trouble(read_manifest, run), _or_trouble(read_summary, run)) for run in runs]
     settings = swept([str(manifest.get("command", "")) for manifest, _ in read])
     jobs = []
     for run, (manifest, summary), setting in zip(runs, read, settings, strict=True):
         trouble = {"error": summary.pop("error")} if "error" in summary else {}
-        jobs.append(PastJob(run, trouble | manifest, summary, setting))
+        name = str(run.relative_to(path))
+        jobs.append(PastJob(run, name, trouble | manifest, summary, setting))
     return jobs
 
 
@@ -85,6 +101,12 @@ def swept(commands: Sequence[str]) -> list[dict[str, str]]:
     return [{name: job.get(name, "") for name in differing} for job in typed]
 
 
+def alike(jobs: Sequence[PastJob]) -> bool:
+    """Whether there are several, all of one experiment, so that they can be compared."""
+    asked = {str(job.manifest["experiment"]) for job in jobs if "experiment" in job.manifest}
+    return len(jobs) > 1 and len(asked) == 1
+
+
 def show(path: str | Path) -> str:
     """How every job ended and what it found, then tables of all of them."""
     jobs = jobs_inside(path)
@@ -98,15 +120,16 @@ def tables(jobs: Sequence[PastJob]) -> list[str]:
     The number is the first that is measured, if there is one not the same everywhere: of that.
     """
     lines: list[str] = []
+    if not alike(jobs):
+        return lines
     for name in dict.fromkeys(name for job in jobs for name in job.summary):
         numbers = [job.summary.get(name, {}) for job in jobs]
-        if (what := _telling(numbers)) is None or len(jobs) < 2:
+        if (what := _telling(numbers)) is None:
             continue
         keys = [key.partition("@") for each in numbers for key in each]
         places = _in_order(at for key, _, at in keys if at and key == what)
         rows = [
-            [job.path.name, *job.settings.values()]
-            + [cell(each.get(f"{what}@{at}")) for at in places]
+            [job.name, *job.settings.values()] + [cell(each.get(f"{what}@{at}")) for at in places]
             for job, each in zip(jobs, numbers, strict=True)
         ]
         header = ["job", *jobs[0].settings, *[place(at)[1] for at in places]]
@@ -123,7 +146,7 @@ def compare(
     """Write tables and figures of all jobs of a multirun into its folder; their paths.
 
     Args:
-        path: the folder of the multirun; of fewer than two jobs nothing is written.
+        path: the folder of the multirun; nothing is written unless its jobs are `alike`.
         formats: of the figures; None: those of the first job.
         complain: told of every file that cannot be read.
 
@@ -131,7 +154,7 @@ def compare(
         UserError: the folder cannot be written.
     """
     jobs, folder = jobs_inside(path), Path(path) / FOLDER
-    if len(jobs) < 2:
+    if not alike(jobs):
         return []
     written = []
     for name in dict.fromkeys(name for job in jobs for name in job.summary):
@@ -152,7 +175,7 @@ def csv_text(jobs: Iterable[PastJob], name: str) -> str:
     """
     rows: list[dict[str, Any]] = []
     for job in jobs:
-        said = {"job": job.path.name, "status": job.status, **job.settings}
+        said = {"job": job.name, "status": job.status, **job.settings}
         numbers = job.summary.get(name, {})
         places = dict.fromkeys(key.partition("@")[2] for key in numbers if "@" in key)
         for at in places:

@@ -81,7 +81,7 @@ def test_the_terminal_shows_lengths_by_job_and_level(multirun):
 
 def test_levels_fall_whichever_job_has_them(tmp_path):
     for number, levels in enumerate(([0.05, 0.001], [1.0, 0.05])):
-        run = RunDir.create(tmp_path / "many" / str(number), "", {"command": ""}, [])
+        run = RunDir.create(tmp_path / "many" / str(number), "", {"experiment": "a"}, [])
         run.save(geodesics([1.0, 1.5], levels=levels))
         run.finish("finished")
     *_, header, first, second = landscape("show", tmp_path / "many").stdout.splitlines()
@@ -91,7 +91,8 @@ def test_levels_fall_whichever_job_has_them(tmp_path):
 
 def test_rows_that_are_no_levels_keep_their_names_and_order(tmp_path):
     for number, heights in enumerate(([3.0, 1.0], [2.0, 4.0])):
-        run = RunDir.create(tmp_path / "many" / str(number), "", {"command": f"x s={number}"}, [])
+        about = {"experiment": "a", "command": f"x s={number}"}
+        run = RunDir.create(tmp_path / "many" / str(number), "", about, [])
         run.save(Named(xarray.Dataset({"height": heights})))
         run.finish("finished")
     text = landscape("show", tmp_path / "many").stdout
@@ -142,7 +143,8 @@ def test_pandas_reads_every_number(multirun):
 
 def test_totals_of_records_without_rows_are_a_row_for_every_job(tmp_path):
     for number in range(2):
-        run = RunDir.create(tmp_path / str(number), "", {"command": f"x seed={number}"}, [])
+        about = {"experiment": "a", "command": f"x seed={number}"}
+        run = RunDir.create(tmp_path / str(number), "", about, [])
         strings = Strings.empty(1, LEVELS, 3)
         strings.put(0, 0, np.zeros((2 + number, 3)))
         run.save(strings)
@@ -181,6 +183,12 @@ def test_the_figure_has_a_curve_for_every_setting_and_a_thin_one_for_every_seed(
     assert main.get_ylim()[1] > 2.4
     heading = figure.get_suptitle().replace("\u00a0", " ")
     assert "3 jobs" in heading and "seed 0" not in heading  # only what all of them share
+
+
+def test_the_same_seed_twice_is_two_runs():
+    with plots.style():
+        figure = length_comparison({"": [JOBS[0][1], JOBS[0][1]]})
+    assert [bars.get_label() for bars in figure.axes[0].containers] == ["2 runs"]
 
 
 def test_jobs_that_ask_different_questions_share_an_axis_without_a_name():
@@ -272,10 +280,29 @@ def test_a_damaged_run_of_a_multirun_hides_no_others(multirun):
     assert re.match("landscape: left out: .*/0/manifest.json: damaged", result.stderr)
 
 
-def test_the_runs_of_a_multirun_come_in_their_order(tmp_path):
-    for name in ("0", "10", "2", "1"):
-        (tmp_path / name).mkdir()
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["0", "1", "2", "10"],
+        ["09-59-59-900000_geodesic", "10-00-00-100000_connect/0", "10-00-00-100000_connect/1"],
+        ["2026-11-09/10-00-00-1_a", "2026-11-10/09-00-00-1_b/2", "2026-11-10/09-00-00-1_b/10"],
+        ["model=a/seed=2", "model=a/seed=10", "model=b/seed=0"],
+    ],
+)
+def test_runs_come_in_their_order(tmp_path, names):
+    for name in [*names, "none", "a/b/c/too_deep"]:
+        (tmp_path / name).mkdir(parents=True)
+    for name in [*names, "a/b/c/too_deep", f"{names[0]}/inside"]:
+        (tmp_path / name).mkdir(exist_ok=True)
         (tmp_path / name / "manifest.json").touch()
-    (tmp_path / "3").mkdir()  # nothing came of it
-    assert [run.name for run in multiruns.runs_inside(tmp_path)] == ["0", "1", "2", "10"]
-    assert multiruns.runs_inside(tmp_path / "0") == []
+    found = [str(run.relative_to(tmp_path)) for run in multiruns.runs_inside(tmp_path)]
+    assert found == names
+    assert multiruns.runs_inside(tmp_path / names[0]) == []
+
+
+def test_runs_of_several_experiments_are_shown_and_not_compared(multirun):
+    manifest = multirun / "3" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"geodesic"', '"connect"', 1))
+    text = landscape("show", multirun).stdout
+    assert "connect: finished" in text and "by level" not in text
+    assert multiruns.compare(multirun) == [] and not (multirun / "comparison").exists()

@@ -34,7 +34,8 @@ def length_comparison(groups: Mapping[str, Sequence[Geodesics]]) -> Figure:
     for (name, group), marks in zip(groups.items(), styles(len(groups)), strict=True):
         levels, mean, error, fraction = np.array(list(pooled(group))).T
         some = np.isfinite(mean)
-        label = ", ".join([name] * bool(name) + [counted(len(group), "seed")] * (len(group) > 1))
+        kind = repetition(group)
+        label = ", ".join([name] * bool(name) + [counted(len(group), kind)] * (len(group) > 1))
         main.errorbar(
             *(levels[some], mean[some], error[some]),
             **{"label": label, "ms": 4, "capsize": 2.5, "zorder": 3, **marks},
@@ -42,7 +43,7 @@ def length_comparison(groups: Mapping[str, Sequence[Geodesics]]) -> Figure:
         for record in group if len(group) > 1 else ():
             order = np.argsort(record.levels)
             lengths = record.statistics()["mean"][order]
-            thin = {"color": marks["color"], "lw": 0.6, "alpha": 0.5, "label": "one seed"}
+            thin = {"color": marks["color"], "lw": 0.6, "alpha": 0.5, "label": f"one {kind}"}
             main.plot(record.levels[order], lengths, **thin)
             shown.append(lengths)
         strip.plot(levels, fraction, **{"ms": 3, "lw": 1.0, "clip_on": False, **marks})
@@ -62,6 +63,12 @@ def length_comparison(groups: Mapping[str, Sequence[Geodesics]]) -> Figure:
     else:
         figure.legend(loc="outside right upper", fontsize=6)
     return figure
+
+
+def repetition(group: Sequence[Geodesics]) -> str:
+    """What a record of a group is one of: a run where the same seed was run twice."""
+    seeds = {str(record.data.attrs.get("seed")) for record in group}
+    return "seed" if len(seeds) == len(group) else "run"
 
 
 def pooled(group: Sequence[Geodesics]) -> Iterator[tuple[float, float, float, float]]:
