@@ -141,14 +141,25 @@ def open_plugins(
         where: how the user named one, for messages.
 
     Raises:
-        UserError: one cannot be imported.
+        UserError: one cannot be imported, or hides behind another of the same name.
     """
-    names = list(names)
+    names, folders = list(names), [Path(folder) for folder in folders]
     for folder in folders if names else ():
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
     for name in names:
         load_module(name, where.format(name))
+        top = name.partition(".")[0]
+        file = getattr(sys.modules[top], "__file__", None)
+        own = [
+            folder.resolve()
+            for folder in folders
+            if (folder / f"{top}.py").is_file() or (folder / top / "__init__.py").is_file()
+        ]
+        if file and own and not any(folder in Path(file).resolve().parents for folder in own):
+            raise UserError(
+                f"{where.format(name)}: is {file} and not the one in {own[0]}; rename yours"
+            )
 
 
 def plugins_in(folder: Path, names: Iterable[object]) -> list[str]:

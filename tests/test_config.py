@@ -172,6 +172,20 @@ def test_folders_of_plugins_come_last_and_once(tmp_path, monkeypatch):
     assert sys.path == [*known, str(tmp_path)]
 
 
+def test_a_plugin_behind_another_module_of_its_name_is_said_to_be(tmp_path, monkeypatch):
+    """What is installed comes first on the path."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "json.py").write_text("class Net: ...\n")
+    (tmp_path / "own_net.py").write_text("class Net: ...\n")
+    (tmp_path / "elsewhere").mkdir()
+    config.open_plugins(["json"], [tmp_path / "elsewhere"])  # there is none to be hidden
+    (tmp_path / "elsewhere" / "own_net").mkdir()  # no package
+    config.open_plugins(["own_net"], [tmp_path / "elsewhere", tmp_path])
+    del sys.modules["own_net"]
+    with pytest.raises(UserError, match=r"^plugins=\[json\]: is .*json.* and not the one in "):
+        config.open_plugins(["json"], [tmp_path])
+
+
 def test_only_what_lies_in_a_folder_is_a_plugin_of_it(tmp_path):
     (tmp_path / "one.py").touch()
     (tmp_path / "two").mkdir()
