@@ -19,9 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landscape_cli import listing, overrides
+from landscape_cli import completion, listing, overrides
 from landscape_cli.errors import UserError, nearest
-from landscape_cli.flags import Parser, hydra_flags, run_parser, tune_parser
+from landscape_cli.flags import Parser, hydra_flags, run_parser, tune_parser, with_experiment
 from landscape_cli.interrupts import interruptible
 from landscape_cli.schema import Formats, convert
 
@@ -226,24 +226,12 @@ def complete(argv: list[str]) -> int:
         allowed = "install=bash, install=zsh, install=fish or the same with uninstall="
         raise UserError(f"{' '.join(argv)}: write {argv[0]} with {allowed}")
     if flags[:1] == ["query=bash"]:
-        verb, *words = os.environ.get("COMP_LINE", "").split(" ")[1:] or [""]
-        if not words or verb not in ("run", "sweep"):
-            choices = {"list": listing.KINDS} if words else {verb: VERBS}
-            print(" ".join(choices.get(verb, ())))  # nothing: the shell completes file names
+        answer = completion.offered(os.environ.get("COMP_LINE", ""), VERBS)
+        if isinstance(answer, list):
+            print(" ".join(answer))
             return 0
-        chosen = run_parser(verb).parse_intermixed_args([word for word in words[:-1] if word])
-        if chosen.experiment is None:
-            print(" ".join(listing.options("experiment", listing.conf_folders(chosen.config_dir))))
-            return 0
-        if words[-1].startswith("-"):
-            print(
-                "--multirun --dry-run --cfg --package --resolve --info --config-dir --help --debug"
-            )
-            return 0
-        # Hydra knows no verbs and would read `run` as an override.
-        typed = [f"experiment={chosen.experiment}", *chosen.overrides, words[-1]]
-        os.environ["COMP_LINE"] = " ".join(["landscape", *typed])
-        flags += ["--config-dir", chosen.config_dir] if chosen.config_dir else []
+        os.environ["COMP_LINE"] = answer.line
+        flags += answer.flags
     composed(["--shell-completion", *flags]).settle()
     return 0
 
@@ -337,8 +325,7 @@ def tune(words: list[str]) -> None:
     if not 0 < chosen.limit < float("inf"):
         raise UserError(f"--limit {chosen.limit:g}: must be a positive number of seconds")
     folders = listing.conf_folders(chosen.config_dir)
-    named = bool(chosen.words) and chosen.words[0].isidentifier()
-    name, given = (chosen.words[0], chosen.words[1:]) if named else ("geodesic", chosen.words)
+    name, *given = with_experiment(chosen.words)
     check_experiment(name, folders)
     overrides.check(given, folders)
     words = ["--config-dir", chosen.config_dir] if chosen.config_dir else []

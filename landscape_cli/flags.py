@@ -17,6 +17,11 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings
         )
 
+    @property
+    def flags(self) -> list[str]:
+        """All of them in their long form."""
+        return [flag for flag in self._option_string_actions if flag.startswith("--")]
+
     def error(self, message: str):
         """Raise instead of printing the usage."""
         _, unknown, words = message.partition("unrecognized arguments: ")
@@ -70,6 +75,12 @@ def tune_parser() -> Parser:
     )
     add("--config-dir", metavar="DIR", help="a folder with your own YAML files")
     return parser
+
+
+def with_experiment(words: list[str]) -> list[str]:
+    """The words of `tune`, which may leave out the experiment, with it in the first place."""
+    named = bool(words) and words[0].isidentifier()
+    return words if named else ["geodesic", *words]
 
 
 def hydra_flags(chosen: argparse.Namespace, multirun: bool) -> list[str]:

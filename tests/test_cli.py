@@ -743,6 +743,11 @@ def test_list_has_a_line_each(toy_folder):
         ("landscape run --config-dir FOLDER t", "toy"),
         ("landscape run toy --config-dir FOLDER -m budget=", "budget=smoke"),
         ("landscape run toy --config-dir FOLDER model.de", "model.depth="),
+        ("landscape tune --limit 3 model=cif", "model=cifar_cnn"),
+        ("landscape tune model=cifar_resnet engine.", "engine.strategy="),
+        ("landscape tune --l", "--limit"),
+        ("landscape sweep geodesic --con", "--config-dir"),
+        ("landscape run geo", "geodesic"),
     ],
 )
 def test_completion(toy_folder, line, expected):

@@ -27,7 +27,7 @@ OWN = {  # folder -> what else of ours it may import
     "experiments": "contracts copies core data errors estimate functional models networks pace "
     "path_costs published ranges records references setup sizes splits",
 }
-LIGHT = "cli flags overrides listing schema errors files empties interrupts __main__"
+LIGHT = "cli completion flags overrides listing schema errors files empties interrupts __main__"
 
 
 def rules():
