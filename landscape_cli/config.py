@@ -194,12 +194,23 @@ def build(node: Any, kind: str, key: str | None = None, plugins: Iterable[str] =
     return fill(find_class(target, kind, key, plugins), values, key)
 
 
-def build_all(cfg: Any, plugins: Iterable[str] = ()) -> dict[str, Any]:
+def build_all(
+    cfg: Any, plugins: Iterable[str] = (), choices: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Every part of a composed configuration, by its key.
+
+    Args:
+        cfg: the configuration.
+        plugins: as of `build`.
+        choices: the options that were chosen, by kind, for messages.
 
     Raises:
         UserError: as `build` does.
     """
+    for kind in KINDS:
+        if choices and kind in choices and "_target_" not in (plain(cfg[kind]) or ()):
+            named = f"{kind}={choices[kind]}"
+            raise UserError(f"{named}: its YAML file has no _target_, which names a class")
     parts = {kind: build(cfg[kind], kind, plugins=plugins) for kind in KINDS}
     for key, kind in SEVERAL.items():
         nodes = (cfg.get(key) or {}).items()

@@ -100,7 +100,7 @@ def checked(cfg: DictConfig, asked: Asked) -> tuple[config.Settings, dict[str, A
     settings = config.settings(cfg)
     config.open_plugins(settings.plugins, [Path.cwd(), *asked.config_folders])
     configure_jax(settings.precision)
-    parts = config.build_all(cfg, settings.plugins)
+    parts = config.build_all(cfg, settings.plugins, asked.choices)
     check_used(asked.overrides, asked.experiment, parts["experiment"].unused)
     parts["engine"].check()
     return settings, parts

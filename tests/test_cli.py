@@ -262,6 +262,15 @@ def test_a_refused_run_leaves_a_folder_as_it_found_it(toy, tmp_path, place, then
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("content", ["", "- a\n", "widths: [3]\n"])
+def test_an_option_that_names_no_class_is_named(tmp_path, content):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text(content)
+    words = ["run", "geodesic", "--config-dir", tmp_path, "model=mine"]
+    said = refusal(landscape(*words, cwd=tmp_path))
+    assert said == "model=mine: its YAML file has no _target_, which names a class"
+
+
 def test_a_multirun_that_cannot_be_composed_leaves_nothing(toy, tmp_path):
     assert "model=toi: no such model" in refusal(toy("model=toy,toi", "-m"))
     assert not list(tmp_path.iterdir())
