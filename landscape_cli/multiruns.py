@@ -12,7 +12,8 @@ import csv
 import io
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from landscape_cli.files import write
 from landscape_cli.past_runs import chosen_formats, data_files, read_manifest, read_summary
 from landscape_cli.records.encoding import read_record, record_class
 from landscape_cli.records.words import aligned, cell, in_brief, place
-from landscape_cli.rundir import write_figures
+from landscape_cli.rundir import FORMATS, write_figures
 
 FOLDER = "comparison"
 DEPTH = 3  # folders between that of all outputs and a job: of a day, of a multirun, of the job
@@ -93,12 +94,20 @@ def swept(commands: Sequence[str]) -> list[dict[str, str]]:
         [{'seed': '0', 'pairs': '2'}, {'seed': '1', 'pairs': ''}]
     """
     typed = [
-        dict(word.lstrip("+").split("=", 1) for word in shlex.split(command) if "=" in word)
+        dict(word.lstrip("+").split("=", 1) for word in _words(command) if "=" in word)
         for command in commands
     ]
     names = dict.fromkeys(name for job in typed for name in job if not name.startswith("-"))
     differing = [name for name in names if len({job.get(name) for job in typed}) > 1]
     return [{name: job.get(name, "") for name in differing} for job in typed]
+
+
+def _words(command: str) -> list[str]:
+    """As a shell reads them; somebody may have edited the manifest."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
 
 
 def alike(jobs: Sequence[PastJob]) -> bool:
@@ -161,7 +170,9 @@ def compare(
         written.append(folder / f"{name}.csv")
         write(written[-1], csv_text(jobs, name).encode())
     if formats is None:
-        formats = chosen_formats(jobs[0].path / "config.yaml")
+        formats = FORMATS
+        with _told(complain):
+            formats = chosen_formats(jobs[0].path / "config.yaml")
     for kind, groups in compared(jobs, complain).items():
         written += write_figures(folder, partial(kind.comparison, groups), formats)
     return written
@@ -199,16 +210,23 @@ def compared(
     for job in jobs:
         settings = [f"{name}={value}" for name, value in job.settings.items() if name != "seed"]
         for file in data_files(job.path):
-            try:
+            with _told(complain):
                 kind = record_class(file)
                 if kind.comparison.__func__ is Record.comparison.__func__:  # compares nothing
                     continue
                 groups = found.setdefault(kind, {})
                 groups.setdefault(", ".join(settings), []).append(read_record(file))
-            except UserError as error:
-                complain(str(error))
     several = lambda groups: sum(map(len, groups.values())) > 1
     return {kind: groups for kind, groups in found.items() if several(groups)}
+
+
+@contextmanager
+def _told(complain: Callable[[str], None]) -> Iterator[None]:
+    """A file that cannot be read is told, and the others are."""
+    try:
+        yield
+    except UserError as error:
+        complain(str(error))
 
 
 def _telling(numbers: Sequence[dict[str, Any]]) -> str | None:

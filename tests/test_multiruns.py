@@ -60,6 +60,7 @@ def multirun(tmp_path):
         (["a=1", ""], [{"a": "1"}, {"a": ""}]),
         (["--config-dir=x a=1", "--config-dir=y a=1"], [{}, {}]),
         (["a=1", "a=1"], [{}, {}]),
+        (["a='1", "a=2"], [{"a": "'1"}, {"a": "2"}]),
     ],
 )
 def test_what_was_swept_is_read_off_the_commands(words, settings):
@@ -238,11 +239,14 @@ def test_a_multirun_ends_with_its_comparison_and_plot_makes_it_again(toy_folder,
 
 def test_a_damaged_file_of_one_job_is_told_once_and_hides_no_others(multirun):
     (multirun / "0" / "data" / "geodesics.nc").write_bytes(b"no netCDF")
+    (multirun / "0" / "config.yaml").write_text("figures: [png, exe]")
     (multirun / "3" / "summary.json").write_text("{")
     said = []
-    written = multiruns.compare(multirun, formats=["svg"], complain=said.append)
-    assert [path.name for path in written] == ["geodesics.csv", "length.svg"]
-    assert len(said) == 1 and "0/data/geodesics.nc: not readable as netCDF" in said[0]
+    with one_picture():
+        written = multiruns.compare(multirun, complain=said.append)
+    assert [path.name for path in written] == ["geodesics.csv", "length.png", "length.svg"]
+    assert len(said) == 2 and "0/config.yaml: figures=" in said[0]
+    assert "0/data/geodesics.nc: not readable as netCDF" in said[1]
     assert "3/summary.json: damaged" in multiruns.show(multirun)
     with one_picture():
         result = landscape("plot", multirun, "--format", "svg")
