@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.models.layers import connected, convolved, normalized
+
+
+def slow(*values, **words):
+    """A parameter of the slow tests: what it asks for goes the way of its neighbors."""
+    return pytest.param(*values, marks=pytest.mark.slow, **words)
+
+
+def near(key, count: int, total: int):
+    """Numbers in a row below `total`: a mini-batch that is drawn by no program of its own."""
+    return (jax.random.key_data(key)[-1] + jnp.arange(count, dtype=jnp.uint32)) % total
 
 
 def dataset(inputs: np.ndarray, targets: np.ndarray, classes: int | None = None) -> Dataset:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import slow
 from zoo import rotation
 
 from landscape_cli.core import relax_steps
@@ -43,11 +44,11 @@ def test_strings_of_any_number_of_beads_move_as_they_would_alone():
     assert relax(MULLER, [], settings, RATES).strings == []
 
 
-@pytest.mark.parametrize("optimizer", ["isotropic", "adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["isotropic", slow("adam"), "sgd"])
 def test_a_host_loop_and_a_program_do_the_same(optimizer):
     strings = [reparametrized(CHORD, n) for n in (6, 9)]
     settings = Relaxing(Forces(spring=0.5), optimizer, momentum=0.5)
-    rates = RATES * (1e-3 if optimizer == "sgd" else 1)
+    rates = RATES[:20] * (1e-3 if optimizer == "sgd" else 1)
     looped, compiled = (
         relax(replace(MULLER, strategy=strategy), strings, settings, rates)
         for strategy in ("loop", "vmap")

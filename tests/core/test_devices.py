@@ -8,11 +8,15 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
+sys.path.append(str(Path(__file__).parents[1]))
+from small import near, slow
 
 from landscape_cli.core import devices, host_loop, threads
 from landscape_cli.core.curvature import along
@@ -29,7 +33,9 @@ from landscape_cli.methods.taut_string import TautString
 from landscape_cli.models.base import initial_thetas, model_surface
 from landscape_cli.models.mlp import MLP
 
-PLACES = ("device", "host")
+# What a host loop over points is asked for besides energies and gradients, by where data lie.
+WHOLE = ["curvatures", "trained", "trained on batches", "noisy bands"]
+QUICK = {"device": ["curvatures", "trained", "noisy bands"], "host": ["trained on batches"]}
 
 
 def ring(theta, data):
@@ -63,7 +69,7 @@ def valley(theta, data):
 
 
 def some(data, key):
-    chosen = jax.random.choice(key, 6, (3,), replace=False)
+    chosen = near(key, 3, 6)
     return data[0][chosen] * 2, data[1][chosen]
 
 
@@ -77,8 +83,8 @@ def in_a_valley():
     return [beads.tolist() for beads in full.strings + noisy.strings]
 
 
-def one_by_one(place):
-    """A host loop over points: energies, gradients, curvatures, training, bands; who computed."""
+def one_by_one(place, wanted):
+    """A host loop over points: energies, gradients, what is `wanted`; who computed."""
     data = np.full(6, 1 / 6), np.linspace(-0.1, 0.1, 6)
     data = jax.tree.map(jnp.asarray, data) if place == "device" else data
     surface = Surface(valley, data, 2, batch=some, strategy="loop")
@@ -101,15 +107,19 @@ def one_by_one(place):
     key, rates = jax.random.key(0), np.full(8, 0.01)
     learn = lambda batch: train(surface, adam(0.01), points, (0.5, 0.2), 60, 20, key, batch)
     strings = [np.linspace([-3.0, 0.0], [3.0, 1.0], 7), np.linspace([0.0, 0.0], [2.0, 1.0], 7)]
-    noisy = relax(surface, strings, Relaxing(), rates, draw=some, key=key)
+    asked = {
+        "curvatures": lambda: along(surface, points, points / 2),
+        "trained": lambda: learn(False).thetas,
+        "trained on batches": lambda: learn(True).thetas,
+        "noisy bands": lambda: np.stack(
+            relax(surface, strings, Relaxing(), rates, draw=some, key=key).strings
+        ),
+    }
     return {
         "devices": many,
         "energies": [np.asarray(energies).tolist(), again.tolist()],
         "gradients": np.asarray(gradients).tolist(),
-        "curvatures": along(surface, points, points / 2).tolist(),
-        "trained": [learn(batch).thetas.tolist() for batch in (False, True)],
-        "noisy": [beads.tolist() for beads in noisy.strings],
-    }
+    } | {name: asked[name]().tolist() for name in wanted}
 
 
 def on_so_many(count):
@@ -148,10 +158,10 @@ def of_a_network():
     return found
 
 
-def on_four():
+def on_four(wanted):
     """What four virtual devices find."""
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-    words = [sys.executable, __file__]
+    words = [sys.executable, __file__, json.dumps(wanted)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -175,21 +185,28 @@ def same_strings(four):
         assert np.abs(np.subtract(exact, noisy)).max() > 1e-4
 
 
-def same_numbers_point_by_point(four, place):
-    one, theirs = one_by_one(place), four[place]
+def same_numbers_point_by_point(four, place, wanted):
+    one, theirs = one_by_one(place, wanted), four[place]
     assert one.pop("devices") == [1, 1]
     assert theirs.pop("devices") == [4, 4]
     for name, mine in one.items():
         np.testing.assert_allclose(theirs[name], mine, rtol=1e-10, atol=1e-12, err_msg=name)
 
 
-def test_four_devices_give_what_one_gives():
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(QUICK, id="some"),  # every device compiles all of it for itself
+        slow({"device": WHOLE, "host": WHOLE}, id="all"),
+    ],
+)
+def test_four_devices_give_what_one_gives(wanted):
     """One test, since all that four devices find takes a process of its own."""
-    four = on_four()
+    four = on_four(wanted)
     same_numbers(four)
     same_strings(four)
-    for place in PLACES:
-        same_numbers_point_by_point(four, place)
+    for place, names in wanted.items():
+        same_numbers_point_by_point(four, place, names)
     for strategy, one in of_a_network().items():
         there = four["network"][strategy]
         assert one["devices"] == [1, 1] and there["devices"] == [4, 1]
@@ -252,6 +269,6 @@ if __name__ == "__main__":
     found |= {"network": of_a_network()}
     found |= {"of four": {count: on_so_many(count) for count in (2, 1, 4)}}
     threads.compute_on(None)
-    found |= {place: one_by_one(place) for place in PLACES}
+    found |= {place: one_by_one(place, names) for place, names in json.loads(sys.argv[1]).items()}
     gc.collect()
     print(json.dumps(found | {"copies": len(devices._copies)}))

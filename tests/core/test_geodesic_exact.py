@@ -11,6 +11,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
+from small import slow
 from zoo import connect, dense_peak, log_sum_exp, ring, rotation
 
 from landscape_cli.core.feasible import Work
@@ -26,7 +27,7 @@ from landscape_cli.models.quadratic_bowl import QuadraticBowl
 from landscape_cli.models.ring import Ring
 
 # Failures spend all of a budget; a smaller one says the same sooner.
-BRIEF = TautString(depth=6, bead_steps=1000, evaluations=150, max_beads=65)
+BRIEF = TautString(depth=6, bead_steps=1000, evaluations=150, max_beads=33)
 LEVELS = [1.0, 0.5, 0.1, 0.01, 0.001, 0.0001]
 
 
@@ -40,7 +41,7 @@ def strings_of_ring(dimension):
     return start, connect(TautString(), surface, starts, -starts, LEVELS * 2, pairs)
 
 
-@pytest.fixture(params=[2, 100])
+@pytest.fixture(params=[2, slow(100)])
 def ring_strings(request):
     # Kept by hand: a fixture of wider scope would run before float64 is switched on.
     return strings_of_ring(request.param)
@@ -106,7 +107,7 @@ def changed(dimension=2, shift=0.0, core=0.0, radius=0.0, slit=0.0, stretch=1.0)
     return Surface(changed_ring, numbers, dimension)
 
 
-@pytest.mark.parametrize(("stretch", "excess"), [(3.0, 5e-3), (10.0, 7.5e-3), (12.0, 5e-3)])
+@pytest.mark.parametrize(("stretch", "excess"), [slow(3.0, 5e-3), (10.0, 7.5e-3), (12.0, 5e-3)])
 def test_strings_around_an_ellipse_are_as_long_as_the_readme_says(stretch, excess):
     """Segments that cut a sharp bend want a wide margin, which made the last 1.3 % longer."""
     level = 0.04
@@ -138,10 +139,9 @@ def hill(theta, data):
 def test_no_string_stays_on_the_ridge_of_a_hill():
     """Over the crest of a long hill a string is balanced, and not the shortest: beside it is."""
     end = np.array([[3.0, 0.0, 0.1]])
-    (found,) = connect(TautString(), Surface(hill, (), 3), end * [-1, 1, 1], end, [0.5])
-    (beside,) = connect(
-        TautString(), Surface(hill, (), 3), end * [-1, 1, 1] + [0, 1e-6, 0], end, [0.5]
-    )
+    starts = end * [-1, 1, 1] + np.array([[0.0, 0, 0], [0, 1e-6, 0]])
+    surface = Surface(hill, (), 3)
+    found, beside = connect(TautString(), surface, starts, np.tile(end, (2, 1)), [0.5] * 2)
     assert found.state == "taut"
     assert found.length == pytest.approx(beside.length, rel=1e-3)
     assert found.length < 6.5, "7.58 over the crest"
@@ -198,11 +198,12 @@ def shortest_on_a_grid(level, start, end, spacing=0.01, reach=5):
     return distances[nearest(end)]
 
 
-def test_muller_brown_geodesics_are_the_shortest_paths_on_a_grid():
+@pytest.mark.parametrize("levels", [[-40.0], slow([-30.0, -40.0])], ids=str)
+def test_muller_brown_geodesics_are_the_shortest_paths_on_a_grid(levels):
     """Two sharp bends, and a corridor that closes at the higher saddle, -40.6648."""
-    levels = [-30.0, -40.0]
-    starts, ends = [MINIMUM_A] * 2, [MINIMUM_B] * 2
-    found = connect(TautString(), model_surface(MullerBrown()), starts, ends, levels, [0] * 2)
+    count = len(levels)
+    job = [MINIMUM_A] * count, [MINIMUM_B] * count, levels, [0] * count
+    found = connect(TautString(), model_surface(MullerBrown()), *job)
     for each in found:
         assert each.state == "taut", each.level
         assert dense_peak(muller_brown, each.beads) <= each.level
@@ -241,7 +242,7 @@ def test_double_well_below_its_pass():
 
 @pytest.mark.parametrize(
     ("width", "joined"),
-    [pytest.param(1, False, marks=pytest.mark.slow), (3, True)],  # as the well below its pass
+    [slow(1, False), (3, True)],  # as the well below its pass
 )
 def test_scalar_factors_do_not_turn_around_and_vectors_do(width, joined):
     unit = np.eye(width)[0]
@@ -261,7 +262,7 @@ def test_scalar_factors_do_not_turn_around_and_vectors_do(width, joined):
     ("core", "radius", "dimension"),
     [
         (np.nan, 0.1, 2),
-        pytest.param(np.inf, 0.1, 20, marks=pytest.mark.slow),  # more dimensions, nothing else
+        slow(np.inf, 0.1, 20),  # more dimensions, nothing else
         (np.inf, 0.6, 2),
     ],
 )

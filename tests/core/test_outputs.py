@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import Normed
 
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core.outputs import output_steps
@@ -20,7 +21,6 @@ from landscape_cli.models.base import (
     with_stored_statistics,
 )
 from landscape_cli.models.mlp import MLP
-from landscape_cli.models.resnet import ResNet
 from landscape_cli.symmetry import examples
 
 
@@ -67,7 +67,7 @@ def test_batch_norm_is_applied_as_in_the_energy():
     draws = np.random.default_rng(0)
     split = Examples(draws.normal(size=(6, 8, 8, 1)), draws.integers(0, 3, 6), np.full(6, 1 / 6))
     data = Dataset("noise", split, split, classes=3)
-    model = ResNet(depth=8, channels=2, norm="batch")
+    model = Normed(channels=(2, 3))
     surface = model_surface(model, data, Functional("cross_entropy"))
     thetas = initial_thetas(model, data, jax.random.key(0), 3)
     anew = output_steps(surface, thetas, 6)

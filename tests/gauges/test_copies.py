@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from networks import KEY, barrier, chord, copy_of, drawn, surface_of
+from small import slow
 
 from landscape_cli.errors import UserError
 from landscape_cli.gauges.activation_matching import ActivationMatching
@@ -37,16 +38,16 @@ GAUGES = {
 }
 
 
-COVERED = ("normed cnn", "plain resnet")  # a norm, the shortcut, its absence: all in others
+QUICK = ("tanh mlp", "relu mlp", "cnn", "group norm")  # others are aligned below, or found alike
 CASES = [
-    pytest.param(network, "weights", marks=pytest.mark.slow if network in COVERED else ())
+    pytest.param(network, "weights", marks=() if network in QUICK else pytest.mark.slow)
     for network in NETWORKS
 ]
 CASES += [
     pytest.param(network, "activations", marks=() if "mlp" in network else pytest.mark.slow)
     for network in NETWORKS
 ]
-CASES += [(network, "straight") for network in ("tanh mlp", "relu mlp", "cnn")]  # compiles more
+CASES += [("tanh mlp", "straight"), ("relu mlp", "straight"), slow("cnn", "straight")]
 
 
 @pytest.mark.parametrize(("network", "gauge"), CASES)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import linen as nn
+from small import slow
 
 from landscape_cli.models import layers
 from landscape_cli.models.alexnet import AlexNet, local_response
@@ -132,10 +133,10 @@ def densenet_size(layers_of_block, growth, bottleneck):
     [
         (ResNet(8, norm="batch"), resnet_size(8, 16), 75_290),
         (ResNet(20, norm="batch"), resnet_size(20, 16), 269_722),  # 0.27 M
-        (ResNet(32, norm="batch"), resnet_size(32, 16), 464_154),  # 0.46 M
-        (ResNet(44, norm="batch"), resnet_size(44, 16), 658_586),  # 0.66 M
-        (ResNet(56, norm="batch"), resnet_size(56, 16), 853_018),  # 0.85 M
-        (ResNet(110, norm="batch"), resnet_size(110, 16), 1_727_962),  # 1.7 M
+        slow(ResNet(32, norm="batch"), resnet_size(32, 16), 464_154),  # 0.46 M
+        slow(ResNet(44, norm="batch"), resnet_size(44, 16), 658_586),  # 0.66 M
+        slow(ResNet(56, norm="batch"), resnet_size(56, 16), 853_018),  # 0.85 M
+        slow(ResNet(110, norm="batch"), resnet_size(110, 16), 1_727_962),  # 1.7 M
         (ResNet(20, 64, "B"), resnet_size(20, 64, "B"), 4_327_754),
         (ResNet(8, 8, norm="none"), resnet_size(8, 8, per_channel=1), 19_098),
         (PreResNet(164, norm="batch"), preresnet_size(164, 16), 1_703_258),  # 1.7 M
@@ -145,12 +146,7 @@ def densenet_size(layers_of_block, growth, bottleneck):
         (VGG(19), vgg_size((2, 2, 4, 4, 4)), 20_554_826),
         (VGG(16, norm="batch"), vgg_size((2, 2, 3, 3, 3), 2), 15_249_354),
         (DenseNet(40), densenet_size(12, 12, False), 1_019_722),  # 1.0 M
-        pytest.param(  # 0.8 M
-            DenseNet(100, 12, True, 0.5),
-            densenet_size(16, 12, True),
-            769_162,
-            marks=pytest.mark.slow,
-        ),
+        slow(DenseNet(100, 12, True, 0.5), densenet_size(16, 12, True), 769_162),  # 0.8 M
     ],
     ids=lambda value: f"{type(value).__name__}-{value.depth}" if hasattr(value, "depth") else "",
 )
@@ -178,7 +174,10 @@ def test_shortcuts_without_parameters():
     assert counts["A"] == counts["none"] < counts["B"]
 
 
-@pytest.mark.parametrize("name", TINY)
+QUICK = ["resnet with groups", "preresnet", "vgg", "densenet-bc", "alexnet", "cnn with batches"]
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else slow(n) for n in TINY])
 def test_outputs_gradients_and_what_they_depend_on(name):
     network = TINY[name]
     inputs = pixels(network)
@@ -203,7 +202,7 @@ def test_outputs_gradients_and_what_they_depend_on(name):
     assert (np.asarray(others)[1:] != np.asarray(outputs)[1:]).any()
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.float32, slow(jnp.float64)])
 @pytest.mark.parametrize("name", TINY)
 def test_numbers_are_as_wide_as_the_parameters(name, dtype):
     network, inputs = TINY[name], pixels(TINY[name]).astype(dtype)
@@ -289,7 +288,8 @@ def test_local_response_against_a_plain_loop():
 
 
 @pytest.mark.parametrize(
-    ("network", "side"), [(PreResNet(channels=16, outputs=10), 8), (VGG(11, 32, outputs=10), 32)]
+    ("network", "side"),
+    [(PreResNet(channels=16, outputs=10), 8), slow(VGG(11, 32, outputs=10), 32)],
 )
 def test_initial_draws_as_garipov_published(network, side):
     """N(0, 2/n) with n = pixels · channels out of a convolution, and biases 0."""

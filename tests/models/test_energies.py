@@ -11,7 +11,7 @@ import numpy as np
 import optax
 import pytest
 from scipy.special import logsumexp
-from small import Normed
+from small import Normed, slow
 
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core import host_loop, output_path
@@ -113,7 +113,7 @@ def plain(model, thetas):
     return jax.jit(jax.vmap(jax.value_and_grad(energy)))(thetas)
 
 
-@pytest.mark.parametrize("norm", ["layer", "batch"])
+@pytest.mark.parametrize("norm", ["layer", slow("batch")])
 def test_what_is_computed_again_is_not_kept_for_the_gradient(norm):
     """Numbers that the way there leaves for the way back; products are among them."""
 
@@ -329,10 +329,8 @@ def test_batch_norm_uses_training_statistics_on_the_test_split():
     "model",
     [
         pytest.param(BATCH, id="small"),
-        pytest.param(SMALL.clone(norm="batch"), id="cnn"),
-        pytest.param(
-            AlexNet((2, 3), (4,), norm="batch"), id="alexnet", marks=pytest.mark.slow
-        ),  # its norm is that of the cnn
+        slow(SMALL.clone(norm="batch"), id="cnn"),
+        slow(AlexNet((2, 3), (4,), norm="batch"), id="alexnet"),
     ],
 )
 def test_stored_statistics_give_the_ends_their_energy(model):

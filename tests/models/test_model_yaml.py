@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import pytest
 from compositions import composed
 from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from small import slow
 
 from landscape_cli import config, listing
 
@@ -47,7 +49,14 @@ def test_model_yaml_builds_with_its_data_and_levels(probed, name):
     assert lines[0] == "# @package _global_" and lines[1].startswith("# ")
 
 
-@pytest.mark.parametrize("name", [n for n in MODELS if re.match("cifar|resnet|vgg|dense|alex", n)])
+@pytest.mark.parametrize(
+    "name",
+    [  # deep ones are as many blocks of those that are not
+        slow(name) if re.search(r"\d\d\d|56|40", name) else name
+        for name in MODELS
+        if re.match("cifar|resnet|vgg|dense|alex", name)
+    ],
+)
 def test_networks_for_cifar_have_as_many_parameters_as_their_yaml_says(name):
     cfg = composed("experiment=geodesic", f"model={name}")
     network = config.build(cfg.model, "model").clone(outputs=10)
@@ -62,10 +71,12 @@ def test_networks_for_cifar_have_as_many_parameters_as_their_yaml_says(name):
 @pytest.mark.parametrize("name", ["alexnet", "cifar_cnn_fb2016", "mnist_cnn", "mnist_cnn_fb2016"])
 def test_plain_convolutions_take_any_norm(name, norm):
     """As all other networks for images do."""
-    chosen = [] if norm == "none" else [f"model.norm={norm}"]  # none by itself
-    cfg = composed("experiment=geodesic", f"model={name}", *chosen)
-    assert cfg.model.norm == norm
-    network = config.build(cfg.model, "model")
+    cfg = OmegaConf.create(
+        OmegaConf.to_container(composed("experiment=geodesic", f"model={name}").model)
+    )
+    assert cfg.norm == "none", "by itself"
+    cfg.norm = norm
+    network = config.build(cfg, "model")
     images = jnp.zeros((1, 16, 16, 1), jnp.float32)
     arrays = jax.eval_shape(lambda: network.init(jax.random.key(0), images))
     assert ("norm_0" in arrays["params"]) == (norm != "none")

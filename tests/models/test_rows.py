@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import images
+from small import images, slow
 
 from landscape_cli.functional import Functional
 from landscape_cli.models import rows
@@ -21,8 +21,8 @@ def convolutions(function, *args):
     return str(jax.make_jaxpr(function)(*args)).count("conv_general_dilated[")
 
 
-@pytest.mark.parametrize("padding", ["SAME", "VALID", 0, 1, 3])
-@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["SAME", "VALID", slow(0), slow(1), 3])
+@pytest.mark.parametrize("stride", [1, 2, slow(3)])
 @pytest.mark.parametrize(
     ("shape", "kernel"), [((7, 7, 1), (5, 5, 3)), ((9, 6, 2), (3, 4, 4)), ((4, 5, 3), (1, 1, 2))]
 )

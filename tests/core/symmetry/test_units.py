@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import slow
 
 from landscape_cli.core.symmetry.axes import Atom, Axes, Fixed, Grid, Row, terms
 from landscape_cli.core.symmetry.units import flat, unflat, unit_groups
@@ -64,22 +65,22 @@ IMAGE, TOKENS = (8, 8, 2), (5, 4)
 RES8 = [4, 4, 8, 8, 16, 16]  # stream, inner of stage 1, ... where every stage has its own stream
 NETWORKS = [  # network, shape of an input, sizes of groups: (size, parent) for units of a family
     (MLP((5, 7), outputs=3), (4,), [5, 7]),
-    (MLP((5, 7), bias=False, activation="relu", outputs=3), (4,), [5, 7]),
+    slow(MLP((5, 7), bias=False, activation="relu", outputs=3), (4,), [5, 7]),
     (LinearNet((4, 3), outputs=2), (5,), [4, 3]),
     (ResidualNet(outputs=2), (2,), [6]),
     (CNN((4, 6), widths=(7,), outputs=3), IMAGE, [4, 6, 7]),
     (CNN((4, 6), widths=(7,), stride=1, pool=2, outputs=3), IMAGE, [4, 6, 7]),
-    (CNN((4, 6), widths=(7,), norm="layer", outputs=3), IMAGE, [4, 6, 7]),
+    slow(CNN((4, 6), widths=(7,), norm="layer", outputs=3), IMAGE, [4, 6, 7]),
     (CNN((4, 6), widths=(7,), norm="batch", outputs=3), IMAGE, [4, 6, 7]),
     (VGG(11, 2, (6, 5), outputs=3), (32, 32, 1), [2, 4, 8, 8, 16, 16, 16, 16, 6, 5]),
     # Half the channels of a stage with shortcut A are those of the stage before, half are new.
     (ResNet(8, 4, "A", "none", outputs=3), IMAGE, [4, 4, 8, 4, 16, 8]),
-    (ResNet(8, 4, "A", "layer", outputs=3), IMAGE, [4, 4, 8, 4, 16, 8]),
+    slow(ResNet(8, 4, "A", "layer", outputs=3), IMAGE, [4, 4, 8, 4, 16, 8]),
     (ResNet(8, 4, "B", "batch", outputs=3), IMAGE, RES8),
-    (ResNet(8, 4, "B", "layer", outputs=3), IMAGE, RES8),
+    slow(ResNet(8, 4, "B", "layer", outputs=3), IMAGE, RES8),
     (ResNet(8, 4, "none", "none", outputs=3), IMAGE, [4, *RES8]),
     # Groups change places as a whole, and channels within a group.
-    (
+    slow(
         ResNet(8, 4, "B", "group", 2, outputs=3), IMAGE,
         [2, (2, 0), 2, (2, 2), 2, (4, 4), 2, (4, 6), 2, (8, 8), 2, (8, 10)],
     ),
@@ -89,10 +90,10 @@ NETWORKS = [  # network, shape of an input, sizes of groups: (size, parent) for 
     ),
     # Nothing but the layers' own channels: all later ones see them side by side.
     (DenseNet(10, 3, outputs=3), IMAGE, [16, 3, 3, 22, 3, 3, 28, 3, 3]),
-    (DenseNet(10, 3, norm="batch", outputs=3), IMAGE, [16, 3, 3, 22, 3, 3, 28, 3, 3]),
+    slow(DenseNet(10, 3, norm="batch", outputs=3), IMAGE, [16, 3, 3, 22, 3, 3, 28, 3, 3]),
     # A local response has neighboring channels in it; only the dense layers are free.
     (AlexNet((4, 6), (7, 5), outputs=3), IMAGE, [7, 5]),
-    (AlexNet((4, 6), (7, 5), norm="layer", outputs=3), IMAGE, [7, 5]),
+    slow(AlexNet((4, 6), (7, 5), norm="layer", outputs=3), IMAGE, [7, 5]),
     (Attention(), TOKENS, [6, 3, (4, 1), (4, 1), 10]),
     (Einsum(), TOKENS, [2, (4, 0), (4, 0)]),
     (Depthwise(), IMAGE, [6]),
