@@ -64,7 +64,8 @@ def permuted(layout, thetas):
 def turned(surface, turn, starts, ends):
     """The same surface and ends in rotated coordinates; of any turn by the same programs."""
     data = (turn, surface.data)
-    rotated = Surface(Turned(surface.energy), data, surface.dimension, chunk=surface.chunk)
+    settings = {"chunk": surface.chunk, "work": surface.work}
+    rotated = Surface(Turned(surface.energy), data, surface.dimension, **settings)
     return rotated, starts @ turn, ends @ turn
 
 

@@ -37,8 +37,8 @@ def probed(tmp_path):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_model_yaml_builds_with_its_data_and_levels(probed, name):
-    cfg = probed(f"model={name}")
+def test_model_yaml_builds_with_its_data_and_levels(name):
+    cfg = composed("experiment=geodesic", f"model={name}")  # which chooses nothing itself
     model = config.build(cfg.model, "model")
     assert hash(model) == hash(config.build(cfg.model, "model"))
     config.build(cfg.data, "data")
@@ -84,8 +84,9 @@ def test_plain_convolutions_take_any_norm(name, norm):
 
 
 @pytest.mark.parametrize("name", FUNCTIONALS)
-def test_functional_yaml_builds(probed, name):
-    config.build(probed(f"functional={name}").functional, "functional")
+def test_functional_yaml_builds(name):
+    cfg = composed("experiment=geodesic", f"functional={name}")
+    config.build(cfg.functional, "functional")
 
 
 def test_the_command_line_has_the_last_word(probed):
