@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import slow
 from zoo import connect, rotation
 
 from landscape_cli.core import surface as core
@@ -122,7 +123,7 @@ def test_other_points_of_the_same_shape_are_not_traced_again(reference):
     assert energies - traces <= 6
 
 
-@pytest.mark.parametrize("chunk", [64, 1024])
+@pytest.mark.parametrize("chunk", [64, slow(1024)])
 def test_a_whole_search_does_not_depend_on_the_chunk(reference, chunk):
     _, wanted = reference
     assert_same(connect(TautString(**SMALL), surface(chunk=chunk), *problem()), wanted, 1e-8)
