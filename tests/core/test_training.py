@@ -106,7 +106,8 @@ def test_full_batch_crossings_do_not_depend_on_when_the_host_looks(data, starts,
 
 
 @pytest.mark.parametrize(
-    ("strategy", "batch"), [slow("vmap", False), ("vmap", True), ("loop", False), ("loop", True)]
+    ("strategy", "batch"),
+    [slow("vmap", False), ("vmap", True), slow("loop", False), ("loop", True)],
 )
 def test_a_network_trains_alone_as_in_a_batch(data, starts, batch, strategy):
     surface = Surface(regression, data, 3, batch=draw, strategy=strategy)
@@ -119,7 +120,7 @@ def test_a_network_trains_alone_as_in_a_batch(data, starts, batch, strategy):
     np.testing.assert_allclose(alone.curve[0, :steps], together.curve[0, :steps], rtol=1e-9)
 
 
-@pytest.mark.parametrize("batch", [False, True])
+@pytest.mark.parametrize("batch", [slow(False), True])
 def test_a_light_network_trains_the_same_in_any_company(data, batch):
     """By all bits: near the end of a descent a last bit moves the crossing by percents."""
     surface = Surface(regression, data, 3, batch=draw, work=1)

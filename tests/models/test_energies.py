@@ -175,7 +175,7 @@ def watch(monkeypatch, module, name, place):
     return seen
 
 
-@pytest.mark.parametrize("data", ["device", "host"])
+@pytest.mark.parametrize("data", [slow("device"), "host"])
 def test_a_point_is_sent_once_for_all_blocks(monkeypatch, data):
     here = surface(BATCH, Engine(strategy="loop", block=4, data=data))
     thetas = initial_thetas(BATCH, DATA, KEY, 3)

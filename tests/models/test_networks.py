@@ -11,6 +11,7 @@ from flax import linen as nn
 from jax.flatten_util import ravel_pytree
 from scipy.special import expit, log_softmax
 from scipy.stats import chisquare
+from small import slow
 
 from landscape_cli.contracts import Dataset, Examples
 from landscape_cli.core import surface as core
@@ -217,7 +218,7 @@ def one_by_one(key, total, size):
     return found
 
 
-@pytest.mark.parametrize(("total", "size"), [(9, 1), (9, 4), (9, 8), (9, 9), (200, 180)])
+@pytest.mark.parametrize(("total", "size"), [(9, 1), slow(9, 4), slow(9, 8), (9, 9), (200, 180)])
 def test_subsets_are_those_of_the_published_algorithm(total, size):
     drawn = jax.jit(partial(subset, total=total, size=size))
     for key in jax.random.split(KEY, 20):
@@ -238,7 +239,7 @@ def test_every_subset_is_equally_likely(size):
     assert chisquare(counts).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("size", [10, 50])
+@pytest.mark.parametrize("size", [10, slow(50)])
 def test_examples_and_pairs_of_large_subsets_are_equally_likely(size):
     """Each number, and each pair, is drawn as often as it should, within five deviations."""
     draws, total = 20000, 60
