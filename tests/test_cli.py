@@ -285,7 +285,7 @@ def test_a_process_refuses_with_its_exit_code(toy, tmp_path):
 
 def test_a_dry_run_says_what_a_run_would_need(tmp_path):
     # Nine dimensions, as nowhere else: in this process, too, there is something to compile.
-    words = ["run", "geodesic", "model=ring", "model.dimension=9", "pairs=2", "levels=[0.1]"]
+    words = ["run", "geodesic", "model=ring", "model.dimension=9", "pairs=2", "levels=[2]"]
     lines = landscape(*words, "--dry-run", cwd=tmp_path).stdout.splitlines()
     names = "parameters data engine activations strings memory gradients speed time"
     assert [line.split()[0] for line in lines] == names.split()

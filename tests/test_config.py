@@ -18,6 +18,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime
 from omegaconf import OmegaConf
+from small import slow
 
 from landscape_cli import config, listing
 from landscape_cli.core.random import named_key
@@ -273,7 +274,7 @@ def test_every_yaml_composes_builds_and_says_what_it_is(group, name):
     ("experiment", "parameters", "examples"),
     [
         ("draxler2018_resnet20", 272_474, 50_000),  # ResNet-20 with shortcut B: 0.27 M
-        ("garipov2018_resnet", 1_703_258, 50_000),
+        slow("garipov2018_resnet", 1_703_258, 50_000),  # ResNet-164, long to trace
         ("fb2016_cifar", 1_068_298, 50_000),
         ("fb2016_mnist", 3_274_634, 60_000),
     ],

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hydra import initialize_config_dir
+from small import slow
 
 import landscape_cli as landscape
 from landscape_cli.core.verdict import peak
@@ -279,7 +280,7 @@ def test_leaves_of_the_ends_must_be_alike():
         landscape.geodesic(lambda tree: (tree["w"] ** 2).sum(), ones(2, 3), ones(3, 2), level=9.0)
 
 
-@pytest.mark.parametrize(("ends", "energy"), [("float64", "float32"), ("float32", "float64")])
+@pytest.mark.parametrize(("ends", "energy"), [("float64", "float32"), slow("float32", "float64")])
 def test_the_energy_may_have_another_precision(ends, energy):
     cast = lambda theta: ring(theta).astype(energy)
     path = landscape.geodesic(cast, jnp.asarray(A, ends), jnp.asarray(B, ends), level=0.1)
@@ -337,7 +338,7 @@ def test_a_geodesic_needs_a_level():
 BRIEF = [
     TautString(segments=4, max_beads=9, evaluations=20, bead_steps=40),
     DynamicString(bead_steps=40),
-    NEB(beads=5, steps=2),
+    slow(NEB(beads=5, steps=2)),  # as a part of Climb it is tried there
     Climb(beads=5, steps=2, climb_steps=2, rounds=1),
     Bezier(steps=2, beads=9),
 ]

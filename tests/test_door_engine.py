@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small import slow
 
 import landscape_cli as landscape
 from landscape_cli.core.engine import CACHE
@@ -53,7 +54,7 @@ def test_convolutions_run_in_a_host_loop_on_a_cpu():
     assert chord(convolving, START, END, engine=VMAP).surface.strategy == "vmap"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [slow("float32"), "float64"])
 def test_either_way_gives_the_same_numbers(dtype):
     ends = [jax.tree.map(lambda leaf: leaf.astype(dtype), tree) for tree in (START, END)]
     loop, vmap = (chord(convolving, *ends, engine=engine).surface for engine in (LOOP, VMAP))
@@ -73,7 +74,7 @@ def test_either_way_gives_the_same_numbers(dtype):
     "method",
     [
         TautString(segments=4, max_beads=9, evaluations=20, bead_steps=40),
-        AutoNEB(schedule=((3, 0.01, 1), (3, 0.01, 1))),
+        slow(AutoNEB(schedule=((3, 0.01, 1), (3, 0.01, 1)))),
         Bezier(steps=3, beads=9),
     ],
     ids=lambda method: type(method).__name__,

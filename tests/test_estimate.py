@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import Normed, images
+from small import Normed, images, slow
 
 from landscape_cli import measure, networks
 from landscape_cli.contracts import Cost, Data, Dataset, PathMethod, Progress, Trainer
@@ -187,8 +187,8 @@ NOISE = images(200)
     "network",
     [
         Normed(channels=(16, 32)),
-        ResNet(8, channels=4, norm="batch"),
-        pytest.param(ResNet(20, channels=4, norm="batch"), marks=pytest.mark.slow),
+        slow(ResNet(8, channels=4, norm="batch")),
+        slow(ResNet(20, channels=4, norm="batch")),
     ],
 )
 def test_statistics_take_as_much_as_their_program(network):

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from small import slow
 
 import landscape_cli as landscape
 from landscape_cli.methods.function_space import FunctionSpace
@@ -48,7 +49,7 @@ def chord(energy, **words):
     return landscape.connect(energy, START, END, "straight", **words)
 
 
-@pytest.mark.parametrize("block", [None, 4])
+@pytest.mark.parametrize("block", [slow(None), 4])
 def test_energies_are_those_of_a_function(block):
     energy = landscape.surface(Net(), IMAGES, CLASSES, engine=landscape.Engine(block=block))
     ours, theirs = chord(energy), chord(plain)
@@ -90,7 +91,7 @@ def test_methods_look_into_the_network():
     assert np.isfinite(path.found.output_length)
 
 
-@pytest.mark.parametrize("loss", ["mse", "mae"])
+@pytest.mark.parametrize("loss", ["mse", slow("mae")])
 def test_regression_and_pairs(loss):
     numbers = DRAWS.normal(size=(10, 4))
     energy = landscape.surface(Net(), IMAGES, numbers, loss=loss)
