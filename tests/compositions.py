@@ -19,3 +19,10 @@ def composed(*words: str) -> DictConfig:
         cfg = compose("config", overrides=list(words))
     OmegaConf.set_readonly(cfg, True)
     return cfg
+
+
+def method_node(name: str) -> DictConfig:
+    """What an option of `method` brings; all of them are composed at once."""
+    names = listing.options("method", [listing.conf_folder()])
+    each = [f"+method@each.{option}={option}" for option in names]
+    return composed("experiment=geodesic", *each).each[name]

@@ -1,13 +1,16 @@
 """Bands and strings on surfaces whose passes are known; formulas are written again in NumPy."""
 
 import dataclasses
+from functools import cache
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compositions import method_node
 from zoo import connect, dense_peak, rotation
 
+from landscape_cli import config
 from landscape_cli.contracts import Progress
 from landscape_cli.core.descent import adam, descend
 from landscape_cli.core.string import length, reparametrized, segment_lengths
@@ -84,8 +87,9 @@ def name_of(value):
     return getattr(value, "__name__", repr(value))
 
 
+@cache
 def joined(method, form):
-    """The string a method finds between the ends of a closed form."""
+    """The string a method finds between the ends of a closed form; not to be changed."""
     surface = model_surface(form)
     (found,) = connect(method, surface, *form.ends(1, jax.random.key(0)), ANY)
     return surface, found
@@ -94,10 +98,11 @@ def joined(method, form):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     ("form", "formula", "highest", "passes", "coarse"),
-    # The valley's pass is asked for below: of Climb by its saddles, of AutoNEB where beads end.
-    [*KNOWN[:-1], pytest.param(*KNOWN[-1], marks=pytest.mark.slow)],
+    # More is asked for below: of Climb by its saddles, of AutoNEB where beads end in the valley.
+    [KNOWN[0], *(pytest.param(*each, marks=pytest.mark.slow) for each in (KNOWN[1], KNOWN[-1])),
+     KNOWN[2]],
     ids=name_of,
-)
+)  # fmt: skip
 def test_the_highest_pass_is_found(method, form, formula, highest, passes, coarse):
     _, found = joined(method, form)
     start, end = form.ends(1, jax.random.key(0))
@@ -123,7 +128,9 @@ def test_more_beads_are_nearer_to_the_pass(method):
     assert abs(errors[2]) < errors[1] / 4 < errors[0] / 16
 
 
-@pytest.mark.parametrize("beads", [pytest.param(15, marks=pytest.mark.slow), 31, 46])
+@pytest.mark.parametrize(
+    "beads", [31, *(pytest.param(n, marks=pytest.mark.slow) for n in (15, 46))]
+)
 def test_both_saddles_of_muller_brown(beads):
     """To 1e-4 in position and 1e-5 in energy (issue 4), from a straight start."""
     found = joined(Climb(beads=beads), MullerBrown())[1]
@@ -185,12 +192,24 @@ def test_where_there_is_no_pass_nothing_climbs():
     assert found.saddles == () and found.peak == pytest.approx(2.0)
 
 
+def turned(theta, data):
+    """Müller-Brown in other axes."""
+    return MullerBrown().energy(data[0].T @ theta)
+
+
+@cache
+def both_ways(method, seed=None):
+    """Strings from A to B and from B to A, in axes turned at random; not to be changed."""
+    turn = np.eye(2) if seed is None else rotation(2, seed)
+    surface = Surface(turned, (jnp.asarray(turn),), 2, chunk=64)  # one program for all axes
+    return surface, *connect(method, surface, [turn @ A, turn @ B], [turn @ B, turn @ A], 2 * ANY)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_way_back_and_turned_axes(method):
     turn = rotation(2, 4)
-    turned = Surface(Turned(turn), (), 2, chunk=64)
-    there, back = connect(method, MULLER, [A, B], [B, A], 2 * ANY)
-    (other,) = connect(method, turned, [turn @ A], [turn @ B], ANY)
+    _, there, back = both_ways(method)
+    _, other, _ = both_ways(method, 4)
     for found in (there, back):
         np.testing.assert_array_equal(found.beads[[0, -1]], [A, B] if found is there else [B, A])
     # A string method ends where redistribution and descent balance, hence not quite as exactly.
@@ -200,21 +219,11 @@ def test_the_way_back_and_turned_axes(method):
     assert back.peak == pytest.approx(there.peak, abs=1e-3)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Turned:
-    """Müller-Brown in other axes."""
-
-    turn: np.ndarray
-
-    def __call__(self, theta, data):
-        return MullerBrown().energy(self.turn.T @ theta)
-
-
 def test_a_second_nudge_straightens_where_the_surface_is_flat():
     """Müller-Brown and three idle dimensions, from a string that winds in them."""
     surface = Surface(lambda x, _: MullerBrown().energy(x[:2]), (), 5)
     wide = lambda x: np.append(x, np.zeros(3))
-    start = connect(NEB(), MULLER, [A], [B], ANY)[0].beads
+    start = joined(NEB(), MullerBrown())[1].beads
     winding = np.pad(start, ((0, 0), (0, 3)))
     winding[1:-1, 2:] += 0.1 * np.random.default_rng(0).normal(size=(29, 3))
     ends = wide(A)[None], wide(B)[None]
@@ -260,10 +269,6 @@ def test_float32_stays_float32(method):
 
 def test_published_schedules():
     """PAPERS.md 2.3: 14 cycles from 3 beads on; the fast preset has 15 and seven cycles."""
-    from test_methods import method_node
-
-    from landscape_cli import config
-
     slow, fast = (
         config.build(method_node(name), "method")
         for name in ("auto_neb_draxler2018", "auto_neb_fast")
@@ -335,8 +340,8 @@ def test_a_network_with_parameters_to_spare_has_no_barrier(method):
     "method", [*(each() for each in BANDS), GROWING], ids=lambda method: type(method).__name__
 )
 def test_no_string_takes_more_than_is_said(method):
-    pairs = connect(method, MULLER, [A, B], [B, A], 2 * ANY)
-    cost = method.cost(MULLER, 2, 1)
+    surface, *pairs = both_ways(method)
+    cost = method.cost(surface, 2, 1)
     assert max(found.gradient_evaluations for found in pairs) <= cost.most
     assert max(found.energy_evaluations for found in pairs) <= cost.most_energies
     assert sum(found.beads.nbytes for found in pairs) <= cost.kept <= cost.bytes

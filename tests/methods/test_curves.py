@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from compositions import composed
+from compositions import method_node
 from zoo import connect, rotation
 
 from landscape_cli import config
@@ -29,12 +29,13 @@ from landscape_cli.trainers.adam import Adam
 CONF = Path(__file__).parents[2] / "conf"
 ANY = np.full(2, np.inf)
 CURVES = pytest.mark.parametrize("curve", [Bezier, Polychain])
+# Both are one program but for the shape of the curve: where that matters both are quick.
+ALIKE = pytest.mark.parametrize("curve", [Bezier, pytest.param(Polychain, marks=pytest.mark.slow)])
 
 
-def named(name, *more):
+def named(name):
     """The method of an option."""
-    cfg = composed("experiment=geodesic", f"method={name}", *more)
-    return config.build(cfg.method, "method")
+    return config.build(method_node(name), "method")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_trained_networks_are_joined_below_their_chords(net, curve):
         np.testing.assert_array_equal(one.beads[-1], ends[i])
 
 
-@CURVES
+@ALIKE
 def test_a_level_is_what_a_curve_is_judged_against(net, curve):
     surface, starts, ends = net
     (low,) = connect(curve(), surface, starts[:1], ends[:1], [np.inf])
@@ -87,7 +88,7 @@ def test_a_level_is_what_a_curve_is_judged_against(net, curve):
 
 
 @pytest.mark.parametrize("batch", [False, True])
-@CURVES
+@ALIKE
 def test_another_seed_draws_another_curve_and_compiles_nothing(net, curve, batch):
     """Its points t, or mini-batches where they do not change; one curve as in company."""
     noisy, starts, ends = net
@@ -108,7 +109,7 @@ def test_another_seed_draws_another_curve_and_compiles_nothing(net, curve, batch
     np.testing.assert_allclose(turned[::-1], other, atol=1e-9)
 
 
-@CURVES
+@ALIKE
 def test_no_curve_takes_more_than_is_said(net, curve):
     surface, starts, ends = net
     method = curve(steps=70)
@@ -119,7 +120,7 @@ def test_no_curve_takes_more_than_is_said(net, curve):
     assert sum(one.beads.nbytes for one in found) == cost.kept
 
 
-@CURVES
+@ALIKE
 def test_methods_begin_where_another_ended(curve):
     """A curve from a taut string, and a taut string from a curve."""
     ring = model_surface(Ring(3))
@@ -137,7 +138,7 @@ def test_methods_begin_where_another_ended(curve):
     assert again.normalized_length == pytest.approx(string.normalized_length, rel=5e-3)
 
 
-@CURVES
+@ALIKE
 def test_a_turned_surface_gives_a_turned_verdict(curve):
     """Draws are of coordinates, so that curves differ; how low they get does not."""
     turn = rotation(3, seed=1)

@@ -120,11 +120,21 @@ def test_divergences_of_outputs():
     assert squared(jnp.array([1.0, 2.0]), jnp.array([3.0, 2.0])) == 2.0
 
 
-@pytest.mark.parametrize(("model", "data", "functional"), NETWORKS)
-@pytest.mark.parametrize(
-    ("strategy", "block"),
-    [("vmap", None), ("vmap", 5), ("loop", 5), pytest.param("loop", None, marks=pytest.mark.slow)],
-)
+def in_blocks(*quick):
+    """Every network in every way; the regression, whose programs compile soon, and `quick` ones."""
+    ways = [(strategy, block) for strategy in ("vmap", "loop") for block in (None, 5)]
+    rows = [
+        pytest.param(
+            *network.values, *way, id=f"{network.id}-{way[0]}-{way[1]}",
+            marks=() if network is NETWORKS[0] or (network.id, *way) in quick else pytest.mark.slow,
+        )
+        for network in NETWORKS
+        for way in ways
+    ]  # fmt: skip
+    return pytest.mark.parametrize(("model", "data", "functional", "strategy", "block"), rows)
+
+
+@in_blocks(("classes", "loop", 5), ("batch norm", "vmap", 5), ("batch norm", "vmap", None))
 def test_divergences_of_a_string(model, data, functional, strategy, block):
     surface = replace(model_surface(model, data, functional), strategy=strategy, block=block)
     beads = inside(*(end[0] for end in ends(model, data)), np.linspace(0, 1, 5))
@@ -133,8 +143,7 @@ def test_divergences_of_a_string(model, data, functional, strategy, block):
     assert found.sum() == pytest.approx(by_hand(surface, beads), rel=1e-9)
 
 
-@pytest.mark.parametrize(("model", "data", "functional"), NETWORKS)
-@pytest.mark.parametrize(("strategy", "block"), [("vmap", None), ("vmap", 5), ("loop", 5)])
+@in_blocks(("classes", "vmap", 5), ("batch norm", "loop", 5))
 def test_gradients_are_finite_differences(model, data, functional, strategy, block):
     """One plain step of gradient descent, undone, is the gradient of Σ D in every bead."""
     surface = replace(model_surface(model, data, functional), strategy=strategy, block=block)
@@ -190,7 +199,11 @@ class _Quiet:
         """Say nothing."""
 
 
-@pytest.mark.parametrize(("model", "data", "functional"), NETWORKS)
+@pytest.mark.parametrize(
+    ("model", "data", "functional"),
+    [NETWORKS[0], pytest.param(SMALL, IMAGES, CE, id="classes", marks=pytest.mark.slow),
+     NETWORKS[2]],
+)  # fmt: skip
 def test_networks_answer_more_alike_than_on_the_chord(model, data, functional):
     surface = model_surface(model, data, functional)
     start, end = ends(model, data)
@@ -220,7 +233,11 @@ def test_strings_begin_with_even_steps():
 
 @pytest.mark.parametrize(
     ("model", "data", "functional"),
-    [pytest.param(MLP((3,)), LINE, MSE, id="regression", marks=pytest.mark.slow), *NETWORKS[1:]],
+    [
+        pytest.param(MLP((3,)), LINE, MSE, id="regression", marks=pytest.mark.slow),
+        NETWORKS[1],
+        pytest.param(Normed(), IMAGES, CE, id="batch norm", marks=pytest.mark.slow),
+    ],
 )
 def test_bead_by_bead_is_the_same(model, data, functional):
     """The host loop of convolutions and the one program take the same steps."""

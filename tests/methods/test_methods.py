@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from compositions import composed
+from compositions import method_node
 from zoo import ABOVE, BELOW, BOWL, RING, connect, dense_peak, known_surfaces, path_methods
 
 from landscape_cli import config, listing
@@ -24,6 +24,7 @@ from landscape_cli.methods.neb import NEB
 from landscape_cli.methods.polychain import Polychain
 from landscape_cli.methods.repair import Repair
 from landscape_cli.methods.straight import Straight
+from landscape_cli.methods.string_method import StringMethod
 from landscape_cli.methods.taut_string import TautString
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -31,8 +32,7 @@ METHODS = path_methods()
 NAMES = list(listing.options("method", [CONF]))
 STATES = {"straight", "taut", "loose", "not connected", "diverged"}
 OF_A_KIND = (NEB, DoublyNudged, Climb)  # AutoNEB is one of them, and tried always
-LIKE_OTHERS = (*OF_A_KIND, Polychain)  # Bezier is a curve, too
-EASY = (BOWL, BELOW, ABOVE)  # what is round a bend or behind a fence is asked of every method
+LIKE_OTHERS = (*OF_A_KIND, Polychain, StringMethod)  # Bezier is a curve, too
 PLAIN = (Straight, Repair, FunctionSpace)  # nothing is drawn but, by the last, mini-batches
 BRIEF = {"bead_steps": 600, "depth": 5, "max_beads": 33, "evaluations": 100, "steps": 300}
 # A program is compiled for every number of beads: few cycles, and few rounds.
@@ -91,8 +91,11 @@ def ranks_are_kept():
     jax.config.update("jax_numpy_rank_promotion", "allow")
 
 
-def method_node(name):
-    return composed("experiment=geodesic", f"method={name}").method
+def is_slow(method, known):
+    """What knows no level sees the same in all: round the bend, and behind the fence where new."""
+    if method in LIKE_OTHERS:
+        return known is not RING
+    return method.level_free and method is not Straight and known in (BOWL, BELOW, ABOVE)
 
 
 def test_the_table_has_all_methods():
@@ -107,7 +110,7 @@ def test_the_table_has_all_methods():
             method,
             known,
             id=f"{method.__name__}-{known.name}",
-            marks=pytest.mark.slow if method in LIKE_OTHERS and known in EASY else (),
+            marks=pytest.mark.slow if is_slow(method, known) else (),
         )
         for method in METHODS
         for known in known_surfaces(method)
@@ -145,7 +148,7 @@ def test_verdicts_agree_with_an_independent_check(method, known):
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param(each, id=each.__name__, marks=pytest.mark.slow if each in OF_A_KIND else ())
+        pytest.param(each, id=each.__name__, marks=pytest.mark.slow if each in LIKE_OTHERS else ())
         for each in METHODS
         if each not in PLAIN
     ],
@@ -192,7 +195,7 @@ def test_identical_ends_and_no_pairs(method):
 @pytest.mark.parametrize(
     "method",
     [
-        pytest.param(each, id=each.__name__, marks=pytest.mark.slow if each in OF_A_KIND else ())
+        pytest.param(each, id=each.__name__, marks=pytest.mark.slow if each in LIKE_OTHERS else ())
         for each in METHODS
     ],
 )

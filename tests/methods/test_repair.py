@@ -64,7 +64,7 @@ def moments(surface, theta, inputs, activation):
     return found
 
 
-@pytest.mark.parametrize("name", ["relu", "tanh"])
+@pytest.mark.parametrize("name", ["relu", pytest.param("tanh", marks=pytest.mark.slow)])
 def test_means_and_deviations_are_those_between_the_ends(name):
     activation = {"relu": lambda x: np.maximum(x, 0), "tanh": np.tanh}[name]
     surface, thetas, inputs = two(MLP((12,) * 4, name), (6,))
