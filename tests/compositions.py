@@ -1,8 +1,11 @@
 """Configurations as the command composes them."""
 
+from copy import deepcopy
 from functools import cache
 
 from hydra import compose, initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from landscape_cli import listing
@@ -15,10 +18,24 @@ def composed(*words: str) -> DictConfig:
     Example:
         composed("experiment=geodesic", "model=ring").model
     """
-    with initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):
-        cfg = compose("config", overrides=list(words))
+    values = [word for word in words if not is_choice(word)]
+    if values:  # are set when files have been chosen and merged, by Hydra, too
+        cfg = deepcopy(composed(*(word for word in words if is_choice(word))))
+        OmegaConf.set_readonly(cfg, False)
+        ConfigLoaderImpl._apply_overrides_to_config(
+            OverridesParser.create().parse_overrides(values), cfg
+        )
+    else:
+        with initialize_config_dir(str(listing.conf_folder()), version_base="1.3"):
+            cfg = compose("config", overrides=list(words))
     OmegaConf.set_readonly(cfg, True)
     return cfg
+
+
+def is_choice(word: str) -> bool:
+    """Whether an override chooses a file, as `model=ring` and `+gauge@gauges.a=none` do."""
+    key = word.lstrip("+~").partition("=")[0]
+    return "@" in key or (listing.conf_folder() / key).is_dir()
 
 
 def method_node(name: str) -> DictConfig:

@@ -40,8 +40,8 @@ def joined():
     jax_settings.configure_jax("float64")
     return run(
         "levels=[0.03,0.01]",
-        "pairs=3",
-        "budget.evaluations=150",
+        "pairs=2",
+        "budget.evaluations=60",
         "experiment.methods=[straight,geodesic]",
     )
 
@@ -73,7 +73,7 @@ def test_heights_and_lengths_follow_from_the_saved_beads(joined):
         if inside:
             assert float(row["normalized_length"]) == pytest.approx(steps.sum() / chord)
         count += 1
-    assert count == 2 * 3 * 2
+    assert count == 2 * 2 * 2
 
 
 def test_the_geodesic_is_the_shortest_feasible_path(joined):

@@ -121,12 +121,13 @@ def test_divergences_of_outputs():
 
 
 def in_blocks(*quick):
-    """Every network in every way; the regression, whose programs compile soon, and `quick` ones."""
+    """Every network in every way; quick are the regression, compiled soon, and those named."""
     ways = [(strategy, block) for strategy in ("vmap", "loop") for block in (None, 5)]
+    soon = lambda network, way: network is NETWORKS[0] or (network.id, *way) in quick
     rows = [
         pytest.param(
             *network.values, *way, id=f"{network.id}-{way[0]}-{way[1]}",
-            marks=() if network is NETWORKS[0] or (network.id, *way) in quick else pytest.mark.slow,
+            marks=() if soon(network, way) else pytest.mark.slow,
         )
         for network in NETWORKS
         for way in ways
