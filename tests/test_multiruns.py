@@ -1,6 +1,7 @@
 """The jobs of a multirun side by side: every number at its job and level, in all three forms."""
 
 import re
+import shutil
 
 import numpy as np
 import pandas
@@ -38,16 +39,23 @@ JOBS = [  # of two models and two seeds; one job failed before it had a record
 ]
 
 
-@pytest.fixture
-def multirun(tmp_path):
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved")
     for number, (words, record) in enumerate(JOBS):
         command = f"landscape run geodesic {words} pairs=2"
         manifest = {"experiment": "geodesic", "command": command}
-        run = RunDir.create(tmp_path / "many" / str(number), "figures: [png]\n", manifest, [])
+        run = RunDir.create(folder / str(number), "figures: [png]\n", manifest, [])
         if record is not None:
             run.save(record)
         run.finish("failed" if record is None else "finished")
-    return tmp_path / "many"
+    return folder
+
+
+@pytest.fixture
+def multirun(saved, tmp_path):
+    """A copy, to be changed."""
+    return shutil.copytree(saved, tmp_path / "many")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +133,7 @@ class Named(Record):
 
 
 def test_pandas_reads_every_number(multirun):
-    multiruns.compare(multirun)
+    multiruns.compare(multirun, formats=[])
     found = pandas.read_csv(multirun / "comparison" / "geodesics.csv")
     assert found[["job", "seed", "model"]].drop_duplicates().values.tolist() == [
         *([0, 0, "a"], [1, 0, "b"], [2, 1, "a"], [3, 1, "b"]),
@@ -218,7 +226,16 @@ def test_a_multirun_ends_with_its_comparison_and_plot_makes_it_again(toy_folder,
     words = ["--config-dir", toy_folder, "hydra.sweep.dir=many", "levels=[2,1]"]
     with one_picture():
         done = landscape(
-            *("run", "geodesic", "-m", "model=ring", "pairs=1,2", "budget=smoke", *words),
+            *(
+                "run",
+                "geodesic",
+                "-m",
+                "model=ring",
+                "method=straight",
+                "pairs=1,2",
+                "budget=smoke",
+                *words,
+            ),
             cwd=tmp_path,
         )
     assert done.returncode == 0, done.stderr
@@ -244,12 +261,11 @@ def test_a_damaged_file_of_one_job_is_told_once_and_hides_no_others(multirun):
     said = []
     with one_picture():
         written = multiruns.compare(multirun, complain=said.append)
+        result = landscape("plot", multirun, "--format", "svg")
     assert [path.name for path in written] == ["geodesics.csv", "length.png", "length.svg"]
     assert len(said) == 2 and "0/config.yaml: figures=" in said[0]
     assert "0/data/geodesics.nc: not readable as netCDF" in said[1]
     assert "3/summary.json: damaged" in multiruns.show(multirun)
-    with one_picture():
-        result = landscape("plot", multirun, "--format", "svg")
     assert result.stderr.count("0/data/geodesics.nc") == 1
 
 
@@ -269,6 +285,7 @@ def test_no_more_of_a_file_is_read_than_its_kind(multirun, monkeypatch):
     monkeypatch.setattr(
         multiruns, "read_record", lambda file: read.append(file.name) or real(file)
     )
+    monkeypatch.setattr(plots, "render", lambda figure, kind: b"not drawn")
     multiruns.compare(multirun, formats=["svg"])
     assert set(read) == {"geodesics.nc"}
 

@@ -272,6 +272,7 @@ def test_bad_settings(settings, words):
 
 
 @pytest.mark.skipif("LANDSCAPE_DATA" not in os.environ, reason="set LANDSCAPE_DATA to a folder")
+@pytest.mark.slow  # seconds for all images; made-up ones take the same way
 def test_real_cifar10():
     part = Cifar10(os.environ["LANDSCAPE_DATA"], download=False)
     if part.find() is None:

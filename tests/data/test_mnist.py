@@ -155,7 +155,14 @@ def test_download_into_the_cache_and_no_second_time(files, folder, mirrors, dead
 @pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["run", "dry-run"])
 def test_the_command_says_what_it_downloads(files, mirrors, tmp_path, more):
     mirrors[0].files = {f"/{n}.gz": gzip.compress(c) for n, c in files.items()}
-    words = ["model=mlp", "data=mnist", f"data.mirrors=[{mirrors[0].url}]", "budget=smoke"]
+    words = [
+        "model=mlp",
+        "model.widths=[2]",
+        "data.size=4",
+        "data=mnist",
+        f"data.mirrors=[{mirrors[0].url}]",
+        "budget=smoke",
+    ]
     words += [
         "method=straight",
         "pairs=1",
@@ -205,6 +212,7 @@ def test_bad_settings(settings, words):
 
 
 @pytest.mark.skipif("LANDSCAPE_DATA" not in os.environ, reason="set LANDSCAPE_DATA to a folder")
+@pytest.mark.slow  # seconds for all images; made-up ones take the same way
 def test_real_mnist():
     part = Mnist(os.environ["LANDSCAPE_DATA"], download=False)
     if part.find() is None:

@@ -56,10 +56,10 @@ def trained_by_hand(setup, widths):
 
 def test_chords_of_every_size_by_hand():
     setup = cubic()
-    record = last(BarrierScan(widths=(3, 6), depths=(1, 2)), setup)
+    record = last(BarrierScan(widths=(2, 4), depths=(1, 2)), setup)
     assert record.data["barrier"].dims == ("width", "depth", "level", "path", "split", "pair")
     t = np.linspace(0, 1, 4001)[:, None]
-    for i, width in enumerate((3, 6)):
+    for i, width in enumerate((2, 4)):
         for j, depth in enumerate((1, 2)):
             *surfaces, thetas = trained_by_hand(setup, (width,) * depth)
             assert int(record.data["params"][i, j]) == thetas.shape[-1]
@@ -114,7 +114,7 @@ def test_dense_is_for_every_sixth_of_a_chord(monkeypatch):
 
 def test_pairs_that_do_not_get_there_are_rows():
     setup = cubic(levels=(0.1, 0.02, 1e-9), trainer=cubic().trainer.__class__(steps=400))
-    record = last(BarrierScan(widths=(2, 6)), setup)
+    record = last(BarrierScan(widths=(2, 4)), setup)
     states = record.data["state"].values
     assert (states[..., -1, :] == "end not reached").all() and (
         states[..., 0, :] == "joined"

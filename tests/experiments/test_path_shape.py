@@ -48,7 +48,7 @@ def test_the_geodesic_of_a_ring_is_two_tangents_and_an_arc():
 
 
 def test_shapes_are_those_of_the_saved_strings():
-    setup = cubic(levels=(0.06, 0.03), method=BRIEF)
+    setup = cubic(levels=(0.06, 0.03), method=replace(BRIEF, evaluations=60))
     found = records(PathShape(examples=8), setup)
     shapes, strings = found["path_shape"], found["strings"]
     mask = weight_mask(setup.model, setup.dataset)

@@ -45,18 +45,25 @@ def test_it_comes_back_with_means_and_errors(tmp_path):
 @pytest.mark.parametrize(
     ("record", "names"),
     [
-        (barriers(), {"barrier_width", "barrier_training"}),
-        (barriers(widths=(4,), depths=(1, 2, 3)), {"barrier_depth", "barrier_training"}),
-        (
-            barriers(widths=(4, 2), depths=(1, 2)),
-            {"barrier_width", "barrier_depth", "barrier_training"},
-        ),
-        (barriers(widths=(4,), paths=("chord",)), {"barrier_training"}),
-        (barriers(filled=False), {"barrier_width", "barrier_training"}),
-        (barriers(at=0.0), {"barrier_width", "barrier_training"}),
-        (barriers(at=-0.2), {"barrier_width", "barrier_training"}),
+        pytest.param(
+            *each, id=name, marks=pytest.mark.slow if name in ("widths", "depths") else ()
+        )
+        for name, each in {
+            "widths": (barriers(), {"barrier_width", "barrier_training"}),
+            "depths": (
+                barriers(widths=(4,), depths=(1, 2, 3)),
+                {"barrier_depth", "barrier_training"},
+            ),
+            "both": (
+                barriers(widths=(4, 2), depths=(1, 2)),
+                {"barrier_width", "barrier_depth", "barrier_training"},
+            ),
+            "one size": (barriers(widths=(4,), paths=("chord",)), {"barrier_training"}),
+            "nothing yet": (barriers(filled=False), {"barrier_width", "barrier_training"}),
+            "no barrier": (barriers(at=0.0), {"barrier_width", "barrier_training"}),
+            "below the ends": (barriers(at=-0.2), {"barrier_width", "barrier_training"}),
+        }.items()
     ],
-    ids=["widths", "depths", "both", "one size", "nothing yet", "no barrier", "below the ends"],
 )
 def test_figures_of_odd_results(record, names):
     with plots.style():

@@ -71,12 +71,19 @@ def test_the_variation_of_spacing_is_a_standard_deviation():
 @pytest.mark.parametrize(
     "made",
     [
-        shapes({(i, j): arc(9 + j, 1.0 + i + j) for i in (0, 1) for j in (0, 1)}),
-        shapes({}), shapes({(0, 0): arc(2, 1.0)}), shapes({(0, 0): arc(3, 1.0)}, metrics=["all"]),
-        shapes({(0, j): arc(9, 1.0) for j in range(9)}, levels=np.geomspace(1, 1e-6, 9)),
-        shapes({(0, 0): np.ones((2, 3))}),
+        pytest.param(
+            shapes({(i, j): arc(9 + j, 1.0 + i + j) for i in (0, 1) for j in (0, 1)}),
+            id="whole", marks=pytest.mark.slow,  # as nine levels are
+        ),
+        pytest.param(shapes({}), id="nothing"),
+        pytest.param(shapes({(0, 0): arc(2, 1.0)}), id="a chord", marks=pytest.mark.slow),
+        pytest.param(shapes({(0, 0): arc(3, 1.0)}, metrics=["all"]), id="one bend"),
+        pytest.param(
+            shapes({(0, j): arc(9, 1.0) for j in range(9)}, levels=np.geomspace(1, 1e-6, 9)),
+            id="nine levels",
+        ),
+        pytest.param(shapes({(0, 0): np.ones((2, 3))}), id="equal ends"),
     ],
-    ids=["whole", "nothing", "a chord", "one bend", "nine levels", "equal ends"],
 )  # fmt: skip
 def test_figures_of_odd_results(made):
     with plots.style():

@@ -42,8 +42,8 @@ def descend(trainer, dataset, count=8, levels=LEVELS):
         Adam(),
         Adam(batch=8),
         Sgd(learning_rate=0.1, steps=40000),
-        Sgd(learning_rate=0.1, nesterov=True, steps=15000),
-        Sgd(learning_rate=0.05, batch=16, steps=40000),
+        Sgd(learning_rate=0.1, nesterov=True, steps=9000),
+        pytest.param(Sgd(learning_rate=0.05, batch=16, steps=40000), marks=pytest.mark.slow),
     ],
 )
 def test_tanh_networks_reach_the_levels_of_the_cubic(cubic, trainer):
