@@ -1,6 +1,6 @@
 """Paths of a proof: what it says of every segment is checked on outputs, to rounding."""
 
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 
 import flax.linen as nn
@@ -29,6 +29,7 @@ MSE, CE = Functional("mse"), Functional("cross_entropy")
 
 
 LINE, IMAGES = line(), images(10)
+DATA = {MSE: LINE, CE: IMAGES}
 
 
 class Residual(nn.Module):
@@ -45,18 +46,20 @@ class Residual(nn.Module):
 
 
 NETWORKS = [
-    pytest.param(MLP((6,)), LINE, MSE, id="one layer"),
-    pytest.param(MLP((5, 4), activation="sigmoid"), LINE, MSE, id="odd"),
-    pytest.param(MLP((4, 6, 2, 5), activation="relu"), LINE, MSE, id="four layers"),
-    pytest.param(MLP((4, 4), bias=False), LINE, MSE, id="no biases"),
-    pytest.param(CNN((3, 4), kernel=3, widths=(6,)), IMAGES, CE, id="cnn"),
-    pytest.param(Normed(), IMAGES, CE, id="batch norm"),
+    pytest.param(MLP((6,)), MSE, id="one layer"),
+    pytest.param(MLP((5, 4), activation="sigmoid"), MSE, id="odd"),
+    pytest.param(MLP((4, 6, 2, 5), activation="relu"), MSE, id="four layers"),
+    pytest.param(MLP((4, 4), bias=False), MSE, id="no biases"),
+    pytest.param(CNN((3, 4), kernel=3, widths=(6,)), CE, id="cnn"),
+    pytest.param(Normed(), CE, id="batch norm"),
 ]
-EVERY = pytest.mark.parametrize(("model", "data", "functional"), NETWORKS)
+EVERY = pytest.mark.parametrize(("model", "functional"), NETWORKS)
 
 
-def posed(model, data, functional):
-    """(surface, symmetry, chain, the arrays of two networks)."""
+@cache
+def posed(model, functional):
+    """(surface, symmetry, chain, the arrays of two networks); not to be changed."""
+    data = DATA[functional]
     surface = model_surface(model, data, functional)
     symmetry = symmetry_of(surface, "here")
     thetas = initial_thetas(model, data, KEY, 2) * 1.5  # biases stay zero
@@ -92,9 +95,9 @@ def halves(chain, case):
 
 @EVERY
 @pytest.mark.parametrize("case", ["drawn", "same", "disjoint"])
-def test_outputs_rest_or_follow_the_last_layer(model, data, functional, case):
+def test_outputs_rest_or_follow_the_last_layer(model, functional, case):
     """On every segment outputs stay as they are or are linear, which convex losses need."""
-    surface, symmetry, chain, (start, end) = posed(model, data, functional)
+    surface, symmetry, chain, (start, end) = posed(model, functional)
     path = route(chain, start, end, *halves(chain, case))
     thetas = [_theta(symmetry, net) for net in path.vertices]
     assert len(thetas) - 1 <= segments(len(chain.layers))
@@ -126,7 +129,7 @@ def by_hand(data, net, kept, first):
 def test_the_path_passes_through_the_halved_networks():
     """Whatever is not still leads from one halved network to the next, all layers at the end."""
     model = MLP((5, 4, 6), activation="sigmoid")
-    surface, symmetry, chain, (start, end) = posed(model, LINE, MSE)
+    surface, symmetry, chain, (start, end) = posed(model, MSE)
     kept, others = halves(chain, "drawn")
     path = route(chain, start, end, kept, others)
     moves = [i for i, still in enumerate(path.still) if not still]
@@ -141,8 +144,8 @@ def test_the_path_passes_through_the_halved_networks():
 
 
 @EVERY
-def test_no_point_is_higher_than_what_the_proof_says(model, data, functional):
-    surface, symmetry, chain, (start, end) = posed(model, data, functional)
+def test_no_point_is_higher_than_what_the_proof_says(model, functional):
+    surface, symmetry, chain, (start, end) = posed(model, functional)
     kept, others = halves(chain, "drawn")
     path = route(chain, start, end, kept, others)
     thetas = np.stack([_theta(symmetry, net) for net in path.vertices])
@@ -158,7 +161,7 @@ def test_no_point_is_higher_than_what_the_proof_says(model, data, functional):
 
 
 def test_a_half_without_an_energy_is_not_the_lowest(monkeypatch):
-    surface, symmetry, chain, (net, _) = posed(MLP((6,)), LINE, MSE)
+    surface, symmetry, chain, (net, _) = posed(MLP((6,)), MSE)
     heights, drawn = iter([np.nan, 2.0, 1.0, 3.0]), []
     monkeypatch.setattr(Surface, "energies", lambda self, thetas: np.full(2, next(heights)))
     halves = Chain.halves
@@ -167,8 +170,8 @@ def test_a_half_without_an_energy_is_not_the_lowest(monkeypatch):
 
 
 @EVERY
-def test_the_method_joins_networks(model, data, functional):
-    surface, symmetry, chain, (start, end) = posed(model, data, functional)
+def test_the_method_joins_networks(model, functional):
+    surface, symmetry, chain, (start, end) = posed(model, functional)
     rows = [_theta(symmetry, net)[None] for net in (start, end)]
     few, many = (
         connect(DropoutPath(draws=draws, dense=20), surface, *rows, [np.inf])[0]
@@ -190,7 +193,7 @@ def test_the_method_joins_networks(model, data, functional):
 
 def test_wide_networks_stand_dropout_better():
     """Theorem 1 is about dropout-stable networks: a network of twins loses nothing at all."""
-    surface, symmetry, _, (start, _) = posed(MLP((4,)), LINE, MSE)
+    surface, symmetry, _, (start, _) = posed(MLP((4,)), MSE)
     wide = MLP((8,))
     twins = {
         ("params", "kernel_0"): np.tile(start["params", "kernel_0"], 2),
@@ -216,15 +219,16 @@ def test_stored_statistics_belong_to_their_units():
 
 
 @pytest.mark.parametrize(
-    ("model", "data", "functional", "words"),
+    ("model", "functional", "words"),
     [
-        pytest.param(MLP((4, 1)), LINE, MSE, "kernel_2 .* to spare", id="one unit"),
-        pytest.param(MLP((1, 4)), LINE, MSE, "kernel_0 .* to spare", id="one unit first"),
-        pytest.param(Residual(), LINE, MSE, "several layers", id="residual"),
-        pytest.param(Normed(norm="layer"), IMAGES, CE, "a chain|see one another", id="layer norm"),
+        pytest.param(MLP((4, 1)), MSE, "kernel_2 .* to spare", id="one unit"),
+        pytest.param(MLP((1, 4)), MSE, "kernel_0 .* to spare", id="one unit first"),
+        pytest.param(Residual(), MSE, "several layers", id="residual"),
+        pytest.param(Normed(norm="layer"), CE, "a chain|see one another", id="layer norm"),
     ],
 )
-def test_networks_that_are_no_chain_are_refused_in_a_line(model, data, functional, words):
+def test_networks_that_are_no_chain_are_refused_in_a_line(model, functional, words):
+    data = DATA[functional]
     surface = model_surface(model, data, functional)
     thetas = initial_thetas(model, data, KEY, 2)
     with pytest.raises(UserError, match=words):

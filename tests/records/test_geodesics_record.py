@@ -10,6 +10,12 @@ from landscape_cli.records.encoding import netcdf, read_record
 from landscape_cli.records.furniture import counted
 from landscape_cli.records.geodesic import STATES, Geodesics
 from landscape_cli.records.geodesic_curves import arrivals
+from landscape_cli.records.geodesic_figures import (
+    length_figure,
+    overview_figure,
+    profiles_figure,
+    training_figure,
+)
 from landscape_cli.records.geodesic_marks import (
     apart,
     draw_beads,
@@ -146,13 +152,13 @@ def test_a_search_that_diverged_was_tried_too():
 
 def test_curves_that_diverge_leave_through_the_top():
     record = synthetic()
-    calm = record.figures()["training"].axes[0].get_ylim()
+    calm = training_figure(record).axes[0].get_ylim()
     curves = record.data["training_curve"].values.copy()
     curves[0, 3:] = np.geomspace(1e3, 1e308, 27)
     record.set_training(record.data["training_step"].values, curves)
-    assert record.figures()["training"].axes[0].get_ylim() == pytest.approx(calm, rel=0.2)
+    assert training_figure(record).axes[0].get_ylim() == pytest.approx(calm, rel=0.2)
     record.data["diverged"].values[:] = True
-    assert np.isfinite(record.figures()["overview"].axes[-1].get_ylim()).all()
+    assert np.isfinite(overview_figure(record).axes[-1].get_ylim()).all()
 
 
 def test_plateaux_that_are_not_finite_are_left_out():
@@ -183,10 +189,10 @@ def test_published_energies_are_numbers_and_lines_of_their_own():
     record = synthetic(published=published)
     summary = record.summary()
     assert summary["published_loss_of_saddles"] == 0.03 and summary["published_saddles"] == 28
-    axes = record.figures()["length"].axes[0]
+    axes = length_figure(record).axes[0]
     upright = [line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1]
     assert 0.03 in upright and 0.03 not in [
-        line.get_xdata()[0] for line in synthetic().figures()["length"].axes[0].lines
+        line.get_xdata()[0] for line in length_figure(synthetic()).axes[0].lines
     ]
     assert "published loss of saddles 0.03" in [t.get_text().strip() for t in axes.texts]
 
@@ -286,7 +292,7 @@ def test_figures_of_odd_results(settings, stems):
 def test_too_few_lengths_have_no_bootstrap_band():
     for pairs, shown in ((4, False), (5, True)):
         with plots.style():
-            figure = synthetic(pairs=pairs, fail=0).figures()["length"]
+            figure = length_figure(synthetic(pairs=pairs, fail=0))
         assert ("95 % bootstrap interval" in words(figure)) == shown
 
 
@@ -357,7 +363,7 @@ def test_open_rings_lie_on_top_of_the_mean():
     record = synthetic(fail=0)
     record.data["kkt_residual"].values[:] = 0.1
     with plots.style():
-        ax = record.figures()["length"].axes[0]
+        ax = length_figure(record).axes[0]
     (rings,) = (line for line in ax.lines if str(line.get_label()).startswith("loose"))
     assert rings.get_zorder() > max(bars.lines[0].get_zorder() for bars in ax.containers)
 
@@ -367,7 +373,7 @@ def test_open_rings_lie_on_top_of_the_mean():
 )
 def test_crowded_levels_keep_their_counts_and_ticks(levels):
     with plots.style():
-        strip = synthetic(pairs=3, levels=list(levels), fail=0).figures()["length"].axes[-1]
+        strip = length_figure(synthetic(pairs=3, levels=list(levels), fail=0)).axes[-1]
     if len(levels) == 8:
         assert [text.get_text() for text in strip.texts] == ["3/3"] * 8
     low, high = strip.get_xlim()
@@ -388,7 +394,7 @@ def test_margins_are_drawn_and_levels_left_out_are_counted():
     assert bottom > 0 > top > -1e-3, "no string is above it"
     record.data["profile"].values[0, 0, 3] = 1.1 * record.levels[0]  # with published slack
     with plots.style():
-        ax = record.figures()["profiles"].axes[0]
+        ax = profiles_figure(record).axes[0]
     assert min(np.min(line.get_ydata()) for line in ax.lines) == pytest.approx(-0.1)
     assert ax.get_ylim()[1] < -0.1, "what is above the wall is shown above it"
 
@@ -403,7 +409,7 @@ def test_training_begins_at_zero_and_ends_at_the_crossing():
     record.fill(0, 1, state="end not reached", start_energy=0.009, end_energy=np.nan)
     np.testing.assert_array_equal(arrivals(record), [[20, 30, 0.05, 0.009]])
     with plots.style():
-        figure = record.figures()["training"]
+        figure = training_figure(record)
     assert figure.axes[0].get_xlim() == (0, 30)
     assert any("up to 10 steps earlier" in text.replace("\n", " ") for text in words(figure))
 
@@ -429,7 +435,7 @@ def words(figure):
 
 def test_the_main_figure_says_what_it_shows():
     with plots.style():
-        figure = synthetic(published=PUBLISHED, pending=2).figures()["length"]
+        figure = length_figure(synthetic(published=PUBLISHED, pending=2))
     said = " ".join(words(figure)).replace("\xa0", " ")
     for part in (
         "level λ: train mean squared error",
@@ -531,7 +537,7 @@ def test_training_that_diverged_is_drawn_as_far_as_it_went():
     record.set_training(np.arange(5), curves)
     record.data["diverged"].values[:] = True
     with plots.style():
-        figure = record.figures()["training"]
+        figure = training_figure(record)
         plots.render(figure, "svg")
     ax = figure.axes[0]
     low, high = ax.get_ylim()
