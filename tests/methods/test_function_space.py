@@ -1,7 +1,7 @@
 """Strings in the space of outputs: distances, gradients, and geodesics that are known."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 
 import flax.linen as nn
@@ -37,6 +37,7 @@ MSE, CE = Functional("mse"), Functional("cross_entropy")
 
 
 LINE, IMAGES = line(), images(12)
+DATA = {MSE: LINE, CE: IMAGES}
 
 
 class Linear(nn.Module):
@@ -69,15 +70,22 @@ class Normed(nn.Module):
 
 SMALL = CNN(channels=(2,), kernel=3, widths=(4,), activation="tanh")
 NETWORKS = [
-    pytest.param(MLP((3,)), LINE, MSE, id="regression"),
-    pytest.param(SMALL, IMAGES, CE, id="classes"),
-    pytest.param(Normed(), IMAGES, CE, id="batch norm"),
+    pytest.param(MLP((3,)), MSE, id="regression"),
+    pytest.param(SMALL, CE, id="classes"),
+    pytest.param(Normed(), CE, id="batch norm"),
 ]
 
 
 def ends(model, data, precision="float64"):
     thetas = initial_thetas(model, data, KEY, 2, precision)
     return thetas[:1], thetas[1:]
+
+
+@cache
+def posed(model, functional):
+    """(surface, start, end); not to be changed."""
+    data = DATA[functional]
+    return model_surface(model, data, functional), *ends(model, data)
 
 
 @partial(jax.jit, static_argnames="network")
@@ -132,26 +140,28 @@ def in_blocks(*quick):
         for network in NETWORKS
         for way in ways
     ]  # fmt: skip
-    return pytest.mark.parametrize(("model", "data", "functional", "strategy", "block"), rows)
+    return pytest.mark.parametrize(("model", "functional", "strategy", "block"), rows)
 
 
 @in_blocks(("classes", "loop", 5), ("batch norm", "vmap", 5), ("batch norm", "vmap", None))
-def test_divergences_of_a_string(model, data, functional, strategy, block):
-    surface = replace(model_surface(model, data, functional), strategy=strategy, block=block)
-    beads = inside(*(end[0] for end in ends(model, data)), np.linspace(0, 1, 5))
+def test_divergences_of_a_string(model, functional, strategy, block):
+    plain, start, end = posed(model, functional)
+    surface = replace(plain, strategy=strategy, block=block)
+    beads = inside(start[0], end[0], np.linspace(0, 1, 5))
     found = divergences(surface, beads)
     assert found.shape == (4,)
     assert found.sum() == pytest.approx(by_hand(surface, beads), rel=1e-9)
 
 
 @in_blocks(("classes", "vmap", 5), ("batch norm", "loop", 5))
-def test_gradients_are_finite_differences(model, data, functional, strategy, block):
+def test_gradients_are_finite_differences(model, functional, strategy, block):
     """One plain step of gradient descent, undone, is the gradient of Σ D in every bead."""
-    surface = replace(model_surface(model, data, functional), strategy=strategy, block=block)
-    beads = inside(*(end[0] for end in ends(model, data)), np.linspace(0, 1, 4))
+    plain, start, end = posed(model, functional)
+    surface = replace(plain, strategy=strategy, block=block)
+    beads = inside(start[0], end[0], np.linspace(0, 1, 4))
     beads[1:-1] += 0.1 * np.random.default_rng(1).normal(size=beads[1:-1].shape)
-    plain = Shortening("sgd", 1e-3, 0.0, 1, batch=False, smooth=False)
-    moved = shortened(surface, beads[None], plain)[0]
+    descent = Shortening("sgd", 1e-3, 0.0, 1, batch=False, smooth=False)
+    moved = shortened(surface, beads[None], descent)[0]
     np.testing.assert_array_equal(moved[[0, -1]], beads[[0, -1]])
     gradient = (beads - moved) / 1e-3
     step, rows = 1e-6, np.random.default_rng(2).choice(surface.dimension, 12)
@@ -201,13 +211,12 @@ class _Quiet:
 
 
 @pytest.mark.parametrize(
-    ("model", "data", "functional"),
-    [NETWORKS[0], pytest.param(SMALL, IMAGES, CE, id="classes", marks=pytest.mark.slow),
+    ("model", "functional"),
+    [NETWORKS[0], pytest.param(SMALL, CE, id="classes", marks=pytest.mark.slow),
      NETWORKS[2]],
 )  # fmt: skip
-def test_networks_answer_more_alike_than_on_the_chord(model, data, functional):
-    surface = model_surface(model, data, functional)
-    start, end = ends(model, data)
+def test_networks_answer_more_alike_than_on_the_chord(model, functional):
+    surface, start, end = posed(model, functional)
     (found,) = connect(FunctionSpace(beads=9, steps=200), surface, start, end, [np.inf])
     chord = inside(start[0], end[0], np.linspace(0, 1, 9))
     assert by_hand(surface, found.beads) < 0.9 * by_hand(surface, chord)
@@ -233,17 +242,16 @@ def test_strings_begin_with_even_steps():
 
 
 @pytest.mark.parametrize(
-    ("model", "data", "functional"),
+    ("model", "functional"),
     [
-        pytest.param(MLP((3,)), LINE, MSE, id="regression", marks=pytest.mark.slow),
+        pytest.param(MLP((3,)), MSE, id="regression", marks=pytest.mark.slow),
         NETWORKS[1],
-        pytest.param(Normed(), IMAGES, CE, id="batch norm", marks=pytest.mark.slow),
+        pytest.param(Normed(), CE, id="batch norm", marks=pytest.mark.slow),
     ],
 )
-def test_bead_by_bead_is_the_same(model, data, functional):
+def test_bead_by_bead_is_the_same(model, functional):
     """The host loop of convolutions and the one program take the same steps."""
-    surface = model_surface(model, data, functional)
-    start, end = ends(model, data)
+    surface, start, end = posed(model, functional)
     beads = np.stack([inside(start[0], end[0], np.linspace(0, 1, 5))] * 2)
     beads[1, 1:-1] += 0.01
     settings = Shortening("adam", 1e-3, 0.9, 30, batch=False, smooth=True)
