@@ -32,7 +32,7 @@ from landscape_cli.models.muller_brown import MINIMUM_A, MINIMUM_B, MullerBrown
 
 BANDS = [StringMethod, NEB, DoublyNudged, Climb]
 # Every number of beads is a program: this schedule grows in few cycles, the default one in many.
-STEEP = ((300, 0.01, 9), (300, 0.003, 10), (300, 0.001, 10))
+STEEP = ((300, 0.01, 9), (400, 0.003, 10))
 GROWING = AutoNEB(schedule=STEEP)
 QUICK = (StringMethod, Climb)  # no two of one kind; the others are tried with `-m slow`
 GROWN = [

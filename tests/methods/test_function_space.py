@@ -268,7 +268,7 @@ def test_mini_batches_lead_the_same_way(strategy):
     surface = replace(model_surface(model, LINE, MSE, batch=5), strategy=strategy)
     start, end = np.array([1.5, -2.0]), np.array([-0.5, 1.0])
     bent = np.stack([start, [1.5, 0.0], [0.0, 1.0], end])
-    settings = Shortening("adam", 0.02, 0.9, 300, batch=True, smooth=False)
+    settings = Shortening("adam", 0.04, 0.9, 120, batch=True, smooth=False)
     found = shortened(surface, bent[None], settings)[0]
     np.testing.assert_allclose(found, inside(start, end, np.linspace(0, 1, 4)), atol=0.1)
     method, job = FunctionSpace(beads=4, steps=5, batch=True), ([start], [end], [np.inf])
