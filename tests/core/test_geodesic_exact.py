@@ -65,7 +65,7 @@ def strings_of_ring(dimension):
     return start, connect(TautString(), surface, starts, -starts, LEVELS * 2, pairs)
 
 
-@pytest.fixture(params=[2, slow(100)])
+@pytest.fixture(params=[2, 100])
 def ring_strings(request):
     # Kept by hand: a fixture of wider scope would run before float64 is switched on.
     return strings_of_ring(request.param)
