@@ -33,9 +33,9 @@ def composed(*words: str) -> DictConfig:
 
 
 def is_choice(word: str) -> bool:
-    """Whether an override chooses a file, as `model=ring` and `+gauge@gauges.a=none` do."""
+    """Whether an override chooses a file, as `model=ring` does, or says where files are."""
     key = word.lstrip("+~").partition("=")[0]
-    return "@" in key or (listing.conf_folder() / key).is_dir()
+    return "@" in key or key.startswith("hydra.") or (listing.conf_folder() / key).is_dir()
 
 
 def method_node(name: str) -> DictConfig:
