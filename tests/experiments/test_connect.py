@@ -39,7 +39,7 @@ def run(*words):
 def joined():
     jax_settings.configure_jax("float64")
     return run(
-        "levels=[0.03,0.01]",
+        "levels=[0.05,0.01]",  # the higher one is above the first chord
         "pairs=2",
         "budget.evaluations=60",
         "experiment.methods=[straight,geodesic]",
