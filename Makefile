@@ -31,7 +31,7 @@ PLAIN := --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false 
 # Programs that do not say which line an operation is from are written 3 % sooner.
 test: install  ## the quick tests, a process a core; ARGS="-k word"
 	@JAX_PLATFORMS=cpu XLA_FLAGS="$(XLA_FLAGS) $(PLAIN)" JAX_TRACEBACK_IN_LOCATIONS_LIMIT=0 \
-	  $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	  OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 test-slow: install  ## the tests that take minutes
 	@JAX_PLATFORMS=cpu $(BIN)/python -m pytest -m slow $(ARGS)

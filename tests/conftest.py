@@ -1,5 +1,6 @@
 """For every test: CPU, float64, a compilation cache shared between test runs."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 from landscape_cli import jax_settings, measure
+
+gc.set_threshold(100_000)  # looking for garbage after every 700 objects takes a tenth of the time
 
 # Every array annotation of the numerical core is checked while the tests run.
 install_import_hook("landscape_cli.core", "beartype.beartype")
