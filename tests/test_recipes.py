@@ -24,10 +24,12 @@ FEWER = {  # levels enough to see the procedure
     "fb2016_cubic": ["levels=[0.3,0.16]"],
     "fb2016_quadratic": ["levels=[0.125,0.1]", "pairs=1"],
     "fb2016_mnist": [
-        "levels=[0.8,0.7]",
+        "levels=[0.95,0.3]",
+        "data.size=8",
         "data.test=32",
-        "method.bead_steps=20",
-        "trainer.steps=50",
+        "trainer.steps=10",
+        "engine.strategy=loop",
+        "pairs=1",
     ],
     "fb2016_cifar": [],
     "draxler2018_resnet20": ["method=straight", "engine.strategy=loop", *TINY],
@@ -58,8 +60,8 @@ FEWER = {  # levels enough to see the procedure
 }
 TWINS = {  # recipe: of the same class, on the same kind of network and data
     "garipov2018_resnet": "draxler2018_resnet20",
-    "fb2016_mnist": "fb2016_cifar",
-    "fb2016_quadratic": "fb2016_cubic",
+    "fb2016_cifar": "fb2016_mnist",
+    "fb2016_cubic": "fb2016_quadratic",
 }
 NEEDS_FILES = {"fb2016_mnist", "fb2016_cifar", "draxler2018_resnet20", "garipov2018_resnet"}
 
