@@ -13,7 +13,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
+import jax
 import numpy as np
 import pytest
 from commands import landscape
@@ -70,6 +72,18 @@ def test_help_names_every_verb():
 def test_devices_that_are_not_there_are_said_so():
     said = refusal(process("run", "geodesic", "model=ring", JAX_PLATFORMS="foo"))
     assert said.startswith("JAX_PLATFORMS=foo: JAX finds no such device")
+
+
+@pytest.mark.parametrize("error", [AssertionError, RuntimeError])
+def test_the_doctor_goes_on_where_devices_are_not_there(monkeypatch, error):
+    monkeypatch.setattr(jax, "devices", mock.Mock(side_effect=error))
+    done = landscape("doctor", JAX_PLATFORMS="cuda")
+    assert "\ndevice: JAX_PLATFORMS=cuda: JAX finds no such device" in done.stdout
+    assert done.returncode == 0 and "\ndata" in done.stdout
+
+
+@SLOW
+def test_the_doctor_goes_on_in_a_process():
     done = process("doctor", JAX_PLATFORMS="cuda")
     if "device: JAX_PLATFORMS=cuda" not in done.stdout:
         pytest.skip("there is a GPU")
@@ -86,8 +100,10 @@ def test_version():
     assert re.fullmatch(r"landscape \d+\.\d+\.\d+\n", process("--version").stdout)
 
 
-def test_a_run_leaves_its_folder(toy, tmp_path):
-    result = toy("pairs=3", by=process)
+@pytest.mark.parametrize("by", [landscape, pytest.param(process, marks=SLOW)])
+def test_a_run_leaves_its_folder(toy, tmp_path, by):
+    """In a process, too: tests/test_wheel.py."""
+    result = toy("pairs=3", by=by)
     assert result.returncode == 0, result.stderr
     (folder,) = tmp_path.glob("outputs/*/*")
     assert re.fullmatch(r"\d\d-\d\d-\d\d-\d{6}_toy", folder.name)
@@ -110,7 +126,8 @@ def test_a_run_leaves_its_folder(toy, tmp_path):
 
 
 def test_one_job_of_a_multirun_fails_and_the_others_run(toy, tmp_path):
-    result = toy("experiment.then=end,early,wait_not", "-m", "pairs=2")  # -m anywhere
+    words = ["experiment.then=end,early,wait_not", "-m", "pairs=2"]  # -m anywhere
+    result = toy(*words, "figures=[]")
     assert result.returncode == 2
     said = [line for line in result.stderr.splitlines() if "rror" in line or "landscape" in line]
     assert said == [
@@ -124,9 +141,9 @@ def test_one_job_of_a_multirun_fails_and_the_others_run(toy, tmp_path):
     ("word", "message"),
     [
         ("seed=0,-1", "seed=-1: must be at least 0"),
-        ("pairs=1,x", "pairs=x: expected an integer"),
+        pytest.param("pairs=1,x", "pairs=x: expected an integer", marks=SLOW),
         ("model.depth=1,0", "model.depth must be at least 1, got 0"),
-        ("+engine.nope=1,2", "engine.nope: no such setting of Engine; choose from"),
+        pytest.param("+engine.nope=1,2", "engine.nope: no such setting of Engine", marks=SLOW),
     ],
 )
 def test_a_bad_job_of_a_multirun_is_refused_before_the_first_begins(toy, tmp_path, word, message):
@@ -136,7 +153,7 @@ def test_a_bad_job_of_a_multirun_is_refused_before_the_first_begins(toy, tmp_pat
 
 
 def test_a_bug_in_a_job_of_a_multirun_is_shown_and_the_others_run(toy, tmp_path):
-    result = toy("experiment.then=crash,end", "-m", "pairs=2")
+    result = toy("experiment.then=crash,end", "-m", "pairs=2", "figures=[]")
     assert result.returncode == 1
     assert result.stderr.count("Traceback") == 1
     assert result.stderr.endswith("\nlandscape: 1 of 2 jobs failed\n")
@@ -171,21 +188,25 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
         (["model.widht=3"], "model.widht: no such setting; .*did you mean 'widths'"),
         (["+model.heads=3"], "model.heads: no such setting of Net; choose from bias, depth"),
         (["+levles=3"], "levles: no such setting; .*did you mean 'levels'"),
-        (["model.depth=x"], "model.depth=x: expected an integer"),
+        pytest.param(["model.depth=x"], "model.depth=x: expected an integer", marks=SLOW),
         pytest.param(
             ["model.depth=1000.0"], "model.depth=1000.0: expected an integer", marks=SLOW
         ),
-        (["model.depth=0"], "model.depth must be at least 1, got 0"),
-        (["model.widths=3"], "model.widths=3: expected a list"),
-        (["pairs=0"], "pairs=0: must be at least 1"),
+        pytest.param(["model.depth=0"], "model.depth must be at least 1, got 0", marks=SLOW),
+        pytest.param(["model.widths=3"], "model.widths=3: expected a list", marks=SLOW),
+        pytest.param(["pairs=0"], "pairs=0: must be at least 1", marks=SLOW),
         (["seed=-1"], "seed=-1: must be at least 0"),
         (["levels=0.1"], r"levels=0.1: expected a list, each a number; write levels=\[0.1\]$"),
         (["levels=[]"], r"levels=\[\]: give at least one level"),
-        (["levels=[0.1,0.2]"], r"levels=\[0.1,0.2\]: .*strictly decreasing"),
+        pytest.param(
+            ["levels=[0.1,0.2]"], r"levels=\[0.1,0.2\]: .*strictly decreasing", marks=SLOW
+        ),
         pytest.param(["levels=[nan]"], r"levels=\[nan\]: .*positive, finite", marks=SLOW),
-        (["levels=[0.1,-1]"], "levels=.*positive, finite"),
+        pytest.param(["levels=[0.1,-1]"], "levels=.*positive, finite", marks=SLOW),
         (["precision=float16"], "precision=float16: choose float64 or float32"),
-        (["budget.pairs=few"], "budget.pairs=few: must be a positive whole number"),
+        pytest.param(
+            ["budget.pairs=few"], "budget.pairs=few: must be a positive whole number", marks=SLOW
+        ),
         pytest.param(
             ["budget.train_steps=1e3"],
             "budget.train_steps=1000.0: must be a positive whole number",
@@ -195,7 +216,9 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
         (["seed=0,1"], "seed=0,1: several values need -m"),
         (["+pairs=3"], r"\+pairs: is a setting already; change it with pairs=..., without \+"),
         (["-m", "hydra.run.dir=mine", "seed=0,1"], "hydra.run.dir=mine: .*hydra.sweep.dir"),
-        (["seed=range(0,2)"], r"seed=range\(0,2\): several values need -m"),
+        pytest.param(
+            ["seed=range(0,2)"], r"seed=range\(0,2\): several values need -m", marks=SLOW
+        ),
         (["+x"], r"\+x: cannot be read; write key=value"),
         (
             ["hydra.run.dir=out(1)"],
@@ -205,7 +228,7 @@ def test_sweep_is_run_m(toy_folder, tmp_path):
             ["data.dir=/tmp/jürgen"], "quote it: \"data.dir='/tmp/jürgen'\"$", marks=SLOW
         ),
         (["data.dir=a=b'c"], r"""quote it: "data.dir='a=b\\'c'"$"""),
-        (["pairs:3"], "pairs:3: cannot be read; write key=value"),
+        pytest.param(["pairs:3"], "pairs:3: cannot be read; write key=value", marks=SLOW),
         (["="], "=: write key=value"),
         (["model=null"], "model=null: choose from alexnet, .*toy"),
         pytest.param(["budget=null"], "budget=null: choose from desk, paper, smoke", marks=SLOW),
@@ -243,16 +266,22 @@ def test_bad_input_is_one_line_and_leaves_nothing(toy, tmp_path, words, message)
 
 
 @pytest.mark.parametrize(
-    "place",
+    ("then", "place"),
     [
-        ["hydra.run.dir=."],
-        ["hydra.run.dir=mine"],
-        ["hydra.run.dir=new/one"],
-        ["-m", "hydra.sweep.dir=mine", "hydra.sweep.subdir=."],
-        ["-m", "hydra.sweep.dir=new/many"],
+        ("experiment.then=early", ["hydra.run.dir=."]),
+        ("seed=-1", ["hydra.run.dir=mine"]),
+        ("experiment.then=early", ["hydra.run.dir=mine"]),
+        ("experiment.then=early", ["hydra.run.dir=new/one"]),
+        ("experiment.then=early", ["-m", "hydra.sweep.dir=mine", "hydra.sweep.subdir=."]),
+        ("seed=-1", ["-m", "hydra.sweep.dir=new/many"]),
+        pytest.param("seed=-1", ["hydra.run.dir=."], marks=SLOW),
+        pytest.param("seed=-1", ["hydra.run.dir=new/one"], marks=SLOW),
+        pytest.param(
+            "seed=-1", ["-m", "hydra.sweep.dir=mine", "hydra.sweep.subdir=."], marks=SLOW
+        ),
+        pytest.param("experiment.then=early", ["-m", "hydra.sweep.dir=new/many"], marks=SLOW),
     ],
 )
-@pytest.mark.parametrize("then", ["seed=-1", "experiment.then=early"])
 def test_a_refused_run_leaves_a_folder_as_it_found_it(toy, tmp_path, place, then):
     """It once removed the user's folder with everything in it."""
     (tmp_path / "mine" / "empty").mkdir(parents=True)
@@ -276,16 +305,18 @@ def test_a_multirun_that_cannot_be_composed_leaves_nothing(toy, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_process_refuses_with_its_exit_code(toy, tmp_path):
+def test_a_process_refuses_with_its_exit_code(tmp_path):
     """As all of them do here."""
-    said = refusal(toy("model.depth=x", by=process))
-    assert said == refusal(toy("model.depth=x"))
+    words = ["run", "geodesic", "pairs=x"]
+    said = refusal(process(*words, cwd=tmp_path))
+    assert said == refusal(landscape(*words, cwd=tmp_path))
     assert not list(tmp_path.glob("outputs"))
 
 
 def test_a_dry_run_says_what_a_run_would_need(tmp_path):
     # Nine dimensions, as nowhere else: in this process, too, there is something to compile.
     words = ["run", "geodesic", "model=ring", "model.dimension=9", "pairs=2", "levels=[2]"]
+    words += ["figures=[]"]
     lines = landscape(*words, "--dry-run", cwd=tmp_path).stdout.splitlines()
     names = "parameters data engine activations strings memory gradients speed time"
     assert [line.split()[0] for line in lines] == names.split()
@@ -333,7 +364,7 @@ def few_images(tmp_path):
     (tmp_path / "cifar-10-batches-bin").mkdir()
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
         records.tofile(tmp_path / "cifar-10-batches-bin" / f"{name}.bin")
-    small = ["model=cifar_cnn", "model.channels=[2,2]", "model.widths=[3,3]", "budget=smoke"]
+    small = ["model=mlp", "model.widths=[3]", "data=cifar10", "budget=smoke"]
     data = [f"data.dir={tmp_path}", "data.size=8", "data.train=20", "data.test=20"]
     return ["run", "geodesic", *small, *data]
 
@@ -407,12 +438,16 @@ def test_what_does_not_fit_is_refused_before_it_starts(tmp_path, words):
             ["geodesic", "method=repair", "warm_start=neb"],
             "warm_start: repair starts from nothing",
         ),
+        (
+            ["geodesic", "method=repair", "warm_start=neb", "--dry-run"],
+            "warm_start: repair starts from nothing",
+        ),
         (["geodesic", "method=repair", "model=ring"], "method=repair: a closed form has no"),
         (["geodesic", "method=dropout_path", "model=ring"], "method=dropout_path: a closed form"),
         (["geodesic", "method=function_space", "model=ring"], "the model must be a network"),
     ],
 )
-@pytest.mark.parametrize("flags", [[], ["--dry-run"]])
+@pytest.mark.parametrize("flags", [[], pytest.param(["--dry-run"], marks=SLOW)])
 def test_parts_that_do_not_go_together_are_refused_before_work(tmp_path, words, message, flags):
     result = landscape("run", *words, "budget=smoke", *flags, cwd=tmp_path)
     assert message in refusal(result)
@@ -537,12 +572,33 @@ def test_bad_words_are_refused_at_once(tmp_path, words, message):
     assert re.search(message, refusal(landscape(*words, cwd=tmp_path)))
 
 
+BUG = """
+import sys
+from landscape_cli import cli
+cli.VERBS["list"] = lambda words: 1 / 0
+sys.exit(cli.main())
+"""
+
+
+def test_a_bug_ends_a_process_with_its_traceback():
+    done = subprocess.run(
+        [sys.executable, "-c", BUG, "list"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Traceback") and "ZeroDivisionError" in done.stderr
+
+
 @pytest.mark.parametrize(
-    ("then", "code", "status"),
-    [("refuse", 2, "failed"), ("crash", 1, "failed"), ("full", 2, "failed")],
+    ("then", "code", "status", "by"),
+    [
+        ("refuse", 2, "failed", landscape),
+        ("crash", 1, "failed", landscape),
+        ("full", 2, "failed", landscape),
+        pytest.param("crash", 1, "failed", process, marks=SLOW),
+    ],
 )
-def test_how_a_run_ended_is_written(toy, tmp_path, then, code, status):
-    result = toy(f"experiment.then={then}", "pairs=2", by=process if code == 1 else landscape)
+def test_how_a_run_ended_is_written(toy, tmp_path, then, code, status, by):
+    result = toy(f"experiment.then={then}", "pairs=2", by=by)
     assert result.returncode == code
     assert ("Traceback" in result.stderr) == (code == 1)
     (manifest,) = manifests(tmp_path)
@@ -646,20 +702,53 @@ def hangs_up():
     signal.signal(signal.SIGHUP, before)
 
 
+def look_at_interrupted(place, code, said, status):
+    """The run that was stopped keeps what it had, and says how to draw it."""
+    assert code == 130
+    (folder,) = place.glob("outputs/*/*")
+    kept = f"landscape: interrupted; what was finished is kept in {folder}"
+    assert f"{kept}; draw it with: landscape plot {folder}\n" in said
+    assert "Traceback" not in said
+    assert [manifest["status"] for manifest in manifests(place)] == [status]
+    assert list(place.glob("outputs/*/*/data/numbers.nc"))
+    assert not (folder / "plots").exists(), "who stops a run does not wait for figures"
+
+
+@pytest.mark.parametrize(
+    ("number", "then", "status"),
+    [(signal.SIGHUP, "wait", "interrupted"), (signal.SIGTERM, "draw", "finished")],
+)
+@pytest.mark.usefixtures("hangs_up")
+def test_a_run_that_is_interrupted_keeps_what_is_finished(
+    toy, tmp_path, monkeypatch, number, then, status
+):
+    """The signal comes when the toy begins to wait or to draw, for a minute."""
+    sleep = time.sleep
+
+    def interrupted(seconds):
+        if seconds == 60:
+            os.kill(os.getpid(), number)
+        sleep(min(seconds, 10))
+
+    monkeypatch.setattr(time, "sleep", interrupted)
+    result = toy(f"experiment.then={then}")
+    look_at_interrupted(tmp_path, result.returncode, result.stderr, status)
+
+
 @pytest.mark.parametrize(
     ("number", "then", "line", "status"),
     [
-        # Every signal and every place once; they all raise the same KeyboardInterrupt.
-        (signal.SIGHUP, "wait", "waiting\n", "interrupted"),
+        # One of all signals and places: they raise the same KeyboardInterrupt. Threads go on.
         (signal.SIGINT, "work", "working\n", "interrupted"),
-        (signal.SIGTERM, "draw", "drawing\n", "finished"),
+        pytest.param(signal.SIGHUP, "wait", "waiting\n", "interrupted", marks=SLOW),
+        pytest.param(signal.SIGTERM, "draw", "drawing\n", "finished", marks=SLOW),
         pytest.param(signal.SIGINT, "wait", "waiting\n", "interrupted", marks=SLOW),
         pytest.param(signal.SIGTERM, "wait", "waiting\n", "interrupted", marks=SLOW),
         pytest.param(signal.SIGINT, "draw", "drawing\n", "finished", marks=SLOW),
     ],
 )
 @pytest.mark.usefixtures("hangs_up")
-def test_an_interrupted_run_keeps_what_is_finished(
+def test_an_interrupted_process_keeps_what_is_finished(
     toy_folder, tmp_path, number, then, line, status
 ):
     words = ["run", "toy", "--config-dir", str(toy_folder), "plugins=[toy]"]
@@ -675,14 +764,7 @@ def test_an_interrupted_run_keeps_what_is_finished(
         assert process.stdout.readline() == line
         process.send_signal(number)
         _, said = process.communicate(timeout=30)  # of a minute that it would have gone on
-    assert process.returncode == 130
-    (folder,) = tmp_path.glob("outputs/*/*")
-    kept = f"landscape: interrupted; what was finished is kept in {folder}"
-    assert f"{kept}; draw it with: landscape plot {folder}\n" in said
-    assert "Traceback" not in said
-    assert [manifest["status"] for manifest in manifests(tmp_path)] == [status]
-    assert list(tmp_path.glob("outputs/*/*/data/numbers.nc"))
-    assert not (folder / "plots").exists(), "who stops a run does not wait for figures"
+    look_at_interrupted(tmp_path, process.returncode, said, status)
 
 
 SWALLOWS = """
