@@ -1,6 +1,5 @@
 """The documents keep their word: commands, Python blocks, links and worked examples."""
 
-import itertools
 import re
 import shlex
 import tomllib
@@ -35,10 +34,10 @@ def commands(text):
     return [[w for i, w in enumerate(line) if i or "=" not in w] for line in words]
 
 
-def landscape(*words, cwd):
+def landscape(*words, cwd, figures="[]"):
     """Run the command to its end; the folder it wrote."""
     with one_picture():
-        result = command(*words, "figures=[png]", cwd=cwd)
+        result = command(*words, f"figures={figures}", cwd=cwd)
     assert result.returncode == 0, result.stderr
     return Path(re.findall(r"^run: (.*)$", result.stdout, re.MULTILINE)[0])
 
@@ -73,14 +72,15 @@ def build(experiment, overrides, folder=None):
     return settings
 
 
-def every_combination(overrides):
-    """`seed=0,1` stands for two jobs; a list in brackets is one value."""
+def all_values(overrides):
+    """`seed=0,1` stands for two jobs; a list in brackets is one value. Every value is in a job."""
     choices = []
     for word in overrides:
         key, _, value = word.partition("=")
         values = [value] if value.startswith(("[", "{")) else value.split(",")
         choices.append([f"{key}={one}" for one in values])
-    return itertools.product(*choices)
+    most = max(map(len, choices), default=1)
+    return [[values[job % len(values)] for values in choices] for job in range(most)]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -109,7 +109,7 @@ def test_every_run_in_the_readme_builds(line, importable):
     chosen = flags.run_parser(line[1]).parse_intermixed_args(line[2:])
     folder = ROOT / chosen.config_dir if chosen.config_dir else None
     assert chosen.experiment in listing.options("experiment", listing.conf_folders(None))
-    several = list(every_combination(chosen.overrides))
+    several = all_values(chosen.overrides)
     assert len(several) == 1 or chosen.multirun or line[1] == "sweep"
     for overrides in several:
         build(chosen.experiment, overrides, folder)
@@ -142,7 +142,8 @@ def run_folder(tmp_path_factory):
     """A small run of the plug-in in examples/: a network and data from outside the package."""
     small = ["budget=smoke", "pairs=1", "levels=[0.5,0.4]", "method=dynamic_string"]
     words = ["--config-dir", ROOT / "examples" / "plugin", "model=residual_net", *small]
-    return landscape("run", "geodesic", *words, cwd=tmp_path_factory.mktemp("run"))
+    place = tmp_path_factory.mktemp("run")
+    return landscape("run", "geodesic", *words, cwd=place, figures="[png]")
 
 
 def test_the_plugin_in_examples_runs(run_folder):
@@ -219,7 +220,8 @@ def test_the_worked_trainer_refuses_what_it_says_it_does(name, worked, tmp_path)
 
 def test_the_worked_surface_connects_down_to_its_pass(worked, tmp_path):
     words = ["--config-dir", worked, "plugins=[crescent]", "model=crescent", "pairs=1"]
-    folder = landscape("run", "geodesic", *words, "levels=[2,0.12,0.08]", cwd=tmp_path)
+    words += ["budget=smoke", "levels=[2,0.12,0.08]"]
+    folder = landscape("run", "geodesic", *words, cwd=tmp_path)
     with xarray.open_dataset(folder / "data" / "geodesics.nc", engine="h5netcdf") as rows:
         states = rows.state.values[0].tolist()
     assert states[0] == "straight"  # the chord peaks at 1 + height
@@ -229,7 +231,7 @@ def test_the_worked_surface_connects_down_to_its_pass(worked, tmp_path):
 
 def test_the_worked_recipe_and_record_run(worked, tmp_path):
     words = ["--config-dir", worked, "plugins=[barrier]", "budget=smoke", "levels=[0.1,0.05]"]
-    folder = landscape("run", "barrier", *words, cwd=tmp_path)
+    folder = landscape("run", "barrier", *words, cwd=tmp_path, figures="[png]")
     with xarray.open_dataset(folder / "data" / "heights.nc", engine="h5netcdf") as heights:
         assert heights.barrier.dims == ("pair", "level")
         assert float(heights.barrier.min()) >= 0
