@@ -87,14 +87,23 @@ def test_a_run_is_composed_once(tmp_path, monkeypatch):
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("mode", ["null", "RUN", "MULTIRUN"])
-@pytest.mark.parametrize("typed", [[], ["seed=0,1"]])
+@pytest.mark.parametrize(
+    ("mode", "typed"),
+    [
+        ("null", []),
+        ("RUN", ["seed=0,1"]),
+        ("MULTIRUN", []),
+        ("MULTIRUN", ["seed=0,1"]),
+        pytest.param("null", ["seed=0,1"], marks=pytest.mark.slow),
+        pytest.param("RUN", [], marks=pytest.mark.slow),
+    ],
+)
 def test_a_yaml_may_say_that_it_sweeps(toy_folder, tmp_path, mode, typed):
     """`hydra.mode` decides, as Hydra documents it; without it several values need -m."""
     shutil.copytree(toy_folder, tmp_path / "mine")
     experiment = tmp_path / "mine" / "experiment" / "toy.yaml"
     experiment.write_text(experiment.read_text() + f"hydra:\n  mode: {mode}\n")
-    words = ["run", "toy", "--config-dir", "mine", "plugins=[toy]", *typed]
+    words = ["run", "toy", "--config-dir", "mine", "plugins=[toy]", "figures=[]", *typed]
     result = landscape(*words, cwd=tmp_path)
     jobs = sorted(path.parent.name for path in tmp_path.glob("outputs/*/*/*/manifest.json"))
     if mode == "MULTIRUN":

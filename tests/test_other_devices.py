@@ -6,6 +6,7 @@ not run: that raises where they lack an operation, and shows in which precision 
 
 from __future__ import annotations
 
+import itertools
 from functools import cache, partial
 
 import jax
@@ -179,6 +180,7 @@ def watched(surface):
     activations.products(symmetry.with_examples(4), *trees, inputs)
 
 
+NORMS = "none", "layer", "group", "batch"
 FULL = {}
 NOISY = {"batch": 4}
 stepwise = partial(tightened, history=1e-9)  # as strings are whose history is big
@@ -213,8 +215,14 @@ def test_other_devices_know_all_operations_and_multiply_in_full(lowered, job):
         assert "lapack" not in text and "callback" not in text
 
 
-@pytest.mark.parametrize("norm", ["none", "layer", "group", "batch"])
-@pytest.mark.parametrize("job", ["energies", "gradients", "curvatures"])
+def jobs_and_norms():
+    """Gradients with all norms, the others without a norm and with the one of other examples."""
+    for job, norm in itertools.product(("energies", "gradients", "curvatures"), NORMS):
+        quick = job == "gradients" or norm in ("none", "batch")
+        yield pytest.param(job, norm, marks=() if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("job", "norm"), list(jobs_and_norms()))
 def test_convolutions_are_in_full_precision(lowered, job, norm):
     module, name, work, _ = JOBS[job]
     for text in lowered(module, name, lambda: work(normed(norm))):
@@ -229,8 +237,15 @@ def test_statistics_that_are_coordinates_are_in_full_precision(lowered):
         assert all(map(exact, products(text)))
 
 
-@pytest.mark.parametrize("norm", ["layer", "batch"])
-@pytest.mark.parametrize("kind", ["tensorfloat32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("kind", "norm"),
+    [
+        ("tensorfloat32", "batch"),
+        ("bfloat16", "layer"),
+        pytest.param("tensorfloat32", "layer", marks=pytest.mark.slow),
+        pytest.param("bfloat16", "batch", marks=pytest.mark.slow),
+    ],
+)
 def test_only_gradients_are_rough_where_that_was_asked_for(lowered, kind, norm):
     surface = normed(norm, engine=Engine(gradients=kind))
     for text in lowered(surfaces, "_energies", lambda: energies(surface)):
