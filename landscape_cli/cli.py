@@ -151,22 +151,20 @@ def run(words: list[str], multirun: bool = False) -> None:
     overrides.check(given, folders, several)
     words = [*flags, FOOTING, f"experiment={name}", f"hydra.job.name={name}", *given]
     every = composed(words, "rehearse" if chosen.dry_run else "run")
-    if several and not chosen.dry_run:
-        show_together(every.folder)
+    if every.multirun is not None:
+        show_together(every.multirun)
     every.settle()
 
 
-def show_together(folder: Path | None) -> None:
+def show_together(folder: Path) -> None:
     """Tables and figures of all jobs of a multirun, from the files they left."""
     from landscape_cli import multiruns
 
-    if folder is None:
-        return
-    for line in multiruns.tables(multiruns.jobs_inside(folder)):
+    jobs = multiruns.jobs_inside(folder)
+    for line in multiruns.tables(jobs):
         print(line)
-    written = multiruns.compare(folder, complain=left_out)
-    if written:
-        print(f"\ncomparison: {len(written)} files in {written[0].parent}")
+    if written := multiruns.compare(jobs, folder, complain=left_out):
+        print(f"\ncomparison: {written[0].parent}")
 
 
 def left_out(trouble: str) -> None:
@@ -292,7 +290,8 @@ def plot(words: list[str]) -> None:
         raise UserError(f"{chosen.folder}: there is nothing to draw (its data have no figures)")
     for path in figures:
         print(f"figure: {path}")
-    for path in multiruns.compare(chosen.folder, formats) if several else ():
+    jobs = multiruns.jobs_inside(chosen.folder) if several else ()
+    for path in multiruns.compare(jobs, chosen.folder, formats):
         print(f"comparison: {path}")
 
 

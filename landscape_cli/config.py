@@ -173,7 +173,13 @@ def plugins_in(folder: Path, names: Iterable[object]) -> list[str]:
     return found
 
 
-def build(node: Any, kind: str, key: str | None = None, plugins: Iterable[str] = ()) -> Any:
+def build(
+    node: Any,
+    kind: str,
+    key: str | None = None,
+    plugins: Iterable[str] = (),
+    option: str | None = None,
+) -> Any:
     """Make the part that a configuration node describes.
 
     Args:
@@ -181,6 +187,7 @@ def build(node: Any, kind: str, key: str | None = None, plugins: Iterable[str] =
         kind: a key of `KINDS`.
         key: the node's name for messages; by default `kind`.
         plugins: packages or modules besides `landscape_cli` whose classes `_target_` may name.
+        option: the one that brought the node, for messages.
 
     Raises:
         UserError: the target is not allowed, or a setting is unknown, missing or wrong.
@@ -188,6 +195,8 @@ def build(node: Any, kind: str, key: str | None = None, plugins: Iterable[str] =
     key = key or kind
     values = plain(node)
     if not isinstance(values, Mapping) or not isinstance(values.get("_target_"), str):
+        if option:
+            raise UserError(f"{key}={option}: its YAML file has no _target_, which names a class")
         raise UserError(f"{key}: has no _target_; choose an option with {key}=<name>")
     values = dict(values)
     target = values.pop("_target_")
@@ -207,11 +216,10 @@ def build_all(
     Raises:
         UserError: as `build` does.
     """
-    for kind in KINDS:
-        if choices and kind in choices and "_target_" not in (plain(cfg[kind]) or ()):
-            named = f"{kind}={choices[kind]}"
-            raise UserError(f"{named}: its YAML file has no _target_, which names a class")
-    parts = {kind: build(cfg[kind], kind, plugins=plugins) for kind in KINDS}
+    options = choices or {}
+    parts = {
+        kind: build(cfg[kind], kind, plugins=plugins, option=options.get(kind)) for kind in KINDS
+    }
     for key, kind in SEVERAL.items():
         nodes = (cfg.get(key) or {}).items()
         parts[key] = {

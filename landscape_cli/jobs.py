@@ -27,11 +27,13 @@ class Footing(Callback):
     Attributes:
         folder: of the run, or of all jobs of a multirun.
         ground: what was there.
+        several: whether it is that of a multirun.
     """
 
     # Of the class: Hydra makes the callback, and keeps it out of our reach.
     folder: ClassVar[Path | None] = None
     ground: ClassVar[Ground | None] = None
+    several: ClassVar[bool] = False
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
         """Before a single run."""
@@ -44,6 +46,7 @@ class Footing(Callback):
     @staticmethod
     def _look(config: DictConfig, key: str) -> None:
         Footing.folder = Footing.ground = None
+        Footing.several = key == "hydra.sweep.dir"
         HydraConfig.instance().set_config(config)  # the folder's name may ask Hydra for parts
         with suppress(OmegaConfBaseException):  # Hydra will say it
             Footing.folder = Path(str(OmegaConf.select(config, key)))
@@ -112,6 +115,7 @@ class Jobs:
 
     def __init__(self, work: Callable[[DictConfig, Job], None]) -> None:
         self.work = work
+        Footing.folder, Footing.ground, Footing.several = None, None, False
         self.failed: list[tuple[Exception, str | None]] = []
         self._begun = 0
         self._several = False
@@ -143,9 +147,9 @@ class Jobs:
             print(f"landscape: job {job.number}: {message}", file=sys.stderr, flush=True)
 
     @property
-    def folder(self) -> Path | None:
-        """Of the run or of all jobs; None: Hydra made none."""
-        return Footing.folder and Footing.folder.absolute()
+    def multirun(self) -> Path | None:
+        """The folder of all jobs of a multirun, which a YAML may ask for, too; None of a run."""
+        return Footing.folder.absolute() if Footing.several and Footing.folder else None
 
     def settle(self) -> None:
         """Raise what the command ends with, if any job failed.

@@ -13,7 +13,7 @@ import io
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,11 +57,13 @@ class PastJob:
 
 def runs_inside(path: str | Path, depth: int = DEPTH) -> list[Path]:
     """The runs of a multirun, or of a day, in their order; none where `path` is a run itself."""
-    path = Path(path)
-    if (path / "manifest.json").exists() or not path.is_dir() or not depth:
+    path, folders = Path(path), []
+    if not depth or (path / "manifest.json").exists():
         return []
+    with suppress(OSError):  # no folder, or one that may not be read
+        folders = sorted(filter(Path.is_dir, path.iterdir()), key=_by_number)
     runs = []
-    for folder in sorted(filter(Path.is_dir, path.iterdir()), key=_by_number):
+    for folder in folders:
         is_run = (folder / "manifest.json").exists()
         runs += [folder] if is_run else runs_inside(folder, depth - 1)
     return runs
@@ -148,24 +150,25 @@ def tables(jobs: Sequence[PastJob]) -> list[str]:
 
 
 def compare(
-    path: str | Path,
+    jobs: Sequence[PastJob],
+    path: Path,
     formats: Sequence[str] | None = None,
     complain: Callable[[str], None] = lambda text: None,
 ) -> list[Path]:
     """Write tables and figures of all jobs of a multirun into its folder; their paths.
 
     Args:
-        path: the folder of the multirun; nothing is written unless its jobs are `alike`.
+        jobs: of the multirun; nothing is written unless they are `alike`.
+        path: its folder.
         formats: of the figures; None: those of the first job.
         complain: told of every file that cannot be read.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    jobs, folder = jobs_inside(path), Path(path) / FOLDER
     if not alike(jobs):
         return []
-    written = []
+    folder, written = path / FOLDER, []
     for name in dict.fromkeys(name for job in jobs for name in job.summary):
         written.append(folder / f"{name}.csv")
         write(written[-1], csv_text(jobs, name).encode())

@@ -108,6 +108,7 @@ def test_a_yaml_may_say_that_it_sweeps(toy_folder, tmp_path, mode, typed):
     jobs = sorted(path.parent.name for path in tmp_path.glob("outputs/*/*/*/manifest.json"))
     if mode == "MULTIRUN":
         assert jobs == (["0", "1"] if typed else ["0"])
+        assert ("\ncomparison: " in result.stdout) == bool(typed), "as after -m"
         return
     assert jobs == []
     assert result.returncode == (2 if typed else 0), result.stderr

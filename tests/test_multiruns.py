@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -37,6 +38,10 @@ JOBS = [  # of two models and two seeds; one job failed before it had a record
     ("seed=1 model=a", None),
     ("seed=1 model=b", geodesics([1.9, 2.4], model="b", seed=1)),
 ]
+
+
+def compared(folder, *words, **more):
+    return multiruns.compare(multiruns.jobs_inside(folder), folder, *words, **more)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +117,7 @@ def test_rows_that_are_no_levels_keep_their_names_and_order(tmp_path):
         ["0", "0", "3", "1"],
         ["1", "1", "2", "4"],
     ]
-    (file,) = multiruns.compare(tmp_path / "many", formats=[])
+    (file,) = compared(tmp_path / "many", formats=[])
     found = pandas.read_csv(file)
     names = ["job", "status", "s", "method", "gauge", "level", "pairs", "height"]
     assert found.columns.tolist() == names
@@ -133,7 +138,7 @@ class Named(Record):
 
 
 def test_pandas_reads_every_number(multirun):
-    multiruns.compare(multirun, formats=[])
+    compared(multirun, formats=[])
     found = pandas.read_csv(multirun / "comparison" / "geodesics.csv")
     assert found[["job", "seed", "model"]].drop_duplicates().values.tolist() == [
         *([0, 0, "a"], [1, 0, "b"], [2, 1, "a"], [3, 1, "b"]),
@@ -158,7 +163,7 @@ def test_totals_of_records_without_rows_are_a_row_for_every_job(tmp_path):
         strings.put(0, 0, np.zeros((2 + number, 3)))
         run.save(strings)
         run.finish("finished")
-    (file,) = multiruns.compare(tmp_path, formats=["png"])  # strings are not drawn side by side
+    (file,) = compared(tmp_path, formats=["png"])  # strings are not drawn side by side
     assert pandas.read_csv(file)["most_beads"].tolist() == [2, 3]
 
 
@@ -185,13 +190,15 @@ def test_the_figure_has_a_curve_for_every_setting_and_a_thin_one_for_every_seed(
     assert list(curves) == ["model=a", "model=b, 2 seeds"]
     np.testing.assert_allclose(curves["model=a"], [[0.01, 1.2], [0.1, 1.05]])
     np.testing.assert_allclose(curves["model=b, 2 seeds"], [[0.01, 2.2], [0.1, 1.7]])
-    thin = [line.get_ydata().tolist() for line in main.lines if line.get_label() == "one seed"]
+    thin = [line.get_ydata().tolist() for line in main.lines if line.get_linewidth() == 0.6]
     assert thin == [[pytest.approx(2.1), pytest.approx(1.6)], [2.4, 1.9]]
     fractions = [line.get_ydata().tolist() for line in strip.lines]
     assert fractions == [[0.5, 1.0], [1.0, 1.0]]
     assert main.get_ylim()[1] > 2.4
     heading = figure.get_suptitle().replace("\u00a0", " ")
-    assert "3 jobs" in heading and "seed 0" not in heading  # only what all of them share
+    assert (
+        "3 jobs" in heading and "thin: one seed" in heading and "seed 0" not in heading
+    )  # only what all of them share
 
 
 def test_the_same_seed_twice_is_two_runs():
@@ -243,7 +250,7 @@ def test_a_multirun_ends_with_its_comparison_and_plot_makes_it_again(toy_folder,
     names = ["geodesics.csv", "length.png", "length.svg", "strings.csv"]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert "geodesics: normalized_length by level\n  job  pairs  2  1\n" in done.stdout
-    assert done.stdout.endswith(f"\n\ncomparison: 4 files in {folder}\n")
+    assert done.stdout.endswith(f"\n\ncomparison: {folder}\n")
     for path in folder.iterdir():
         path.unlink()
     with one_picture():
@@ -260,7 +267,7 @@ def test_a_damaged_file_of_one_job_is_told_once_and_hides_no_others(multirun):
     (multirun / "3" / "summary.json").write_text("{")
     said = []
     with one_picture():
-        written = multiruns.compare(multirun, complain=said.append)
+        written = compared(multirun, complain=said.append)
         result = landscape("plot", multirun, "--format", "svg")
     assert [path.name for path in written] == ["geodesics.csv", "length.png", "length.svg"]
     assert len(said) == 2 and "0/config.yaml: figures=" in said[0]
@@ -272,7 +279,7 @@ def test_a_damaged_file_of_one_job_is_told_once_and_hides_no_others(multirun):
 def test_one_job_has_nothing_to_be_compared_with(multirun, tmp_path):
     for number in (1, 2, 3):
         (multirun / str(number) / "manifest.json").unlink()
-    assert multiruns.compare(multirun) == []
+    assert compared(multirun) == []
     assert "by level" not in landscape("show", multirun).stdout
 
 
@@ -286,7 +293,7 @@ def test_no_more_of_a_file_is_read_than_its_kind(multirun, monkeypatch):
         multiruns, "read_record", lambda file: read.append(file.name) or real(file)
     )
     monkeypatch.setattr(plots, "render", lambda figure, kind: b"not drawn")
-    multiruns.compare(multirun, formats=["svg"])
+    compared(multirun, formats=["svg"])
     assert set(read) == {"geodesics.nc"}
 
 
@@ -326,4 +333,20 @@ def test_runs_of_several_experiments_are_shown_and_not_compared(multirun):
     manifest.write_text(manifest.read_text().replace('"geodesic"', '"connect"', 1))
     text = landscape("show", multirun).stdout
     assert "connect: finished" in text and "by level" not in text
-    assert multiruns.compare(multirun) == [] and not (multirun / "comparison").exists()
+    assert compared(multirun) == [] and not (multirun / "comparison").exists()
+
+
+def test_folders_that_may_not_be_read_are_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "manifest.json").touch()
+    (tmp_path / "closed").mkdir()
+    listed = Path.iterdir
+
+    def refused(folder):
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert [run.name for run in multiruns.runs_inside(tmp_path)] == ["0"]
+    assert multiruns.runs_inside(tmp_path / "closed") == []

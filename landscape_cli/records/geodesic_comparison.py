@@ -13,10 +13,8 @@ from matplotlib.ticker import NullFormatter
 from landscape_cli.plots import PALE, log_limits, new_figure, number_axis
 from landscape_cli.records.furniture import SERIES, counted, heading, legend_below, unfinished
 from landscape_cli.records.geodesic import Geodesics
-from landscape_cli.records.geodesic_marks import energy_label, length_axis, say
+from landscape_cli.records.geodesic_marks import energy_label, fraction_axis, length_axis, say
 from landscape_cli.records.statistics import mean_and_error
-
-LABELS = 12  # jobs beyond which a legend would be longer than the figure is high
 
 
 def length_comparison(groups: Mapping[str, Sequence[Geodesics]]) -> Figure:
@@ -30,39 +28,43 @@ def length_comparison(groups: Mapping[str, Sequence[Geodesics]]) -> Figure:
     main, strip = figure.subplots(2, 1, sharex=True, height_ratios=[6.0, 1.0])
     records = [record for group in groups.values() for record in group]
     main.axhline(1.0, color=PALE, lw=0.8, zorder=0)
-    shown = [np.ones(1)]
-    for (name, group), marks in zip(groups.items(), styles(len(groups)), strict=True):
-        levels, mean, error, fraction = np.array(list(pooled(group))).T
-        some = np.isfinite(mean)
-        kind = repetition(group)
-        label = ", ".join([name] * bool(name) + [counted(len(group), kind)] * (len(group) > 1))
-        main.errorbar(
-            *(levels[some], mean[some], error[some]),
-            **{"label": label, "ms": 4, "capsize": 2.5, "zorder": 3, **marks},
-        )
-        for record in group if len(group) > 1 else ():
-            order = np.argsort(record.levels)
-            lengths = record.statistics()["mean"][order]
-            thin = {"color": marks["color"], "lw": 0.6, "alpha": 0.5, "label": f"one {kind}"}
-            main.plot(record.levels[order], lengths, **thin)
-            shown.append(lengths)
-        strip.plot(levels, fraction, **{"ms": 3, "lw": 1.0, "clip_on": False, **marks})
-        shown += [mean + np.nan_to_num(error)]
-    if not np.isfinite(np.concatenate(shown[1:])).any():
+    tops = [
+        draw_group(main, strip, name, group, marks)
+        for (name, group), marks in zip(groups.items(), styles(len(groups)), strict=True)
+    ]
+    if not np.isfinite(tops).any():
         say(main, "no pair is connected")
-    length_axis(main, np.concatenate(shown))
+    length_axis(main, np.array([1.0, *tops]))
     main.tick_params(labelbottom=False)
     fraction_axis(strip)
     common_level_axis(strip, records)
     pending = sum(int(record.count("pending").sum()) for record in records)
     rows = sum(record.data["state"].size for record in records)
     words = [counted(len(records), "job"), "mean ± standard error over pairs"]
+    kinds = sorted({repetition(group) for group in groups.values() if len(group) > 1})
+    words += [f"thin: one {' or '.join(kinds)}"] if kinds else []
     heading(figure, common(records), *words, *unfinished(pending, rows))
-    if len(groups) <= LABELS:
-        legend_below(figure, [main])
-    else:
-        figure.legend(loc="outside right upper", fontsize=6)
+    legend_below(figure, [main])
     return figure
+
+
+def draw_group(
+    main: Axes, strip: Axes, name: str, group: Sequence[Geodesics], marks: dict
+) -> float:
+    """Curves of one group, lengths on `main` and fractions on `strip`; how high they reach."""
+    levels, mean, error, fraction = np.array(list(pooled(group))).T
+    some, several, kind = np.isfinite(mean), len(group) > 1, repetition(group)
+    label = ", ".join([name] * bool(name) + [counted(len(group), kind)] * several)
+    large = {"label": label, "ms": 4, "capsize": 2.5, "zorder": 3}
+    main.errorbar(levels[some], mean[some], error[some], **large, **marks)
+    strip.plot(levels, fraction, ms=3, lw=1.0, clip_on=False, **marks)
+    tops = [mean + np.nan_to_num(error)]
+    for record in group if several else ():
+        order = np.argsort(record.levels)
+        tops.append(record.statistics()["mean"][order])
+        main.plot(record.levels[order], tops[-1], color=marks["color"], lw=0.6, alpha=0.5)
+    reached = np.concatenate(tops)
+    return float(reached[np.isfinite(reached)].max(initial=-np.inf))
 
 
 def repetition(group: Sequence[Geodesics]) -> str:
@@ -99,13 +101,6 @@ def common(records: Sequence[Geodesics]) -> dict:
     first, *others = [record.data.attrs for record in records]
     same = lambda key: all(str(other.get(key)) == str(first[key]) for other in others)
     return {key: value for key, value in first.items() if same(key)}
-
-
-def fraction_axis(ax: Axes) -> None:
-    """From 0 to 1."""
-    ax.set_ylim(0, 1)
-    ax.set_yticks([0, 1])
-    ax.set_ylabel("fraction\nconnected", fontsize=8)
 
 
 def common_level_axis(ax: Axes, records: Sequence[Geodesics]) -> None:

@@ -170,9 +170,7 @@ def draw_counts(ax: Axes, record: Geodesics) -> None:
         say(ax, "no pair was tried yet")
     else:
         say(ax, "at no level were there two ends to connect")
-    ax.set_ylim(0, 1)
-    ax.set_yticks([0, 1])
-    ax.set_ylabel("fraction\nconnected", fontsize=8)
+    fraction_axis(ax)
     some = np.flatnonzero(tried > 0)
     upright = len(apart(ax, record, levels[some], 26)) < len(some)
     for i in some[apart(ax, record, levels[some], 9 if upright else 26)]:
@@ -188,6 +186,13 @@ def draw_counts(ax: Axes, record: Geodesics) -> None:
             ha="center",
             va="top" if below else "bottom",
         )
+
+
+def fraction_axis(ax: Axes) -> None:
+    """Fractions connected, from 0 to 1."""
+    ax.set_ylim(0, 1)
+    ax.set_yticks([0, 1])
+    ax.set_ylabel("fraction\nconnected", fontsize=8)
 
 
 def apart(ax: Axes, record: Geodesics, levels: np.ndarray, least: float) -> np.ndarray:
